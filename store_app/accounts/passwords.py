@@ -1,0 +1,54 @@
+"""Argon2id hashes, made and checked off the event loop and only a few at a time."""
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from store_app.errors import Invalid
+
+SHORTEST, LONGEST = 8, 128
+
+# OWASP's parameters for Argon2id with the fewest passes: 46 MiB, one pass, one lane.
+_hasher = PasswordHasher(time_cost=1, memory_cost=47_104, parallelism=1)
+# Each hash holds 46 MiB and a core for some 40 ms: two at once leave room for everything else.
+_threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="password")
+# What an unknown name is checked against, so that it takes as long as a known one.
+_NOBODY = _hasher.hash("nobody has this password")
+
+_COMMON = frozenset(Path(__file__).with_name("common_passwords.txt").read_text(encoding="utf-8").split())
+
+
+def check_strength(password: str, username: str) -> None:
+    """Refuse a password that is too short, too long, common, or the user name (ASVS 6.2: no other rules).
+
+    Raises:
+        Invalid: with the sentence to show at the field.
+    """
+    if len(password) < SHORTEST:
+        raise Invalid("password", f"Enter a password with {SHORTEST} characters or more.")
+    if len(password) > LONGEST:
+        raise Invalid("password", f"Enter a password with {LONGEST} characters or fewer.")
+    if password.casefold() in _COMMON or password.casefold() == username.casefold():
+        raise Invalid("password", "That password is easy to guess. Choose another.")
+
+
+def _verify(password: str, hashed: str) -> bool:
+    try:
+        return _hasher.verify(hashed, password)
+    except (VerificationError, InvalidHashError):
+        return False
+
+
+async def hash_password(password: str) -> str:
+    """Return the Argon2id hash of `password`."""
+    return await asyncio.get_running_loop().run_in_executor(_threads, _hasher.hash, password)
+
+
+async def password_matches(password: str, hashed: str | None) -> bool:
+    """Check a password; without a hash (unknown user) it takes as long and is False."""
+    loop = asyncio.get_running_loop()
+    matches = await loop.run_in_executor(_threads, _verify, password[: LONGEST + 1], hashed or _NOBODY)
+    return matches and bool(hashed)

@@ -1,0 +1,188 @@
+"""Accounts and sessions: register, sign in, sign out, close; and who a session token stands for."""
+
+import hashlib
+import secrets
+import unicodedata
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import ColumnElement, delete, update
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import Session, col, func, select
+
+from store_app.accounts import passwords
+from store_app.database import in_database_thread, reading, unit_of_work
+from store_app.errors import Invalid, NameTaken, NotYours, TooManyTries, WrongPassword
+from store_app.models import CartLine, SignInFailure, User, UserSession, utc_now
+
+SESSION_LIFETIME = timedelta(days=30)
+SIGN_IN_WINDOW = timedelta(minutes=5)
+# For one name from one address, and for all names from one address. Counting by name alone would let
+# anybody lock a player out.
+TRIES_PER_NAME, TRIES_PER_ADDRESS = 10, 50
+SHORTEST_NAME, LONGEST_NAME = 3, 32
+
+
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """The user behind a request or an open tab, and the session it came with."""
+
+    user_id: str
+    username: str
+    session_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """A new session. The token is shown this once; only its hash is stored."""
+
+    token: str
+    expires_at: datetime
+    user_id: str
+
+
+def username_key(username: str) -> str:
+    """Return the name as it is compared: normalised (NFKC) and without letter case."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", username).casefold())
+
+
+def _checked_username(username: str) -> str:
+    name = unicodedata.normalize("NFKC", username[: LONGEST_NAME * 4]).strip()
+    if not SHORTEST_NAME <= len(name) <= LONGEST_NAME or len(username) > LONGEST_NAME * 4:
+        raise Invalid("username", f"Enter a user name with {SHORTEST_NAME} to {LONGEST_NAME} characters.")
+    # "C" categories are control, format, surrogate, private and unassigned characters.
+    if any(unicodedata.category(character)[0] == "C" for character in name):
+        raise Invalid("username", "Use letters, digits, spaces and signs in the user name, nothing invisible.")
+    return name
+
+
+def token_hash(token: str) -> str:
+    """Return what is stored of a session token."""
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+async def register(username: str, password: str) -> User:
+    """Create an account.
+
+    Raises:
+        Invalid: the name or the password is not acceptable.
+        NameTaken: the name is taken, in any letter case.
+    """
+    name = _checked_username(username)
+    passwords.check_strength(password, name)
+    hashed = await passwords.hash_password(password)
+    user = User(username=name, username_key=username_key(name), password=hashed)
+
+    def save() -> None:
+        with unit_of_work() as session:
+            session.add(user)
+
+    try:
+        await in_database_thread(save)
+    except IntegrityError:
+        raise NameTaken(name) from None
+    return user
+
+
+async def sign_in(username: str, password: str, address: str) -> SignedIn:
+    """Check a name and password and open a session. `address` is the caller's network address.
+
+    Raises:
+        WrongPassword: unknown name or wrong password.
+        TooManyTries: too many failures of late.
+    """
+    key = username_key(username[: LONGEST_NAME * 4])[:128]
+    user = await in_database_thread(_look_up, key, address[:64])
+    if not await passwords.password_matches(password, user.password if user else None) or user is None:
+        await in_database_thread(_note_failure, key, address[:64])
+        raise WrongPassword
+    return await in_database_thread(open_session, user.id)
+
+
+def _look_up(key: str, address: str) -> User | None:
+    with reading() as session:
+        _check_limits(session, key, address)
+        return session.exec(select(User).where(User.username_key == key, col(User.closed_at).is_(None))).first()
+
+
+def _check_limits(session: Session, key: str, address: str) -> None:
+    recent = (SignInFailure.address == address, SignInFailure.at > utc_now() - SIGN_IN_WINDOW)
+    by_name = func.count().filter(col(SignInFailure.username_key) == key)
+    total, named = session.exec(select(func.count(), by_name).select_from(SignInFailure).where(*recent)).one()
+    if named >= TRIES_PER_NAME or total >= TRIES_PER_ADDRESS:
+        raise TooManyTries(int(SIGN_IN_WINDOW.total_seconds()))
+
+
+def _note_failure(key: str, address: str) -> None:
+    with unit_of_work() as session:
+        session.execute(delete(SignInFailure).where(col(SignInFailure.at) < utc_now() - SIGN_IN_WINDOW))
+        session.add(SignInFailure(username_key=key, address=address))
+
+
+def open_session(user_id: str) -> SignedIn:
+    """Open a session for a user whose identity was just proved."""
+    token = secrets.token_urlsafe(32)
+    expires_at = (datetime.now(UTC) + SESSION_LIFETIME).replace(microsecond=0)
+    with unit_of_work() as session:
+        session.add(UserSession(token_hash=token_hash(token), user_id=user_id, expires_at=expires_at))
+    return SignedIn(token, expires_at, user_id)
+
+
+def find_viewer(token: str | None) -> Viewer | None:
+    """Return who a session token stands for now, or None. One indexed look-up."""
+    if not token:
+        return None
+    hashed = token_hash(token)
+    with reading() as session:
+        row = session.execute(
+            select(User.id, User.username)
+            .join(UserSession, col(UserSession.user_id) == User.id)
+            .where(*_is_live(hashed), col(User.closed_at).is_(None))
+        ).first()
+    return Viewer(row.id, row.username, hashed) if row else None
+
+
+def _is_live(hashed: str) -> tuple[ColumnElement[bool], ...]:
+    return (
+        col(UserSession.token_hash) == hashed,
+        col(UserSession.ended_at).is_(None),
+        col(UserSession.expires_at) > utc_now(),
+    )
+
+
+def session_is_open(session: Session, session_hash: str) -> bool:
+    """Whether the session with this hash is still open."""
+    return session.exec(select(UserSession.token_hash).where(*_is_live(session_hash))).first() is not None
+
+
+def sign_out(viewer: Viewer) -> None:
+    """End the viewer's session, for open tabs too."""
+    with unit_of_work() as session:
+        _end_sessions(session, col(UserSession.token_hash) == viewer.session_hash)
+
+
+def _end_sessions(session: Session, which: ColumnElement[bool]) -> list[str]:
+    ended = update(UserSession).where(which, col(UserSession.ended_at).is_(None)).values(ended_at=utc_now())
+    return list(session.execute(ended.returning(col(UserSession.token_hash))).scalars())
+
+
+def close_account(viewer: Viewer, user_id: str) -> list[str]:
+    """Close the viewer's own account; its orders stay as records. Returns the sessions that ended.
+
+    Raises:
+        NotYours: `user_id` is somebody else's.
+    """
+    if viewer.user_id != user_id:
+        raise NotYours
+    with unit_of_work() as session:
+        user = session.exec(select(User).where(User.id == user_id).with_for_update()).one()
+        user.username, user.username_key, user.password = "Closed account", f"closed:{user.id}", ""
+        user.closed_at = utc_now()
+        session.execute(delete(CartLine).where(col(CartLine.user_id) == user_id))
+        return _end_sessions(session, col(UserSession.user_id) == user_id)
+
+
+def prune_sessions() -> None:
+    """Forget sessions that ended or expired more than a lifetime ago."""
+    with unit_of_work() as session:
+        session.execute(delete(UserSession).where(col(UserSession.expires_at) < utc_now() - SESSION_LIFETIME))

@@ -1,0 +1,1 @@
+"""The cart, placing an order, and the client of the payment provider."""

@@ -1,0 +1,102 @@
+"""The cart: what a player put aside to buy."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import delete
+from sqlmodel import Session, col, func, select
+
+from store_app.checkout.service import LARGEST_ORDER, LARGEST_QUANTITY
+from store_app.database import dialect_of, insert_or_ignore, unit_of_work
+from store_app.errors import AlreadyOwned, Invalid
+from store_app.library.queries import owned_skus
+from store_app.models import CartLine, Item, ItemKind, ItemStatus, User, utc_now
+
+
+@dataclass(frozen=True, slots=True)
+class Cart:
+    """The lines of a cart with their items, oldest first."""
+
+    lines: list[tuple[CartLine, Item]]
+
+    @property
+    def total(self) -> int:
+        """The sum, in minor units of the items' currency."""
+        return sum(item.price * line.quantity for line, item in self.lines)
+
+    @property
+    def wanted(self) -> dict[str, int]:
+        """What to buy: SKU -> quantity."""
+        return {item.sku: line.quantity for line, item in self.lines}
+
+
+def read_cart(session: Session, user_id: str) -> Cart:
+    """Return a user's cart."""
+    query = (
+        select(CartLine, Item)
+        .join(Item, col(Item.id) == CartLine.item_id)
+        .where(CartLine.user_id == user_id)
+        .order_by(col(CartLine.id))
+    )
+    return Cart([(line, item) for line, item in session.exec(query)])
+
+
+def count(session: Session, user_id: str) -> int:
+    """Return how many different things are in a user's cart."""
+    return session.exec(select(func.count()).select_from(CartLine).where(CartLine.user_id == user_id)).one()
+
+
+def add(user_id: str, sku: str) -> int:
+    """Put an item into the cart (once; a second time changes nothing) and return the cart's count.
+
+    Raises:
+        Invalid: no such item on sale, or the cart is full.
+        AlreadyOwned: the item is owned once and owned already.
+    """
+    with unit_of_work() as session:
+        # One change of a player's cart at a time, so that the limit holds.
+        session.exec(select(User.id).where(User.id == user_id).with_for_update(key_share=True)).one()
+        item = _on_sale(session, sku)
+        if item.kind == ItemKind.NON_CONSUMABLE and owned_skus(session, user_id, [sku]):
+            raise AlreadyOwned(item.name)
+        if count(session, user_id) >= LARGEST_ORDER:
+            raise Invalid("cart", f"The cart takes {LARGEST_ORDER} different items at most.")
+        line = insert_or_ignore(dialect_of(session), CartLine)
+        session.execute(line.values(user_id=user_id, item_id=item.id, quantity=1, added_at=utc_now()))
+        return count(session, user_id)
+
+
+def _on_sale(session: Session, sku: str) -> Item:
+    on_sale = select(Item).where(Item.sku == sku, Item.status == ItemStatus.ACTIVE)
+    item = session.exec(on_sale).first() if sku.isprintable() else None
+    if item is None:
+        raise Invalid("sku", "There is no such item on sale.")
+    return item
+
+
+def set_quantity(user_id: str, sku: str, quantity: int) -> None:
+    """Change how many of a consumable are in the cart.
+
+    Raises:
+        Invalid: not in the cart, or a quantity out of range.
+    """
+    with unit_of_work() as session:
+        query = select(CartLine, Item).join(Item, col(Item.id) == CartLine.item_id)
+        mine = query.where(CartLine.user_id == user_id, Item.sku == sku)
+        found = session.exec(mine).first() if sku.isprintable() else None
+        if found is None:
+            raise Invalid("sku", "That item is not in the cart.")
+        line, item = found
+        most = LARGEST_QUANTITY if item.kind == ItemKind.CONSUMABLE else 1
+        # Any client can send anything as an argument of an event.
+        if type(quantity) is not int or not 1 <= quantity <= most:
+            raise Invalid("quantity", f"The quantity must be 1 to {most}.")
+        line.quantity = quantity
+
+
+def remove(user_id: str, sku: str) -> None:
+    """Take an item out of the cart; one that is not there changes nothing."""
+    if not sku.isprintable():
+        return
+    with unit_of_work() as session:
+        item_id = select(Item.id).where(Item.sku == sku).scalar_subquery()
+        session.execute(delete(CartLine).where(col(CartLine.user_id) == user_id, col(CartLine.item_id) == item_id))

@@ -1,0 +1,190 @@
+"""Buying: check what is wanted, place the order, and open a payment page at the provider."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import Session, col, select
+
+from store_app import routes
+from store_app.accounts.service import Viewer
+from store_app.checkout.xsolla import PaymentPage, PaymentRequest, XsollaClient, get_provider
+from store_app.database import in_database_thread, unit_of_work
+from store_app.errors import AlreadyOwned, InOpenOrder, Invalid, OrderClosed
+from store_app.library.queries import owned_skus
+from store_app.models import OPEN, Item, ItemKind, ItemStatus, Order, OrderStatus, PendingPurchase, User
+from store_app.orders import lifecycle
+from store_app.orders.queries import find_order, live_attempt
+from store_app.settings import get_settings
+
+LARGEST_QUANTITY, LARGEST_ORDER = 100, 50
+
+
+@dataclass(frozen=True, slots=True)
+class Checkout:
+    """An order and where it is paid. A free order is paid already and leads to its own page."""
+
+    order: Order
+    payment_url: str
+
+
+async def buy(
+    viewer: Viewer,
+    wanted: Mapping[str, int],
+    idempotency_key: str | None = None,
+    provider: XsollaClient | None = None,
+) -> Checkout:
+    """Place an order for `wanted` (SKU -> quantity) and open its payment page.
+
+    The order is committed before the provider is asked: a payment can never arrive for an order that does not
+    exist. An open order for the very same things is offered again; so is the order of a repeated
+    `idempotency_key`. When the provider fails, the order stays open and the next try uses it.
+
+    Raises:
+        Invalid: unknown item, bad quantity, nothing wanted, a used key with other things.
+        AlreadyOwned, InOpenOrder: a thing owned once is owned, or waits in another order.
+        ProviderUnavailable, ProviderRefused: see `XsollaClient`.
+    """
+    try:
+        order = await in_database_thread(_place, viewer.user_id, wanted, idempotency_key)
+    except IntegrityError:
+        # The same key at the same moment: the other request placed the order.
+        order = await in_database_thread(_place, viewer.user_id, wanted, idempotency_key)
+    if order.status not in OPEN:
+        return Checkout(order, get_settings().public_url + routes.order(order.id))
+    return await open_payment_page(viewer, order.id, provider)
+
+
+def _place(user_id: str, wanted: Mapping[str, int], idempotency_key: str | None) -> Order:
+    with unit_of_work() as session:
+        # One checkout of a player at a time, so that two clicks cannot place two orders.
+        session.exec(select(User.id).where(User.id == user_id).with_for_update(key_share=True)).one()
+        lines = _check_lines(session, wanted)
+        if idempotency_key and (order := _find_by_key(session, user_id, idempotency_key, lines)):
+            return order
+        _refuse_owned(session, user_id, lines)
+        if order := _find_open(session, user_id, lines, idempotency_key):
+            return order
+        expires_in = timedelta(minutes=get_settings().order_expires_minutes)
+        order = lifecycle.place(session, user_id, lines, expires_in, idempotency_key)
+        if order.total == 0:
+            lifecycle.receive_payment(session, order, lifecycle.Money(0, order.currency, f"free:{order.id}"))
+        return order
+
+
+def _check_lines(session: Session, wanted: Mapping[str, int]) -> list[lifecycle.NewLine]:
+    if not wanted:
+        raise Invalid("items", "There is nothing to buy.")
+    if len(wanted) > LARGEST_ORDER:
+        raise Invalid("items", f"One order takes {LARGEST_ORDER} different items at most.")
+    skus = [sku for sku in wanted if sku.isprintable()]
+    found = {item.sku: item for item in session.exec(select(Item).where(col(Item.sku).in_(skus)))}
+    lines = [_check_line(found.get(sku), sku, quantity) for sku, quantity in wanted.items()]
+    if len({line.item.currency for line in lines}) > 1:
+        raise Invalid("items", "These items are sold in different currencies. Order them separately.")
+    return lines
+
+
+def _check_line(item: Item | None, sku: str, quantity: int) -> lifecycle.NewLine:
+    if item is None or item.status != ItemStatus.ACTIVE:
+        raise Invalid("sku", f"There is no item {sku[:64]!r} on sale.")
+    most = LARGEST_QUANTITY if item.kind == ItemKind.CONSUMABLE else 1
+    if not 1 <= quantity <= most:
+        raise Invalid(
+            "quantity", f"The quantity of {item.name} must be " + (f"1 to {most}." if most > 1 else "1.")
+        )
+    return lifecycle.NewLine(item, quantity)
+
+
+def _lines_of(session: Session, order: Order) -> dict[int, tuple[int, int]]:
+    rows = session.exec(select(PendingPurchase).where(PendingPurchase.order_id == order.id))
+    return {row.item_id: (row.quantity, row.unit_price) for row in rows}
+
+
+def _find_by_key(session: Session, user_id: str, key: str, lines: Sequence[lifecycle.NewLine]) -> Order | None:
+    order = session.exec(select(Order).where(Order.user_id == user_id, Order.idempotency_key == key)).first()
+    if order and order.status == OrderStatus.PENDING:
+        placed = {item_id: quantity for item_id, (quantity, _price) in _lines_of(session, order).items()}
+        if placed != {line.item.id: line.quantity for line in lines}:
+            raise Invalid("Idempotency-Key", "This Idempotency-Key was used for other items. Use a new one.")
+    return order
+
+
+def _refuse_owned(session: Session, user_id: str, lines: Sequence[lifecycle.NewLine]) -> None:
+    once = {line.item.sku: line.item for line in lines if line.item.kind == ItemKind.NON_CONSUMABLE}
+    if owned := owned_skus(session, user_id, list(once)):
+        raise AlreadyOwned(once[min(owned)].name)
+
+
+def _find_open(
+    session: Session, user_id: str, lines: Sequence[lifecycle.NewLine], idempotency_key: str | None
+) -> Order | None:
+    """Return the open order for exactly these lines at these prices, if any.
+
+    Raises:
+        InOpenOrder: a thing owned once is part of another open order.
+    """
+    same = {line.item.id: (line.quantity, line.item.price) for line in lines}
+    once = {line.item.id: line.item.name for line in lines if line.item.kind == ItemKind.NON_CONSUMABLE}
+    for order in _open_orders_with(session, user_id, list(same)):
+        placed = _lines_of(session, order)
+        if placed == same and (once or not idempotency_key):
+            return order
+        if waiting := once.keys() & placed.keys():
+            raise InOpenOrder(once[min(waiting)], order.id)
+    return None
+
+
+def _open_orders_with(session: Session, user_id: str, item_ids: list[int]) -> list[Order]:
+    with_item = select(PendingPurchase.order_id).where(
+        PendingPurchase.user_id == user_id, col(PendingPurchase.item_id).in_(item_ids)
+    )
+    open_orders = select(Order).where(
+        col(Order.id).in_(with_item), Order.user_id == user_id, col(Order.status).in_(OPEN)
+    )
+    return list(session.exec(open_orders.order_by(col(Order.created_at).desc())))
+
+
+async def open_payment_page(viewer: Viewer, order_id: str, provider: XsollaClient | None = None) -> Checkout:
+    """Return where the viewer pays an open order of theirs, opening a new page if there is none.
+
+    Raises:
+        NotFound: no such order of the viewer.
+        OrderClosed: it is paid or over.
+        ProviderUnavailable, ProviderRefused: see `XsollaClient`.
+    """
+    prepared = await in_database_thread(_prepare_attempt, viewer, order_id)
+    if isinstance(prepared, Checkout):
+        return prepared
+    page = await (provider or get_provider()).open_payment_page(prepared)
+    return await in_database_thread(_save_attempt, order_id, page)
+
+
+def _prepare_attempt(viewer: Viewer, order_id: str) -> Checkout | PaymentRequest:
+    with unit_of_work() as session:
+        details = find_order(session, viewer.user_id, order_id)
+        order = details.order
+        if order.status not in OPEN:
+            raise OrderClosed(order.status)
+        if details.payment_url:
+            return Checkout(order, details.payment_url)
+        return PaymentRequest(
+            order_id=order.id,
+            attempt=lifecycle.next_attempt(session, order),
+            user_id=viewer.user_id,
+            username=viewer.username,
+            lines=tuple((line.sku, line.quantity) for line in details.lines),
+            currency=order.currency,
+        )
+
+
+def _save_attempt(order_id: str, page: PaymentPage) -> Checkout:
+    with unit_of_work() as session:
+        # Read again under the lock: while the provider was asked, the order may have moved.
+        order = lifecycle.lock(session, order_id)
+        attempt = live_attempt(session, order_id)
+        if attempt is not None:
+            return Checkout(order, attempt.payment_url)
+        lifecycle.start_attempt(session, order, page.provider_order_id, page.url)
+        return Checkout(order, page.url)

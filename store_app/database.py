@@ -1,0 +1,115 @@
+"""The engine that DATABASE_URL names, the unit of work, and what differs between SQLite and PostgreSQL."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+from sqlalchemy import Engine, create_engine, event, make_url
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlmodel import Session, SQLModel
+
+from store_app.settings import get_settings
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+# As many threads as connections: a thread never waits for a connection that another thread holds.
+CONNECTIONS = 8
+_threads = ThreadPoolExecutor(max_workers=CONNECTIONS, thread_name_prefix="database")
+
+
+def _sqlite_engine(url: str) -> Engine:
+    database = make_url(url).database
+    if database and database != ":memory:":
+        Path(database).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(url, pool_size=CONNECTIONS, max_overflow=2)
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: Any, _record: object) -> None:
+        # The driver must not open transactions by itself: `begin` below decides which kind.
+        connection.isolation_level = None
+        for pragma in (
+            "journal_mode=WAL",
+            "foreign_keys=ON",
+            "busy_timeout=5000",
+            # A payment answered 204 must survive a power cut.
+            "synchronous=FULL",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Any) -> None:
+        # A transaction that reads first and writes later can dead-lock with another like it: take the
+        # write lock at once.
+        writes = connection.get_execution_options().get("writes", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+def _postgres_engine(url: str) -> Engine:
+    return create_engine(
+        url,
+        pool_size=CONNECTIONS,
+        max_overflow=2,
+        pool_timeout=5,
+        connect_args={
+            "connect_timeout": 5,
+            "options": "-c statement_timeout=5000 -c lock_timeout=4000 -c timezone=UTC",
+            # A black-holed network is noticed in seconds, not after the kernel's two hours.
+            "keepalives_idle": 5,
+            "keepalives_interval": 2,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 10_000,
+        },
+    )
+
+
+def make_engine(url: str) -> Engine:
+    """Return an engine for `url` (`sqlite:///...` or `postgresql+psycopg2://...`)."""
+    return _sqlite_engine(url) if url.startswith("sqlite") else _postgres_engine(url)
+
+
+@lru_cache
+def get_engine() -> Engine:
+    """Return the engine of this process."""
+    return make_engine(get_settings().database_url)
+
+
+@lru_cache
+def _writing_engine() -> Engine:
+    return get_engine().execution_options(writes=True)
+
+
+@contextmanager
+def unit_of_work() -> Iterator[Session]:
+    """Yield a session for one operation: committed when the block ends, undone when it raises."""
+    with Session(_writing_engine(), expire_on_commit=False) as session, session.begin():
+        yield session
+
+
+@contextmanager
+def reading() -> Iterator[Session]:
+    """Yield a session that only reads; whatever it changed is undone."""
+    with Session(get_engine(), expire_on_commit=False) as session:
+        yield session
+
+
+async def in_database_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run a blocking database function without stopping the event loop."""
+    return await asyncio.get_running_loop().run_in_executor(_threads, partial(function, *args, **kwargs))
+
+
+def insert_or_ignore(dialect: str, model: type[SQLModel]) -> Any:
+    """Return an INSERT for the table of `model` that does nothing where a unique constraint is met."""
+    module = postgresql if dialect == "postgresql" else sqlite
+    return module.insert(model.metadata.tables[str(model.__tablename__)]).on_conflict_do_nothing()
+
+
+def dialect_of(session: Session) -> str:
+    """Return "postgresql" or "sqlite"."""
+    return session.get_bind().dialect.name

@@ -1,0 +1,46 @@
+"""Reading what a player owns."""
+
+from sqlmodel import Session, col, select
+
+from store_app.models import Item, Order, Purchase, PurchaseStatus
+from store_app.pages import Cursor, Page
+
+PAGE_SIZE = 24
+_SORT = "purchases"
+PurchaseRow = tuple[Purchase, Item, str]
+
+
+def list_purchases(session: Session, user_id: str, limit: int = PAGE_SIZE, cursor: str = "") -> Page[PurchaseRow]:
+    """Return a user's purchases with their items and order numbers, newest first, in one query.
+
+    Raises:
+        Invalid: the cursor is not one of ours.
+    """
+    query = (
+        select(Purchase, Item, Order.number)
+        .join(Item, col(Item.id) == Purchase.item_id)
+        .join(Order, col(Order.id) == Purchase.order_id)
+        .where(Purchase.user_id == user_id)
+        .order_by(col(Purchase.id).desc())
+    )
+    if cursor:
+        (last_id,) = Cursor.parse(cursor, _SORT).values(int)
+        query = query.where(col(Purchase.id) < last_id)
+    rows = [(purchase, item, number) for purchase, item, number in session.exec(query.limit(limit + 1))]
+    return Page.cut(rows, limit, lambda row: Cursor.make(_SORT, row[0].id))
+
+
+def owned_skus(session: Session, user_id: str, skus: list[str] | None = None) -> set[str]:
+    """Return the SKUs (of those given) that the user owns and cannot buy again."""
+    query = (
+        select(Item.sku)
+        .join(Purchase, col(Purchase.item_id) == Item.id)
+        .where(
+            Purchase.user_id == user_id,
+            Purchase.status == PurchaseStatus.GRANTED,
+            col(Purchase.owned_once).is_(True),
+        )
+    )
+    if skus is not None:
+        query = query.where(col(Item.sku).in_(skus))
+    return set(session.exec(query))

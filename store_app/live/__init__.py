@@ -1,0 +1,1 @@
+"""Telling open tabs and /ws clients what happened, as it happens."""

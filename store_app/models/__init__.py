@@ -1,0 +1,41 @@
+"""The tables, one file for each aggregate. Importing this package knows them all."""
+
+from sqlmodel import SQLModel
+
+from store_app.models.base import utc_now
+from store_app.models.cart import CartLine
+from store_app.models.item import Item, ItemKind, ItemStatus
+from store_app.models.order import OPEN, Order, OrderEvent, OrderStatus, PaymentAttempt
+from store_app.models.outbox import OutboxMessage
+from store_app.models.payment import Payment, PaymentKind
+from store_app.models.purchase import PendingPurchase, Purchase, PurchaseStatus
+from store_app.models.session import SignInFailure, UserSession
+from store_app.models.user import User
+from store_app.models.webhook_delivery import Verdict, WebhookDelivery
+
+metadata = SQLModel.metadata
+
+__all__ = [
+    "OPEN",
+    "CartLine",
+    "Item",
+    "ItemKind",
+    "ItemStatus",
+    "Order",
+    "OrderEvent",
+    "OrderStatus",
+    "OutboxMessage",
+    "Payment",
+    "PaymentAttempt",
+    "PaymentKind",
+    "PendingPurchase",
+    "Purchase",
+    "PurchaseStatus",
+    "SignInFailure",
+    "User",
+    "UserSession",
+    "Verdict",
+    "WebhookDelivery",
+    "metadata",
+    "utc_now",
+]

@@ -1,0 +1,50 @@
+"""The `items` table."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import CheckConstraint, Index
+from sqlmodel import Field, SQLModel
+
+from store_app.models.base import BigId, UtcDateTime, one_of, utc_now
+
+
+class ItemKind(StrEnum):
+    """How often a player may own a thing."""
+
+    NON_CONSUMABLE = "non_consumable"
+    CONSUMABLE = "consumable"
+
+
+class ItemStatus(StrEnum):
+    """Whether a thing is sold. What was ever sold is withdrawn, never deleted."""
+
+    ACTIVE = "active"
+    WITHDRAWN = "withdrawn"
+
+
+class Item(SQLModel, table=True):
+    """Something the store sells."""
+
+    __tablename__ = "items"
+    __table_args__ = (
+        one_of("kind", ItemKind),
+        one_of("status", ItemStatus),
+        CheckConstraint("price >= 0", name="price_not_negative"),
+        Index("ix_items_status_id", "status", "id"),
+        Index("ix_items_status_price", "status", "price", "id"),
+        Index("ix_items_status_name", "status", "name", "id"),
+    )
+
+    id: int = Field(default=None, primary_key=True, sa_type=BigId)
+    sku: str = Field(max_length=64, unique=True)
+    name: str = Field(max_length=120)
+    description: str = Field(default="", max_length=2000)
+    # Minor units of `currency`.
+    price: int = Field(sa_type=BigId)
+    currency: str = Field(default="USD", max_length=3)
+    kind: str = Field(max_length=20)
+    # Address of the cover; empty means one is drawn from the name.
+    image: str = Field(default="", max_length=300)
+    status: str = Field(default=ItemStatus.ACTIVE, max_length=20)
+    created_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)

@@ -1,0 +1,90 @@
+"""The `orders`, `payment_attempts` and `order_events` tables."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import CheckConstraint, Index, UniqueConstraint, text
+from sqlmodel import Field, SQLModel
+
+from store_app.models.base import BigId, UtcDateTime, one_of, utc_now
+
+
+class OrderStatus(StrEnum):
+    """Where an order stands. Moved only by `orders.lifecycle`."""
+
+    PENDING = "pending"
+    PAID = "paid"
+    PARTIALLY_REFUNDED = "partially_refunded"
+    REFUNDED = "refunded"
+    CHARGED_BACK = "charged_back"
+    CANCELED = "canceled"
+    EXPIRED = "expired"
+    FAILED = "failed"
+
+
+# Statuses in which an order still waits for its payment.
+OPEN = (OrderStatus.PENDING, OrderStatus.FAILED)
+_OPEN = text("status IN ('pending', 'failed')")
+
+
+class Order(SQLModel, table=True):
+    """What a player asked to buy, at the prices of that moment."""
+
+    __tablename__ = "orders"
+    __table_args__ = (
+        one_of("status", OrderStatus),
+        CheckConstraint("total >= 0", name="total_not_negative"),
+        UniqueConstraint("user_id", "idempotency_key", name="uq_orders_user_idempotency_key"),
+        Index("ix_orders_user_created", "user_id", "created_at"),
+        # Few orders are open at any time: looking for those that expire must not read the others.
+        Index(
+            "ix_orders_open",
+            "expires_at",
+            sqlite_where=_OPEN,
+            postgresql_where=_OPEN,
+        ),
+    )
+
+    # Public and unguessable: 128 random bits in hexadecimal.
+    id: str = Field(primary_key=True, max_length=32)
+    # Short, for people to read out: "4F7K-2M9Q".
+    number: str = Field(max_length=9, unique=True)
+    user_id: str = Field(foreign_key="users.id", max_length=36)
+    status: str = Field(default=OrderStatus.PENDING, max_length=20)
+    # Minor units of `currency`: the sum of the lines.
+    total: int = Field(sa_type=BigId)
+    currency: str = Field(max_length=3)
+    idempotency_key: str | None = Field(default=None, max_length=255)
+    # Why a person must look at this order; empty when nobody must.
+    needs_attention: str = Field(default="", max_length=200)
+    created_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
+    expires_at: datetime = Field(sa_type=UtcDateTime)
+    updated_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
+
+
+class PaymentAttempt(SQLModel, table=True):
+    """One try at paying an order at the provider: declined, then paid is two."""
+
+    __tablename__ = "payment_attempts"
+    __table_args__ = (UniqueConstraint("order_id", "number", name="uq_payment_attempts_order_number"),)
+
+    id: int = Field(default=None, primary_key=True, sa_type=BigId)
+    order_id: str = Field(foreign_key="orders.id", max_length=32)
+    # 1, 2, 3 ...: sent to the provider as `external_id` "<order id>-<number>", unique for each payment.
+    number: int
+    # The provider's own order id; none for a payment without a catalogue.
+    provider_order_id: str | None = Field(default=None, max_length=64, unique=True)
+    payment_url: str = Field(max_length=2000)
+    declined_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    created_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
+
+
+class OrderEvent(SQLModel, table=True):
+    """A line of an order's timeline, shown to the player and to staff."""
+
+    __tablename__ = "order_events"
+
+    id: int = Field(default=None, primary_key=True, sa_type=BigId)
+    order_id: str = Field(foreign_key="orders.id", max_length=32, index=True)
+    kind: str = Field(max_length=40)
+    at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)

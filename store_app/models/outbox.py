@@ -1,0 +1,22 @@
+"""The `outbox` table: what must happen after a commit, written in the same transaction."""
+
+from datetime import datetime
+
+from sqlmodel import Field, SQLModel
+
+from store_app.models.base import BigId, UtcDateTime
+
+
+class OutboxMessage(SQLModel, table=True):
+    """A message to a user's open tabs and `/ws` clients; the row goes when it was sent."""
+
+    __tablename__ = "outbox"
+
+    id: int = Field(default=None, primary_key=True, sa_type=BigId)
+    user_id: str = Field(foreign_key="users.id", max_length=36)
+    # The JSON text that `/ws` clients receive.
+    payload: str
+    # Until then the process that holds the row sends it; later anyone may.
+    leased_until: datetime = Field(sa_type=UtcDateTime, index=True)
+    attempts: int = 0
+    last_error: str = Field(default="", max_length=300)

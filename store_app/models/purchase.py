@@ -1,0 +1,70 @@
+"""The `purchases` and `pending_purchases` tables: the lines of orders, paid and not yet paid."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import CheckConstraint, Index, UniqueConstraint, text
+from sqlmodel import Field, SQLModel
+
+from store_app.models.base import BigId, UtcDateTime, one_of, utc_now
+
+
+class PurchaseStatus(StrEnum):
+    """What a purchase is worth to its owner now."""
+
+    GRANTED = "granted"
+    REFUNDED = "refunded"
+    # Paid, but owned already through another order: a person decides.
+    HELD = "held"
+
+
+class _Line(SQLModel):
+    id: int = Field(default=None, primary_key=True, sa_type=BigId)
+    order_id: str = Field(foreign_key="orders.id", max_length=32)
+    user_id: str = Field(foreign_key="users.id", max_length=36)
+    item_id: int = Field(foreign_key="items.id", sa_type=BigId)
+    quantity: int = 1
+    # Minor units of the order's currency, fixed when the order was placed.
+    unit_price: int = Field(sa_type=BigId)
+    currency: str = Field(max_length=3)
+    # The item's kind when the order was placed: such a line can be granted once for each player.
+    owned_once: bool = False
+    timestamp: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
+
+
+_ONE_OWNER = text("owned_once AND status = 'granted'")
+
+
+class Purchase(_Line, table=True):
+    """A line of a paid order. Written only by `orders.lifecycle`."""
+
+    __tablename__ = "purchases"
+    __table_args__ = (
+        UniqueConstraint("order_id", "item_id", name="uq_purchases_order_item"),
+        CheckConstraint("quantity >= 1", name="quantity_positive"),
+        CheckConstraint("unit_price >= 0", name="unit_price_not_negative"),
+        one_of("status", PurchaseStatus),
+        Index("ix_purchases_user_id", "user_id", "id"),
+        Index(
+            "uq_purchases_owned_once",
+            "user_id",
+            "item_id",
+            unique=True,
+            sqlite_where=_ONE_OWNER,
+            postgresql_where=_ONE_OWNER,
+        ),
+    )
+
+    status: str = Field(default=PurchaseStatus.GRANTED, max_length=20)
+
+
+class PendingPurchase(_Line, table=True):
+    """A line of an order that is not paid. Written only by `orders.lifecycle`."""
+
+    __tablename__ = "pending_purchases"
+    __table_args__ = (
+        UniqueConstraint("order_id", "item_id", name="uq_pending_purchases_order_item"),
+        CheckConstraint("quantity >= 1", name="quantity_positive"),
+        CheckConstraint("unit_price >= 0", name="unit_price_not_negative"),
+        Index("ix_pending_purchases_user_item", "user_id", "item_id"),
+    )

@@ -1,0 +1,30 @@
+"""The `sessions` and `sign_in_failures` tables."""
+
+from datetime import datetime
+
+from sqlmodel import Field, SQLModel
+
+from store_app.models.base import BigId, UtcDateTime, utc_now
+
+
+class UserSession(SQLModel, table=True):
+    """A signed-in browser or API client. The token itself is never stored, only its SHA-256."""
+
+    __tablename__ = "sessions"
+
+    token_hash: str = Field(primary_key=True, max_length=64)
+    user_id: str = Field(foreign_key="users.id", max_length=36, index=True)
+    created_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
+    expires_at: datetime = Field(sa_type=UtcDateTime)
+    ended_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class SignInFailure(SQLModel, table=True):
+    """A failed sign-in, kept only as long as the limit looks back."""
+
+    __tablename__ = "sign_in_failures"
+
+    id: int = Field(default=None, primary_key=True, sa_type=BigId)
+    username_key: str = Field(max_length=128)
+    address: str = Field(max_length=64, index=True)
+    at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime, index=True)

@@ -1,0 +1,44 @@
+"""The `webhook_deliveries` table: every notification that reached us, as it came."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import Index, LargeBinary
+from sqlmodel import Field, SQLModel
+
+from store_app.models.base import BigId, UtcDateTime, one_of, utc_now
+
+
+class Verdict(StrEnum):
+    """What we made of a delivery."""
+
+    DONE = "done"
+    REPEAT = "repeat"
+    IGNORED = "ignored"
+    REFUSED = "refused"
+    UNMATCHED = "unmatched"
+    BAD_SIGNATURE = "bad_signature"
+    FAILED = "failed"
+
+
+class WebhookDelivery(SQLModel, table=True):
+    """One delivery. A body whose signature was wrong is kept short: anyone can send those."""
+
+    __tablename__ = "webhook_deliveries"
+    __table_args__ = (
+        one_of("verdict", Verdict),
+        Index("ix_webhook_deliveries_order", "order_id"),
+    )
+
+    id: int = Field(default=None, primary_key=True, sa_type=BigId)
+    received_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime, index=True)
+    notification_type: str = Field(default="", max_length=64)
+    # Our order, where one was found.
+    order_id: str | None = Field(default=None, foreign_key="orders.id", max_length=32)
+    verdict: str = Field(max_length=20)
+    # Why, in words, for staff.
+    reason: str = Field(default="", max_length=300)
+    # The HTTP status we answered.
+    answered: int
+    headers: str = ""
+    body: bytes = Field(sa_type=LargeBinary)

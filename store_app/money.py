@@ -1,0 +1,36 @@
+"""Amounts: integers in a currency's minor unit, never floats."""
+
+from decimal import Decimal, InvalidOperation
+
+from babel.numbers import format_currency, get_currency_precision
+
+
+def minor_units(currency: str) -> int:
+    """Return how many decimal places `currency` has (USD 2, JPY 0; ISO 4217)."""
+    return get_currency_precision(currency)
+
+
+def to_major(amount: int, currency: str) -> Decimal:
+    """Return minor units as a decimal number: 99999, "USD" -> Decimal("999.99")."""
+    return Decimal(amount).scaleb(-minor_units(currency))
+
+
+def to_minor(amount: str | int | float | Decimal, currency: str) -> int:
+    """Return a decimal amount, as a provider or client writes it, in minor units.
+
+    Raises:
+        ValueError: not a finite number, or finer than the currency's minor unit.
+    """
+    try:
+        minor = Decimal(str(amount)).scaleb(minor_units(currency))
+        whole = int(minor) if minor.is_finite() and abs(minor) < 10**15 else None
+    except (InvalidOperation, ValueError, OverflowError):
+        whole = None
+    if whole is None or minor != whole:
+        raise ValueError(f"not an amount in {currency}")
+    return whole
+
+
+def display(amount: int, currency: str) -> str:
+    """Return an amount as people read it: 99999, "USD" -> "$999.99"."""
+    return format_currency(to_major(amount, currency), currency, locale="en_US")

@@ -1,0 +1,1 @@
+"""The life of an order, from placed to paid, refunded or closed."""

@@ -1,0 +1,367 @@
+"""The life of an order: the only module that moves an order or writes a purchase.
+
+Locks are taken in one order everywhere: user, order, payment, purchase. Money decides: once anything was
+paid, `ledger.money_status` says where the order stands; before that, the table `CLOSING` does.
+"""
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import CursorResult, Row, bindparam, update
+from sqlalchemy.orm.attributes import set_committed_value
+from sqlmodel import Session, col, func, select
+
+from store_app import outbox
+from store_app.database import dialect_of
+from store_app.errors import NotFound, OrderClosed
+from store_app.models import (
+    OPEN,
+    Item,
+    ItemKind,
+    Order,
+    OrderEvent,
+    OrderStatus,
+    PaymentAttempt,
+    PaymentKind,
+    PendingPurchase,
+    Purchase,
+    PurchaseStatus,
+    utc_now,
+)
+from store_app.orders import statements as sql
+from store_app.orders.ledger import Movement, money_status, returned, undone_in_full
+
+# No letters that are read as digits, nor the other way round.
+_NUMBER_ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
+
+
+class Closing(StrEnum):
+    """What can happen to an order that nobody paid."""
+
+    DECLINED = "declined"
+    RETRIED = "retried"
+    CANCELED = "canceled"
+    EXPIRED = "expired"
+
+
+# (status, what happened) -> status. What is not here changes nothing.
+CLOSING: dict[tuple[str, Closing], OrderStatus] = {
+    (OrderStatus.PENDING, Closing.DECLINED): OrderStatus.FAILED,
+    (OrderStatus.FAILED, Closing.RETRIED): OrderStatus.PENDING,
+    (OrderStatus.PENDING, Closing.CANCELED): OrderStatus.CANCELED,
+    (OrderStatus.FAILED, Closing.CANCELED): OrderStatus.CANCELED,
+    (OrderStatus.PENDING, Closing.EXPIRED): OrderStatus.EXPIRED,
+    (OrderStatus.FAILED, Closing.EXPIRED): OrderStatus.EXPIRED,
+}
+
+_GRANTING = {OrderStatus.PAID, OrderStatus.PARTIALLY_REFUNDED}
+
+# What open tabs and /ws clients are told when an order comes to stand so.
+_MESSAGES: dict[str, str] = {
+    OrderStatus.PAID: "purchase_success",
+    OrderStatus.PARTIALLY_REFUNDED: "purchase_partially_refunded",
+    OrderStatus.REFUNDED: "purchase_refunded",
+    OrderStatus.CHARGED_BACK: "purchase_refunded",
+    OrderStatus.CANCELED: "order_canceled",
+    OrderStatus.EXPIRED: "order_expired",
+    OrderStatus.FAILED: "payment_declined",
+    OrderStatus.PENDING: "payment_started",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class NewLine:
+    """A thing to be bought."""
+
+    item: Item
+    quantity: int
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """What the provider says it took or gave back: minor units, and the transaction that took it."""
+
+    amount: int
+    currency: str
+    transaction_id: str
+
+
+def _short_number() -> str:
+    letters = "".join(secrets.choice(_NUMBER_ALPHABET) for _ in range(8))
+    return f"{letters[:4]}-{letters[4:]}"
+
+
+def place(
+    session: Session,
+    user_id: str,
+    lines: Sequence[NewLine],
+    expires_in: timedelta,
+    idempotency_key: str | None = None,
+) -> Order:
+    """Write a pending order with its lines, at the present prices. The caller has checked the lines."""
+    now = utc_now()
+    order = Order(
+        id=secrets.token_hex(16),
+        number=_short_number(),
+        user_id=user_id,
+        total=sum(line.item.price * line.quantity for line in lines),
+        currency=lines[0].item.currency,
+        idempotency_key=idempotency_key,
+        created_at=now,
+        expires_at=now + expires_in,
+        updated_at=now,
+    )
+    session.add(order)
+    # The lines refer to the order, and the tables know no relationship to sort them by.
+    session.flush()
+    for line in lines:
+        session.add(
+            PendingPurchase(
+                order_id=order.id,
+                user_id=user_id,
+                item_id=line.item.id,
+                quantity=line.quantity,
+                unit_price=line.item.price,
+                currency=line.item.currency,
+                owned_once=line.item.kind == ItemKind.NON_CONSUMABLE,
+                timestamp=now,
+            )
+        )
+    session.add(OrderEvent(order_id=order.id, kind="placed", at=now))
+    return order
+
+
+_LOCK = (
+    select(Order)
+    .where(Order.id == bindparam("order_id_"))
+    # NO KEY: rows that only refer to the order may still be written.
+    .with_for_update(key_share=True)
+    .execution_options(populate_existing=True)
+)
+
+
+def lock(session: Session, order_id: str) -> Order:
+    """Return the order with its row locked until the transaction ends.
+
+    Raises:
+        NotFound: there is no such order.
+    """
+    order = session.exec(_LOCK, params={"order_id_": order_id}).first()
+    if order is None:
+        raise NotFound("order")
+    return order
+
+
+def next_attempt(session: Session, order: Order) -> int:
+    """Return the number of the order's next payment attempt: 1, 2, 3 ..."""
+    last = select(func.max(PaymentAttempt.number)).where(PaymentAttempt.order_id == order.id)
+    return (session.exec(last).one() or 0) + 1
+
+
+def start_attempt(session: Session, order: Order, provider_order_id: str | None, payment_url: str) -> None:
+    """Note a payment page that the provider opened for a locked order; a failed order is open again."""
+    number = next_attempt(session, order)
+    session.add(
+        PaymentAttempt(
+            order_id=order.id, number=number, provider_order_id=provider_order_id, payment_url=payment_url
+        )
+    )
+    _close(session, order, Closing.RETRIED)
+
+
+def receive_payment(session: Session, order: Order, money: Money) -> bool:
+    """Book a payment of a locked order and grant what it bought. False when it was booked before."""
+    if not _book(session, order, PaymentKind.PAYMENT, money, money.transaction_id):
+        return False
+    if order.status in _GRANTING:
+        _flag(session, order, "paid twice: one payment must be refunded")
+    _settle(session, order)
+    return True
+
+
+def return_money(session: Session, order: Order, kind: PaymentKind, money: Money, provider_id: str) -> bool:
+    """Book money going back (`money.amount` positive) and take back what the order gave.
+
+    For a refund or chargeback the amount is what is left of the transaction. One that comes before its
+    payment is remembered: that payment will not grant. False when it was booked before.
+    """
+    ledger = _ledger(session, order)
+    if undone_in_full(ledger, money.transaction_id):
+        return False
+    amount = money.amount
+    if kind in {PaymentKind.REFUND, PaymentKind.CHARGEBACK}:
+        amount = order.total - returned(ledger, money.transaction_id)
+    if amount > 0 and not _book(
+        session, order, kind, Money(-amount, money.currency, money.transaction_id), provider_id
+    ):
+        return False
+    if kind != PaymentKind.PARTIAL_REFUND and not was_paid_by(session, order, money.transaction_id):
+        _close(session, order, Closing.CANCELED)
+    _settle(session, order)
+    return True
+
+
+def was_paid_by(session: Session, order: Order, transaction_id: str) -> bool:
+    """Whether the ledger holds a payment of the order by this transaction."""
+    ledger = _ledger(session, order)
+    return any(row.kind == PaymentKind.PAYMENT and row.transaction_id == transaction_id for row in ledger)
+
+
+def decline(session: Session, order: Order, number: int | None = None) -> bool:
+    """Note that the provider declined attempt `number` (None: any) of a locked order.
+
+    False when the order stays as it is: it is paid or over, or a newer attempt is open.
+    """
+    waiting = (col(PaymentAttempt.order_id) == order.id, col(PaymentAttempt.declined_at).is_(None))
+    declined = update(PaymentAttempt).where(*waiting).values(declined_at=utc_now())
+    if number is not None:
+        declined = declined.where(col(PaymentAttempt.number) == number)
+    session.execute(declined)
+    if session.exec(select(PaymentAttempt.id).where(*waiting)).first():
+        return False
+    return _close(session, order, Closing.DECLINED)
+
+
+def cancel_by_provider(session: Session, order: Order) -> bool:
+    """Cancel a locked order that the provider canceled unpaid. False when it changes nothing."""
+    return _close(session, order, Closing.CANCELED)
+
+
+def cancel_by_player(session: Session, user_id: str, order_id: str) -> Order:
+    """Cancel a player's own open order.
+
+    Raises:
+        NotFound: there is no such order of this player.
+        OrderClosed: it is paid, or over.
+    """
+    order = lock(session, order_id)
+    if order.user_id != user_id:
+        raise NotFound("order")
+    if order.status != OrderStatus.CANCELED and not _close(session, order, Closing.CANCELED):
+        raise OrderClosed(order.status)
+    return order
+
+
+def expire_due(session: Session, limit: int = 100) -> int:
+    """Expire open orders whose time is over; returns how many."""
+    now = utc_now()
+    due = select(Order).where(col(Order.status).in_(OPEN), Order.expires_at < now).limit(limit)
+    orders = session.exec(due.with_for_update(skip_locked=True, key_share=True)).all()
+    for order in orders:
+        _close(session, order, Closing.EXPIRED)
+    return len(orders)
+
+
+def flag(session: Session, order: Order, reason: str) -> None:
+    """Mark a locked order for a person to look at; the first reason stands."""
+    _flag(session, order, reason)
+    _announce(session, order, "order_flagged", [])
+
+
+def _flag(session: Session, order: Order, reason: str) -> None:
+    if not order.needs_attention:
+        set_committed_value(order, "needs_attention", reason)
+        _run(session, sql.FLAG_ORDER, order_id_=order.id, needs_attention=reason)
+
+
+def _close(session: Session, order: Order, what: Closing) -> bool:
+    after = CLOSING.get((order.status, what))
+    if after is None:
+        return False
+    _move(session, order, after)
+    _announce(session, order, _MESSAGES[after], [])
+    return True
+
+
+def _run(session: Session, statement: Any, **values: object) -> CursorResult[Any]:
+    # On the connection itself: the session would look for objects to write first, each time.
+    return session.connection().execute(statement, values)
+
+
+def _move(session: Session, order: Order, status: OrderStatus) -> None:
+    now = utc_now()
+    set_committed_value(order, "status", status)
+    set_committed_value(order, "updated_at", now)
+    _run(session, sql.MOVE_ORDER, order_id_=order.id, status=status, updated_at=now)
+    _run(session, sql.ADD_EVENT, order_id=order.id, kind=status, at=now)
+
+
+def _book(session: Session, order: Order, kind: PaymentKind, money: Money, provider_id: str) -> bool:
+    booked = _run(
+        session,
+        sql.book(dialect_of(session)),
+        order_id=order.id,
+        kind=kind,
+        amount=money.amount,
+        currency=money.currency,
+        transaction_id=money.transaction_id,
+        provider_id=provider_id,
+        at=utc_now(),
+    )
+    return booked.first() is not None
+
+
+def _ledger(session: Session, order: Order) -> list[Movement]:
+    rows = _run(session, sql.LEDGER, order_id_=order.id)
+    return [Movement(row.kind, row.amount, row.transaction_id) for row in rows]
+
+
+def _settle(session: Session, order: Order) -> None:
+    """Make the order and its purchases what the ledger says."""
+    after = money_status(_ledger(session, order))
+    if after is None or after == order.status:
+        return
+    pending = _run(session, sql.PENDING_LINES, order_id_=order.id).all()
+    if pending:
+        _move_lines(session, order, len(pending), granting=after in _GRANTING)
+    elif after in _GRANTING and order.status not in _GRANTING:
+        _grant_again(session, order)
+    elif after not in _GRANTING:
+        # By order, never by user and item: another order may have granted the same thing.
+        _run(session, sql.REVOKE, order_id_=order.id)
+    _move(session, order, after)
+    lines = pending or _run(session, sql.PURCHASED_LINES, order_id_=order.id).all()
+    _announce(session, order, _MESSAGES[after], lines)
+
+
+def _move_lines(session: Session, order: Order, count: int, *, granting: bool) -> None:
+    now = utc_now()
+    status = PurchaseStatus.GRANTED if granting else PurchaseStatus.REFUNDED
+    # Two orders of one player for the same thing can be paid at the same moment: the database lets one of
+    # them grant it, and the other is held for a person.
+    moved = _run(session, sql.move_lines(dialect_of(session)), order_id_=order.id, at_=now, status_=status)
+    if moved.rowcount < count:
+        _run(session, sql.HOLD_LINES, order_id_=order.id, at_=now)
+        _flag(session, order, "paid for something owned already")
+    _run(session, sql.FORGET_PENDING, order_id_=order.id)
+    _run(session, sql.EMPTY_CART, order_id_=order.id, user_id_=order.user_id)
+
+
+def _grant_again(session: Session, order: Order) -> None:
+    """Grant a refunded order's purchases, because another attempt of it was paid."""
+    for purchase in session.exec(select(Purchase).where(Purchase.order_id == order.id)):
+        owned = select(Purchase.id).where(
+            Purchase.user_id == order.user_id,
+            Purchase.item_id == purchase.item_id,
+            Purchase.status == PurchaseStatus.GRANTED,
+        )
+        if purchase.owned_once and session.exec(owned).first():
+            purchase.status = PurchaseStatus.HELD
+            _flag(session, order, "paid for something owned already")
+        else:
+            purchase.status = PurchaseStatus.GRANTED
+    session.flush()
+
+
+def _announce(session: Session, order: Order, event: str, lines: Sequence[Row[Any]]) -> None:
+    message = {
+        "event": event,
+        "order_id": order.id,
+        "items": [{"sku": line.sku, "name": line.name, "quantity": line.quantity} for line in lines],
+        "timestamp": utc_now().isoformat(timespec="milliseconds"),
+    }
+    outbox.write(session, order.user_id, message)

@@ -1,0 +1,84 @@
+"""Reading orders."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Row
+from sqlalchemy import select as select_columns
+from sqlmodel import Session, col, select
+
+from store_app.errors import NotFound
+from store_app.models import OPEN, Item, Order, OrderEvent, PaymentAttempt, PendingPurchase, Purchase
+
+
+@dataclass(frozen=True, slots=True)
+class OrderDetails:
+    """An order with what its page shows; `lines` have sku, name, image, kind, quantity, unit_price, status."""
+
+    order: Order
+    lines: list[Row[Any]]
+    events: list[OrderEvent]
+    payment_url: str
+
+
+def _lines(session: Session, order_id: str) -> list[Row[Any]]:
+    item: Any = (col(Item.sku), col(Item.name), col(Item.image), col(Item.kind))
+    paid = (
+        select_columns(*item, col(Purchase.quantity), col(Purchase.unit_price), col(Purchase.status))
+        .join(Item, col(Item.id) == Purchase.item_id)
+        .where(col(Purchase.order_id) == order_id)
+        .order_by(col(Purchase.id))
+    )
+    if rows := session.execute(paid).all():
+        return list(rows)
+    pending = (
+        select_columns(*item, col(PendingPurchase.quantity), col(PendingPurchase.unit_price), col(Order.status))
+        .join(Item, col(Item.id) == PendingPurchase.item_id)
+        .join(Order, col(Order.id) == PendingPurchase.order_id)
+        .where(col(PendingPurchase.order_id) == order_id)
+        .order_by(col(PendingPurchase.id))
+    )
+    return list(session.execute(pending).all())
+
+
+def find_order(session: Session, user_id: str, order_id: str) -> OrderDetails:
+    """Return a user's own order.
+
+    Raises:
+        NotFound: there is none, or it is somebody else's: a stranger cannot tell which.
+    """
+    order = session.get(Order, order_id) if order_id.isprintable() else None
+    if order is None or order.user_id != user_id:
+        raise NotFound("order")
+    events = select(OrderEvent).where(OrderEvent.order_id == order_id).order_by(col(OrderEvent.id))
+    attempt = live_attempt(session, order_id)
+    return OrderDetails(
+        order, _lines(session, order_id), list(session.exec(events)), attempt.payment_url if attempt else ""
+    )
+
+
+def live_attempt(session: Session, order_id: str) -> PaymentAttempt | None:
+    """Return the latest payment page of an order, unless that payment was declined."""
+    latest = select(PaymentAttempt).where(PaymentAttempt.order_id == order_id)
+    attempt = session.exec(latest.order_by(col(PaymentAttempt.number).desc())).first()
+    return attempt if attempt and attempt.declined_at is None else None
+
+
+def list_orders(session: Session, user_id: str, limit: int = 50) -> list[Order]:
+    """Return a user's orders, newest first."""
+    query = select(Order).where(Order.user_id == user_id).order_by(col(Order.created_at).desc())
+    return list(session.exec(query.limit(limit)))
+
+
+def open_order_with(session: Session, user_id: str, item_id: int) -> str:
+    """Return the id of a user's unpaid order that contains an item, or nothing."""
+    query = (
+        select(Order.id)
+        .join(PendingPurchase, col(PendingPurchase.order_id) == Order.id)
+        .where(
+            PendingPurchase.user_id == user_id,
+            PendingPurchase.item_id == item_id,
+            col(Order.status).in_(OPEN),
+        )
+    )
+    return session.exec(query).first() or ""

@@ -1,0 +1,37 @@
+"""Addresses of the pages, and builders for those with parts."""
+
+from urllib.parse import quote, urlencode, urlsplit
+
+STORE = "/"
+ITEM = "/item/[sku]"
+CART = "/cart"
+ORDER = "/orders/[order_id]"
+LIBRARY = "/library"
+LOGIN = "/login"
+REGISTER = "/register"
+ACCOUNT = "/account"
+
+
+def item(sku: str) -> str:
+    """Return the address of an item's page."""
+    return f"/item/{quote(sku, safe='')}"
+
+
+def order(order_id: str) -> str:
+    """Return the address of an order's page."""
+    return f"/orders/{quote(order_id, safe='')}"
+
+
+def login(next_path: str = STORE) -> str:
+    """Return the address of the sign-in page that leads back to `next_path`."""
+    return f"{LOGIN}?{urlencode({'next': own_path(next_path)})}"
+
+
+def own_path(path: str) -> str:
+    """Return `path` if it stays on this site, else the store page (no open redirects, ASVS 3.7.2)."""
+    parts = urlsplit(path)
+    # Browsers read a backslash as a slash, and drop tabs and line breaks before they read the rest.
+    strange = any(character in path for character in "\\\t\r\n") or not path.isprintable()
+    if parts.scheme or parts.netloc or strange or not path.startswith("/") or path.startswith("//"):
+        return STORE
+    return path

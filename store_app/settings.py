@@ -1,0 +1,134 @@
+"""Settings, read once from the environment and `.env`; every bad value is refused with one sentence."""
+
+from functools import lru_cache
+from typing import Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1", "0.0.0.0"})  # noqa: S104 - compared, not bound
+SHORTEST_PRODUCTION_SECRET = 16
+
+
+class BadSettings(Exception):
+    """The store cannot start with these settings; the message says what to change."""
+
+
+class Settings(BaseSettings):
+    """Every setting of the store. Names in the environment are the field names in capitals."""
+
+    model_config = SettingsConfigDict(env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True)
+
+    database_url: str = Field("sqlite:///data/store.db", description="Where the data live.")
+    redis_url: str = Field("", description="State and messages between workers; empty means one worker.")
+    public_url: str = Field("http://localhost:8000", description="The address players use.")
+    environment: Literal["development", "production"] = Field("development", description="How strict to be.")
+
+    xsolla_webhook_secret: str = Field(
+        "", description="Webhook secret key of the Xsolla project; several, comma-separated, while rotating."
+    )
+    xsolla_project_id: int = Field(0, description="Xsolla project id.")
+    xsolla_merchant_id: int = Field(0, description="Xsolla merchant id.")
+    xsolla_api_key: str = Field("", description="Xsolla API key.")
+    xsolla_sandbox: bool = Field(True, description="Sell in Xsolla's sandbox: no real money moves.")
+    xsolla_store_api_url: str = Field("https://store.xsolla.com", description="Base address of the store API.")
+    xsolla_merchant_api_url: str = Field("https://api.xsolla.com", description="Base address of the merchant API.")
+    xsolla_paystation_url: str = Field(
+        "", description="Base address of the payment page; empty means Xsolla's own, live or sandbox."
+    )
+
+    order_expires_minutes: int = Field(1440, ge=1, le=43_200, description="An unpaid order ends after this.")
+    trusted_proxies: str = Field("", description="Comma-separated addresses whose X-Forwarded-For is believed.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level logged.")
+    log_format: Literal["text", "json"] = Field(
+        "text", description="One line of text, or one JSON object, a record."
+    )
+
+    @field_validator("database_url")
+    @classmethod
+    def _name_the_driver(cls, url: str) -> str:
+        # SQLAlchemy 2.1 takes a plain postgresql:// to mean psycopg 3, which is not what is installed.
+        for plain in ("postgresql://", "postgres://"):
+            if url.startswith(plain):
+                return "postgresql+psycopg2://" + url.removeprefix(plain)
+        if not url.startswith(("postgresql+psycopg2://", "sqlite:///")):
+            raise ValueError("must start with sqlite:/// or postgresql://")
+        return url
+
+    @field_validator("public_url", "xsolla_store_api_url", "xsolla_merchant_api_url", "xsolla_paystation_url")
+    @classmethod
+    def _without_trailing_slash(cls, url: str) -> str:
+        if url and (urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).hostname):
+            raise ValueError("must be an address such as https://shop.example")
+        return url.rstrip("/")
+
+    @model_validator(mode="after")
+    def _refuse_what_is_unsafe(self) -> Self:
+        if not self.webhook_secrets:
+            raise ValueError("XSOLLA_WEBHOOK_SECRET is empty: copy it from Xsolla, or run `make env` to make one")
+        if self.environment == "production":
+            self._refuse_unsafe_production()
+        return self
+
+    def _refuse_unsafe_production(self) -> None:
+        if any(len(secret) < SHORTEST_PRODUCTION_SECRET for secret in self.webhook_secrets):
+            raise ValueError("XSOLLA_WEBHOOK_SECRET must have 16 characters or more in production")
+        if urlsplit(self.public_url).scheme != "https":
+            raise ValueError("PUBLIC_URL must be https in production: cookies and payments travel over it")
+        for name in ("xsolla_store_api_url", "xsolla_merchant_api_url", "xsolla_paystation_url"):
+            self._refuse_stand_in_provider(name)
+
+    def _refuse_stand_in_provider(self, name: str) -> None:
+        url = urlsplit(getattr(self, name))
+        if url.hostname and (url.scheme != "https" or url.hostname in LOOPBACK_HOSTS):
+            raise ValueError(
+                f"{name.upper()} must be an https address off this machine in production: "
+                "a simulator there would give everything away"
+            )
+
+    @property
+    def webhook_secrets(self) -> tuple[str, ...]:
+        """The accepted webhook secrets, newest first."""
+        return tuple(secret.strip() for secret in self.xsolla_webhook_secret.split(",") if secret.strip())
+
+    @property
+    def secure_cookies(self) -> bool:
+        """Whether cookies carry `Secure` and the `__Host-` prefix."""
+        return self.public_url.startswith("https://")
+
+    @property
+    def allowed_origins(self) -> tuple[str, ...]:
+        """The origins whose pages may talk to the store: its own."""
+        url = urlsplit(self.public_url)
+        if self.environment == "development" and url.hostname in LOOPBACK_HOSTS:
+            port = f":{url.port}" if url.port else ""
+            return tuple(f"{url.scheme}://{host}{port}" for host in ("localhost", "127.0.0.1", "[::1]"))
+        return (f"{url.scheme}://{url.netloc}",)
+
+    @property
+    def paystation_url(self) -> str:
+        """Base address of the payment page."""
+        if self.xsolla_paystation_url:
+            return self.xsolla_paystation_url
+        return "https://sandbox-secure.xsolla.com" if self.xsolla_sandbox else "https://secure.xsolla.com"
+
+
+def _sentence(error: ValidationError) -> str:
+    problem = error.errors()[0]
+    where = ".".join(str(part) for part in problem["loc"]).upper()
+    what = problem["msg"].removeprefix("Value error, ")
+    return f"{where}: {what}" if where else what
+
+
+@lru_cache
+def get_settings() -> Settings:
+    """Return the settings of this process.
+
+    Raises:
+        BadSettings: a value is missing or refused; the message names it.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise BadSettings(_sentence(error)) from None

@@ -1,0 +1,85 @@
+"""The composition root: the pages, the API, the webhook and the background work, put together."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import reflex as rx
+from fastapi import FastAPI
+
+from store_app import health, http, routes
+from store_app.accounts import api as accounts_api
+from store_app.accounts import forms
+from store_app.accounts.page import account_page, login_page, register_page
+from store_app.accounts.state import AccountState, FormState
+from store_app.background import tidy_for_ever
+from store_app.catalogue import api as items_api
+from store_app.catalogue.page import item_page, store_page
+from store_app.catalogue.state import ItemState, ShelfState
+from store_app.checkout import api as checkout_api
+from store_app.checkout.page import cart_page
+from store_app.checkout.state import CartState
+from store_app.library import api as library_api
+from store_app.library.page import library_page
+from store_app.library.state import LibraryState
+from store_app.live import api as live_api
+from store_app.live import push
+from store_app.live.bus import get_bus
+from store_app.live.sockets import EventSocketGuard
+from store_app.logs import configure_logging
+from store_app.orders import api as orders_api
+from store_app.orders.page import order_page
+from store_app.orders.state import OrderState
+from store_app.ui.shell import ShellState
+from webhook.router import router as webhook_router
+
+configure_logging()
+
+
+def create_api() -> FastAPI:
+    """Return the API; Reflex's pages and websocket are mounted behind it."""
+    api = FastAPI(title="Digital Game Store", version="1", description="Items, orders, purchases and accounts.")
+    for part in (items_api, library_api, checkout_api, orders_api, accounts_api, live_api, health):
+        api.include_router(part.router)
+    api.include_router(webhook_router)
+    api.include_router(forms.router)
+    http.add_problem_handlers(api)
+    return api
+
+
+app = rx.App(
+    html_lang="en",
+    stylesheets=["/theme.css"],
+    head_components=[rx.el.link(rel="icon", href="/favicon.svg", type="image/svg+xml")],
+    toaster=None,
+    app_wraps={},
+    # In this order: the API around Reflex, then the guards around both.
+    api_transformer=[create_api(), EventSocketGuard, http.ResponseHeaders, http.OriginGuard],
+)
+
+
+@asynccontextmanager
+async def background_work() -> AsyncIterator[None]:
+    """Run the background work for as long as the server runs."""
+    tasks = [asyncio.create_task(work) for work in (get_bus().run(), tidy_for_ever())]
+    yield
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+app.register_lifespan_task(background_work)
+push.start(app)
+
+_PAGES = (
+    (store_page, routes.STORE, "Digital Game Store", ShelfState.load),
+    (item_page, routes.ITEM, "Item - Digital Game Store", ItemState.load),
+    (cart_page, routes.CART, "Cart - Digital Game Store", CartState.load),
+    (order_page, routes.ORDER, "Order - Digital Game Store", OrderState.load),
+    (library_page, routes.LIBRARY, "Library - Digital Game Store", LibraryState.load),
+    (login_page, routes.LOGIN, "Sign in - Digital Game Store", FormState.load),
+    (register_page, routes.REGISTER, "Create an account - Digital Game Store", FormState.load),
+    (account_page, routes.ACCOUNT, "Account - Digital Game Store", AccountState.load),
+)
+for page, route, title, load in _PAGES:
+    app.add_page(page, route=route, title=title, on_load=[ShellState.load, load])

@@ -1,0 +1,107 @@
+"""Small building blocks of the pages: buttons, messages, covers, forms that the browser itself posts."""
+
+from typing import Any
+
+import reflex as rx
+from reflex_components_core.el.elements.base import BaseHTML
+
+PRIMARY = (
+    "inline-flex items-center justify-center min-h-12 px-5 rounded-lg bg-accent text-on-accent font-semibold "
+    "no-underline cursor-pointer hover:brightness-110 disabled:opacity-60"
+)
+SECONDARY = (
+    "inline-flex items-center justify-center min-h-11 px-4 rounded-lg border border-line bg-surface text-text "
+    "no-underline cursor-pointer hover:bg-raised disabled:opacity-60"
+)
+LINK = "text-accent underline underline-offset-2 cursor-pointer inline-flex items-center min-h-6"
+PANEL = "rounded-xl border border-line bg-surface p-4 sm:p-6"
+INPUT = "w-full min-h-11 px-3 rounded-lg border border-muted bg-bg text-text"
+_CHIP = "inline-block px-2 rounded border border-current text-sm"
+_TONES = {"good": f"{_CHIP} text-good", "bad": f"{_CHIP} text-bad", "wait": f"{_CHIP} text-wait"}
+
+
+class PostForm(BaseHTML):
+    """A form that the browser posts by itself. `rx.el.form` would keep it from doing so."""
+
+    tag = "form"
+
+    action: rx.Var[str]
+    method: rx.Var[str]
+
+
+def post_form(*children: rx.Component, action: str, **props: Any) -> rx.Component:
+    """Return a form posted by the browser to one of our own routes."""
+    return PostForm.create(*children, action=action, method="post", **props)
+
+
+def button(label: str | rx.Var, on_click: Any, *, primary: bool = False, **props: Any) -> rx.Component:
+    """Return a button."""
+    classes = PRIMARY if primary else SECONDARY
+    return rx.el.button(label, type="button", on_click=on_click, class_name=classes, **props)
+
+
+def link_button(label: str | rx.Var, href: str | rx.Var, *, primary: bool = False, **props: Any) -> rx.Component:
+    """Return a link that looks like a button."""
+    return rx.el.a(label, href=href, class_name=PRIMARY if primary else SECONDARY, **props)
+
+
+def link(label: str | rx.Var, href: str | rx.Var, **props: Any) -> rx.Component:
+    """Return a link."""
+    return rx.el.a(label, href=href, class_name=LINK, **props)
+
+
+def cover(image: rx.Var, *, eager: bool = False, classes: str = "w-full") -> rx.Component:
+    """Return an item's cover, at the ratio of 460 to 215. The name stands beside it, so it says nothing itself."""
+    return rx.el.img(
+        src=image,
+        alt="",
+        width="460",
+        height="215",
+        loading="eager" if eager else "lazy",
+        custom_attrs={"fetchPriority": "high"} if eager else {},
+        class_name=f"aspect-[460/215] object-cover bg-raised {classes}",
+    )
+
+
+def chip(words: rx.Var, tone: rx.Var | str) -> rx.Component:
+    """Return a status in words, coloured by its tone."""
+    return rx.el.span(words, class_name=rx.match(tone, *_TONES.items(), f"{_CHIP} text-muted"))
+
+
+def problem(words: rx.Var, *extra: rx.Component) -> rx.Component:
+    """Return a message that something was refused; nothing while there is none."""
+    return rx.el.div(
+        rx.cond(
+            words != "",
+            rx.el.div(
+                rx.el.p(words),
+                *extra,
+                class_name="rounded-lg border-2 border-bad p-3 text-text",
+                data_testid="problem",
+            ),
+        ),
+        role="alert",
+    )
+
+
+def empty(title: str, text: str | rx.Var, *actions: rx.Component) -> rx.Component:
+    """Return what stands where a list would be: what is missing, and how to fill it."""
+    return rx.el.div(
+        rx.el.h2(title, class_name="text-xl font-semibold"),
+        rx.el.p(text, class_name="text-muted"),
+        *actions,
+        class_name=f"{PANEL} flex flex-col items-start gap-3",
+    )
+
+
+def loading() -> rx.Component:
+    """Return what stands while a page waits for its data."""
+    return rx.el.p("Loading ...", class_name="text-muted py-8", aria_busy="true")
+
+
+def field(label: str, *, name: str, **props: Any) -> rx.Component:
+    """Return a labelled input."""
+    return rx.el.div(
+        rx.el.label(label, html_for=name, class_name="block font-semibold mb-1"),
+        rx.el.input(id=name, name=name, class_name=INPUT, **props),
+    )

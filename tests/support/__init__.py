@@ -1,0 +1,1 @@
+"""What tests are made of: real servers, a real browser, free ports."""

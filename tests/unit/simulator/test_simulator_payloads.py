@@ -1,0 +1,182 @@
+"""Payloads, against captured notifications of the provider."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from webhook.simulator import notifications, sequences
+from webhook.simulator.amounts import break_down
+from webhook.simulator.books import Books
+from webhook.simulator.payload_parts import Project, Reason
+from webhook.simulator.records import Buyer, Line, Mint, Order, Sale, Transaction
+
+PROJECT = Project(308077, 887981)
+NOW = datetime(2026, 7, 29, 11, 2, 38, tzinfo=UTC)
+REASON = Reason(1, "Cancellation by the user request / the game request")
+
+CAPTURED_DETAILS = json.loads(
+    """{"payment":{"currency":"USD","amount":2.17},"payment_method_sum":{"currency":"USD","amount":2.17},
+    "xsolla_balance_sum":{"currency":"USD","amount":0},"payout":{"currency":"USD","amount":1.77},
+    "xsolla_fee":{"currency":"USD","amount":0.11},"payment_method_fee":{"currency":"USD","amount":0.11},
+    "vat":{"currency":"USD","amount":0,"percent":0},
+    "sales_tax":{"currency":"USD","amount":0.18,"percent":8.88},
+    "direct_wht":{"currency":"USD","amount":0,"percent":0},"payout_currency_rate":"1",
+    "repatriation_commission":{"currency":"USD","amount":0},
+    "country_wht":{"currency":"USD","amount":0,"percent":0},
+    "user_acquisition_fee":{"currency":"USD","amount":0,"percent":0}}"""
+)
+
+
+def an_order(*, mint: Mint = Mint.STORE, sandbox: bool = True) -> tuple[Books, Order, Transaction]:
+    sale = Sale(
+        mint=mint,
+        buyer=Buyer("42", "buyer@example.com", "US", "8.29.109.241", None),
+        lines=(Line("my_game", "My game", 1, Decimal("1.99")),),
+        currency="USD",
+        total=Decimal("1.99"),
+        sandbox=sandbox,
+        external_id="ORDER-1001",
+        return_url=None,
+        custom_parameters={"order_id": "1001", "share": Decimal("0.5")},
+    )
+    books = Books(lambda: NOW)
+    order = books.open_order(sale)
+    return books, order, books.book_payment(order)
+
+
+def sent(books: Books, order: Order, payload: dict[str, Any]) -> Any:
+    """Give a payload as the store would parse it."""
+    return json.loads(books.write_delivery(order, payload).body)
+
+
+def test_payment_is_as_captured() -> None:
+    books, order, made = an_order()
+    assert sent(books, order, notifications.payment(PROJECT, order, made)) == {
+        "notification_type": "payment",
+        "settings": {"project_id": 308077, "merchant_id": 887981},
+        "purchase": {
+            "checkout": {"currency": "USD", "amount": 1.99},
+            "total": {"currency": "USD", "amount": 1.99},
+        },
+        "user": {
+            "ip": "8.29.109.241",
+            "email": "buyer@example.com",
+            "id": "42",
+            "country": "US",
+            "zip": "10001",
+        },
+        "transaction": {
+            "id": made.id,
+            "external_id": "ORDER-1001",
+            "payment_method_order_id": str(made.id * 1000 + 113),
+            "dry_run": 1,
+            "agreement": 1536354,
+            "payment_date": "2026-07-29T14:02:38+03:00",
+            "payment_method": 1380,
+            "payment_method_name": "Bank card",
+        },
+        "payment_details": CAPTURED_DETAILS,
+        "custom_parameters": {"order_id": "1001", "share": 0.5},
+    }
+
+
+def test_order_paid_is_as_captured() -> None:
+    books, order, made = an_order()
+    payload = sent(books, order, notifications.order_paid(order, made, PROJECT))
+    assert payload["items"] == [
+        {
+            "sku": "my_game",
+            "type": "virtual_good",
+            "is_pre_order": False,
+            "quantity": 1,
+            "amount": "1.9900",
+            "promotions": [],
+        }
+    ]
+    assert payload["order"] == {
+        "id": order.id,
+        "mode": "sandbox",
+        "currency_type": "real",
+        "currency": "USD",
+        "amount": "1.9900",
+        "status": "paid",
+        "platform": "xsolla",
+        "comment": None,
+        "invoice_id": str(made.id),
+        "promotions": [],
+    }
+    assert payload["user"] == {"external_id": "42", "email": "buyer@example.com", "country": "US"}
+    billing = payload["billing"]
+    assert billing.keys() == {"notification_type", "settings", "purchase", "transaction", "payment_details"}
+    assert billing["notification_type"] == "payment"
+    assert billing["purchase"] == {"total": {"currency": "USD", "amount": 1.99}}
+    assert billing["payment_details"] == CAPTURED_DETAILS
+
+
+def test_real_money_has_no_sandbox_mark() -> None:
+    _, order, made = an_order(sandbox=False)
+    paid = notifications.order_paid(order, made, PROJECT)
+    assert paid["order"]["mode"] == "default"
+    assert "dry_run" not in paid["billing"]["transaction"]
+
+
+def test_refund_names_the_payment_and_writes_texts() -> None:
+    _, order, made = an_order()
+    payload = notifications.refund(PROJECT, order, made, REASON)
+    assert payload["transaction"]["id"] == made.id
+    assert payload["refund_details"]["code"] == 1
+    assert payload["payment_details"]["payment"] == {"currency": "USD", "amount": "2.17"}
+    assert payload["purchase"]["total"] == {"currency": "USD", "amount": 1.99}
+
+
+def test_partial_refund_carries_the_part() -> None:
+    _, order, made = an_order()
+    payload = notifications.partial_refund(PROJECT, order, made, REASON, Decimal("1.00"))
+    assert payload["payment_details"]["payment"]["amount"] == "1.09"
+
+
+def test_combined_cancellation_carries_the_refund() -> None:
+    _, order, made = an_order()
+    payload = notifications.order_canceled(order, made, REASON, PROJECT)
+    assert payload["billing"]["notification_type"] == "refund"
+    assert payload["billing"]["refund_details"] == REASON.as_details()
+
+
+def test_a_decline_writes_numbers_as_texts() -> None:
+    _, order, made = an_order()
+    payload = notifications.ps_declined(PROJECT, order, made)
+    assert payload["settings"] == {"project_id": "308077", "merchant_id": "887981"}
+    assert payload["transaction"] == {
+        "id": str(made.id),
+        "external_id": "ORDER-1001",
+        "dry_run": "1",
+        "payment_method": "1380",
+    }
+
+
+def test_sequences_of_both_modes() -> None:
+    _, order, made = an_order()
+    _, amount_only, paid = an_order(mint=Mint.MERCHANT)
+
+    def types(payloads: list[dict[str, Any]]) -> list[str]:
+        return [payload["notification_type"] for payload in payloads]
+
+    assert types(sequences.after_payment("combined", PROJECT, order, made)) == ["order_paid"]
+    assert types(sequences.after_payment("separate", PROJECT, order, made)) == ["payment", "order_paid"]
+    assert types(sequences.after_payment("combined", PROJECT, amount_only, paid)) == ["payment"]
+    assert types(sequences.after_refund("combined", PROJECT, order, made, REASON)) == ["order_canceled"]
+    separate = sequences.after_refund("separate", PROJECT, order, made, REASON)
+    assert types(separate) == ["refund", "order_canceled"]
+    assert types(sequences.after_refund("separate", PROJECT, amount_only, paid, REASON)) == ["refund"]
+
+
+def test_a_restarted_simulator_gives_no_number_twice() -> None:
+    _, order, made = an_order()
+    later = Books(lambda: NOW + timedelta(seconds=1))
+    assert later.open_order(order.sale).id > max(order.id, made.id)
+
+
+def test_currencies_without_decimals_are_rounded_to_whole_units() -> None:
+    split = break_down(Decimal(500), "JPY")
+    assert (split.sales_tax, split.payment, split.fee) == (Decimal(44), Decimal(544), Decimal(27))

@@ -1,0 +1,116 @@
+"""A generated cover is well-formed, repeatable and safe for any name."""
+
+import re
+import xml.etree.ElementTree as ET
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from store_app.catalogue.cover import generated_cover
+
+RELEASED_SKY = ["#357a1f", "#0b3227"]
+SVG = "{http://www.w3.org/2000/svg}"
+AWKWARD_NAMES = [
+    "",
+    "   \t\n",
+    "x" * 200,
+    "W" * 200,
+    "Sword of " * 25,
+    "\U0001f409\U0001f525",
+    "\U0001f468\u200d\U0001f469\u200d\U0001f467 Family",
+    "\U0001f1eb\U0001f1f7\U0001f1ef\U0001f1f5",
+    "\u05d7\u05e8\u05d1 \u05d4\u05d3\u05e8\u05e7\u05d5\u05df",
+    "\u0633\u064a\u0641 \u0627\u0644\u062a\u0646\u064a\u0646",
+    "\u9f8d\u306e\u5263" * 30,
+    "Z\u0301\u0302\u0303\u0304\u0305\u0306\u0307\u0308\u030a\u030b algo",
+    "<script>alert(1)</script>",
+    "\uff1cscript\uff1ealert(1)\uff1c/script\uff1e",
+    "\"' onload='alert(1)' & ]]> -->",
+    "\x00\x01\x0b\x1f\x7f\ufffe\uffff",
+    "Dragon\x00 Sword\x1b[31m",
+    "\u202eevil\u202c",
+    "\ud800 lone surrogate",
+    "...---!!!",
+]
+
+
+def _lines(svg: str) -> list[str]:
+    """Return each text on the cover once, shadows left out."""
+    texts = ET.XML(svg).iter(f"{SVG}text")
+    return list(dict.fromkeys(text.text or "" for text in texts))
+
+
+@settings(deadline=None)  # a busy machine is not a wrong picture
+@given(st.text(max_size=250))
+def test_any_name_gives_well_formed_svg(name: str) -> None:
+    root = ET.XML(generated_cover(name))
+    assert root.tag == f"{SVG}svg"
+    assert root.get("viewBox") == "0 0 460 215"
+
+
+@settings(deadline=None)
+@given(st.text())
+def test_the_same_name_gives_the_same_picture(name: str) -> None:
+    assert generated_cover(name) == generated_cover(name)
+
+
+@settings(deadline=None)
+@given(st.text())
+def test_a_name_brings_no_element_of_its_own(name: str) -> None:
+    drawn = {"svg", "defs", "linearGradient", "radialGradient", "stop"}
+    drawn |= {"rect", "g", "path", "circle", "text"}
+    tags = {element.tag.removeprefix(SVG) for element in ET.XML(generated_cover(name)).iter()}
+    assert tags <= drawn
+
+
+@pytest.mark.parametrize("name", AWKWARD_NAMES, ids=ascii)
+def test_awkward_names_are_drawn_and_fit(name: str) -> None:
+    svg = generated_cover(name)
+    svg.encode()
+    assert all(len(line) <= 40 for line in _lines(svg))
+
+
+def test_the_picture_is_the_one_released() -> None:
+    """A change here repaints every shop: make it on purpose."""
+    assert re.findall(r"#[0-9a-f]{6}", generated_cover("Dragon Sword"))[:2] == RELEASED_SKY
+
+
+def test_names_differ_in_their_pictures() -> None:
+    pictures = {re.sub(r"<text.*", "", generated_cover(f"Item {n}")) for n in range(100)}
+    assert len(pictures) == 100
+
+
+def test_initials_and_name_are_set() -> None:
+    assert _lines(generated_cover("dragon sword of dawn")) == ["DS", "dragon sword of dawn"]
+
+
+def test_long_name_ends_in_an_ellipsis() -> None:
+    assert _lines(generated_cover("Sword of " * 25))[1].endswith("\u2026")
+
+
+def test_empty_name_gets_a_gem_and_no_text() -> None:
+    assert _lines(generated_cover("")) == []
+
+
+def test_markup_is_shown_as_text() -> None:
+    assert _lines(generated_cover("<script>")) == ["S", "<script>"]
+
+
+def test_control_characters_are_dropped() -> None:
+    assert _lines(generated_cover("Dragon\x00 Sw\x1bord")) == ["DS", "Dragon Sword"]
+
+
+def test_joined_emoji_stays_whole() -> None:
+    family = "\U0001f468\u200d\U0001f469\u200d\U0001f467"
+    assert _lines(generated_cover(f"{family} Family"))[0] == family
+
+
+def test_piled_up_accents_are_thinned_out() -> None:
+    assert _lines(generated_cover("Zq" + "\u0305" * 50))[1] == "Zq" + "\u0305" * 3
+
+
+def test_right_to_left_name_has_one_initial_and_its_direction() -> None:
+    svg = generated_cover("\u0633\u064a\u0641 \u0627\u0644\u062a\u0646\u064a\u0646")
+    assert _lines(svg)[0] == "\u0633"
+    assert 'direction="rtl"' in svg

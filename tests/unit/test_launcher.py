@@ -1,0 +1,355 @@
+"""The commands that carry the project: `.env`, ports, build stamps, and what they say when they fail."""
+
+import importlib.util
+import os
+import shutil
+import signal
+import socket
+import stat
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from dotenv import dotenv_values
+
+from scripts import chromium, environment, pages, run, same_origin
+from scripts.processes import Child, ChildFailed, port_is_busy
+from tests.support.ports import free_port
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+LOCAL_SETTINGS = {
+    "PUBLIC_URL": "http://localhost:8000",
+    "XSOLLA_STORE_API_URL": "http://localhost:8001",
+    "XSOLLA_MERCHANT_API_URL": "http://localhost:8001",
+    "XSOLLA_PAYSTATION_URL": "http://localhost:8001",
+}
+REAL_PROVIDER = {
+    "XSOLLA_STORE_API_URL": "https://store.xsolla.com",
+    "XSOLLA_MERCHANT_API_URL": "https://api.xsolla.com",
+}
+
+
+@pytest.fixture
+def bootstrap() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("bootstrap", ROOT / "scripts" / "bootstrap.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def listener() -> Iterator[int]:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        yield server.getsockname()[1]
+
+
+class TestEnvFile:
+    def test_is_written_once_and_for_its_owner_only(self, tmp_path: Path) -> None:
+        path = tmp_path / ".env"
+        assert environment.write_env_file(path) is True
+        first = path.read_bytes()
+        assert environment.write_env_file(path) is False
+        assert path.read_bytes() == first
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+    def test_secrets_are_long_and_of_this_machine(self, tmp_path: Path) -> None:
+        for name in ("one", "two"):
+            environment.write_env_file(tmp_path / name)
+        one, two = dotenv_values(tmp_path / "one"), dotenv_values(tmp_path / "two")
+        for name in ("XSOLLA_WEBHOOK_SECRET", "XSOLLA_API_KEY", "SECRET_KEY", "POSTGRES_PASSWORD"):
+            assert len(one[name] or "") >= 32
+            assert one[name] != two[name]
+
+    def test_every_line_is_explained(self, tmp_path: Path) -> None:
+        environment.write_env_file(tmp_path / ".env")
+        assert dotenv_values(tmp_path / ".env").keys() <= dotenv_values(ROOT / ".env.example").keys()
+
+    def test_the_environment_comes_first(self, tmp_path: Path) -> None:
+        (tmp_path / ".env").write_text("PORT=8100\nPUBLIC_URL=http://localhost:8100\n")
+        assert environment.read_settings(tmp_path, {"PORT": "8200"}) == {
+            "PORT": "8200",
+            "PUBLIC_URL": "http://localhost:8100",
+        }
+
+
+class TestPlan:
+    def test_usual_ports(self) -> None:
+        plan = environment.make_plan(LOCAL_SETTINGS)
+        assert (plan.host, plan.port, plan.simulator_port) == ("127.0.0.1", 8000, 8001)
+        assert plan.env["SIMULATOR_STORE_URL"] == "http://localhost:8000"
+
+    def test_other_ports_reach_every_address(self) -> None:
+        plan = environment.make_plan(LOCAL_SETTINGS | {"PORT": "9000", "SIMULATOR_PORT": "9001"})
+        assert plan.public_url == plan.env["PUBLIC_URL"] == "http://localhost:9000"
+        assert plan.env["PORT"] == "9000"
+        assert {plan.env[name] for name in environment.PROVIDER_ADDRESSES} == {"http://localhost:9001"}
+        assert plan.env["SIMULATOR_STORE_URL"] == "http://localhost:9000"
+
+    def test_ports_written_in_the_addresses_count(self) -> None:
+        changed = dict.fromkeys(environment.PROVIDER_ADDRESSES, "http://127.0.0.1:7001")
+        plan = environment.make_plan(changed | {"PUBLIC_URL": "http://localhost:7000"})
+        assert (plan.port, plan.simulator_port) == (7000, 7001)
+
+    def test_public_addresses_stay(self) -> None:
+        plan = environment.make_plan({"PUBLIC_URL": "https://shop.example", "PORT": "9000"} | REAL_PROVIDER)
+        assert plan.public_url == "https://shop.example"
+        assert plan.port == 9000
+
+    def test_no_simulator_beside_a_real_provider(self) -> None:
+        plan = environment.make_plan(REAL_PROVIDER)
+        assert plan.simulator_port is None
+        assert "SIMULATOR_PORT" not in plan.env
+
+    @pytest.mark.parametrize("port", ["0", "65536", "http", "-1", "80 80"])
+    def test_what_is_no_port_is_refused(self, port: str) -> None:
+        with pytest.raises(environment.BadEnvironment, match="not a port"):
+            environment.make_plan(LOCAL_SETTINGS | {"PORT": port})
+
+    def test_two_servers_need_two_ports(self) -> None:
+        with pytest.raises(environment.BadEnvironment, match="both 8001"):
+            environment.make_plan(LOCAL_SETTINGS | {"PORT": "8001"})
+
+    def test_a_proxy_does_not_come_between_the_two(self) -> None:
+        plan = environment.make_plan(LOCAL_SETTINGS | {"NO_PROXY": "intern.example"})
+        assert plan.env["NO_PROXY"] == "intern.example,localhost,127.0.0.1,::1"
+
+    @pytest.mark.parametrize(
+        ("url", "changed"),
+        [
+            ("http://localhost:8000/path?x=1", "http://localhost:9/path?x=1"),
+            ("http://127.0.0.1", "http://127.0.0.1:9"),
+            ("http://[::1]:8000", "http://[::1]:9"),
+            ("http://192.0.2.1:8000", "http://192.0.2.1:8000"),
+            ("https://localhost.example:8000", "https://localhost.example:8000"),
+        ],
+    )
+    def test_only_loopback_addresses_change_their_port(self, url: str, changed: str) -> None:
+        assert environment.with_port(url, 9) == changed
+
+
+class TestPages:
+    @pytest.fixture
+    def project(self, tmp_path: Path) -> Path:
+        for name in (
+            "store_app/ui/page.py",
+            "assets/cover.svg",
+            "rxconfig.py",
+            "requirements.txt",
+            "README.md",
+        ):
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_text(name)
+        return tmp_path
+
+    def built(self, project: Path) -> None:
+        output = project / pages.OUTPUT
+        output.mkdir(parents=True)
+        (output / "index.html").write_text("<p>")
+        (project / pages.STAMP).write_text(pages.fingerprint(project))
+
+    def test_are_built_once(self, project: Path) -> None:
+        assert not pages.are_built(project)
+        self.built(project)
+        assert pages.are_built(project)
+
+    @pytest.mark.parametrize(
+        "name", ["store_app/ui/page.py", "assets/cover.svg", "rxconfig.py", "requirements.txt"]
+    )
+    def test_are_built_again_when_a_source_changed(self, project: Path, name: str) -> None:
+        self.built(project)
+        (project / name).write_text("changed")
+        assert not pages.are_built(project)
+
+    def test_are_built_again_when_a_source_is_new_or_moved(self, project: Path) -> None:
+        self.built(project)
+        (project / "store_app" / "new.py").touch()
+        assert not pages.are_built(project)
+
+    def test_are_not_built_again_for_a_text(self, project: Path) -> None:
+        self.built(project)
+        (project / "README.md").write_text("changed")
+        os.utime(project / "store_app/ui/page.py")
+        assert pages.are_built(project)
+
+    def test_are_built_again_when_the_result_is_gone(self, project: Path) -> None:
+        self.built(project)
+        (project / pages.OUTPUT / "index.html").unlink()
+        assert not pages.are_built(project)
+
+    def test_nothing_of_this_machine_gets_into_them(self) -> None:
+        ours = dotenv_values(ROOT / ".env.example").keys()
+        secret = {name for name in ours if name.endswith(("_SECRET", "_KEY")) or name == "DATABASE_URL"}
+        assert secret <= pages.SETTINGS_WHILE_BUILDING.keys()
+
+    def test_reflex_connects_to_the_page_s_own_origin(self) -> None:
+        import reflex_base  # noqa: PLC0415 - slow, and only this test needs it
+
+        script = Path(reflex_base.__file__).parent / ".templates" / "web" / same_origin.STATE_SCRIPT
+        changed = same_origin.use_page_origin(script.read_text(encoding="utf-8"))
+        assert same_origin.is_applied(changed)
+        assert same_origin.use_page_origin(changed) == changed
+
+    def test_another_reflex_is_noticed(self) -> None:
+        with pytest.raises(RuntimeError, match="has changed"):
+            same_origin.use_page_origin("const nothing = true;")
+
+
+class TestBootstrap:
+    def test_old_pythons_can_read_it(self) -> None:
+        compile(
+            (ROOT / "scripts" / "bootstrap.py").read_text(),
+            "bootstrap.py",
+            "exec",
+            flags=0,
+            dont_inherit=True,
+        )
+        import ast  # noqa: PLC0415
+
+        ast.parse((ROOT / "scripts" / "bootstrap.py").read_text(), feature_version=(3, 6))
+
+    def test_an_old_python_is_refused_in_one_sentence(
+        self, bootstrap: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setattr(bootstrap.sys, "version_info", (3, 8, 18))
+        monkeypatch.setattr(bootstrap.shutil, "which", lambda _name: None)
+        assert bootstrap.main([]) == 2
+        said = capsys.readouterr().err
+        assert "Python 3.11 or newer is needed, this is 3.8.18" in said
+        assert said.count("\n") == 1
+
+    def test_a_newer_python_on_the_path_is_taken(
+        self, bootstrap: ModuleType, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(bootstrap.sys, "version_info", (3, 8, 18))
+        monkeypatch.setattr(
+            bootstrap.shutil, "which", lambda name: sys.executable if name == "python3.12" else None
+        )
+        assert bootstrap.choose_python() == sys.executable
+
+    def test_a_missing_venv_module_is_named(
+        self, bootstrap: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setattr(bootstrap, "venv_works", lambda: False)
+        monkeypatch.setattr(bootstrap, "runs", lambda _python, _code: False)
+        assert bootstrap.main([]) == 1
+        assert "install python3-venv" in capsys.readouterr().err
+
+    def test_no_network_is_said_in_one_sentence(self, bootstrap: ModuleType) -> None:
+        log = "WARNING: Retrying ... NewConnectionError(...)\nERROR: No matching distribution found for reflex"
+        assert bootstrap.explain(log).startswith("No network")
+        assert "no space" in bootstrap.explain("ERROR: no space left on device")
+
+    def test_installs_again_only_when_the_requirements_changed(
+        self, bootstrap: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        for name in ("requirements.txt", "requirements-dev.txt", "constraints.txt"):
+            shutil.copy(ROOT / name, tmp_path)
+        (tmp_path / ".venv").mkdir()
+        calls: list[list[str]] = []
+
+        def call(command: list[str], **_rest: object) -> int:
+            calls.append(command)
+            return 0
+
+        monkeypatch.setattr(bootstrap, "ROOT", str(tmp_path))
+        monkeypatch.setattr(bootstrap, "STAMP", str(tmp_path / ".venv" / "stamp"))
+        monkeypatch.setattr(bootstrap, "LOG", str(tmp_path / ".venv" / "log"))
+        monkeypatch.setattr(bootstrap.subprocess, "call", call)
+        bootstrap.install(True)
+        bootstrap.install(True)
+        bootstrap.install(False)
+        assert len(calls) == 1  # what tests need includes what running needs
+        with (tmp_path / "constraints.txt").open("a") as file:
+            file.write("# newer\n")
+        bootstrap.install(False)
+        bootstrap.install(False)
+        assert len(calls) == 2
+        bootstrap.install(True)
+        assert len(calls) == 3
+
+
+class TestRun:
+    def test_a_busy_port_is_said_in_one_sentence(
+        self,
+        listener: int,
+        monkeypatch: pytest.MonkeyPatch,
+        tmp_path: Path,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        monkeypatch.setattr(run, "ROOT", tmp_path)
+        monkeypatch.setattr(run, "_stop_on_signals", lambda: None)
+        monkeypatch.setenv("PORT", str(listener))
+        monkeypatch.setenv("SIMULATOR_PORT", str(free_port()))
+        assert run.main([]) == 1
+        assert capsys.readouterr().err == (
+            f"Port {listener} is in use: stop what runs there, or choose another one, "
+            f"e.g. PORT={listener + 80} make run\n"
+        )
+
+    def test_free_and_busy_ports(self, listener: int) -> None:
+        assert port_is_busy("127.0.0.1", listener)
+        assert port_is_busy("0.0.0.0", listener)  # noqa: S104 - the question is about it
+        assert not port_is_busy("127.0.0.1", free_port())
+
+
+class TestChild:
+    def child(self, folder: Path, code: str) -> Child:
+        return Child("child", [sys.executable, "-c", code], env=dict(os.environ), log=folder / "log", cwd=folder)
+
+    def test_stops_with_everything_it_started(self, tmp_path: Path) -> None:
+        code = (
+            "import subprocess, sys, time\n"
+            "grandchild = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
+            "print(grandchild.pid, flush=True)\n"
+            "time.sleep(60)\n"
+        )
+        child = self.child(tmp_path, code).start()
+        while not (grandchild := child.tail().strip()):
+            time.sleep(0.01)
+        child.stop()
+        assert child.exit_code() == -signal.SIGTERM
+        for _attempt in range(100):
+            if _is_gone(int(grandchild)):
+                return
+            time.sleep(0.02)
+        pytest.fail("The grandchild is still there.")
+
+    def test_kills_what_does_not_stop(self, tmp_path: Path) -> None:
+        code = "import signal, time; signal.signal(15, signal.SIG_IGN); print('on', flush=True); time.sleep(60)"
+        child = self.child(tmp_path, code).start()
+        while "on" not in child.tail():
+            time.sleep(0.01)
+        child.stop(grace=0.2)
+        assert child.exit_code() == -signal.SIGKILL
+
+    def test_says_why_it_ended(self, tmp_path: Path) -> None:
+        child = self.child(tmp_path, "import sys; sys.exit('The secret is missing.')").start()
+        with pytest.raises(ChildFailed, match=r"(?s)child ended with code 1.*The secret is missing\."):
+            child.wait_until_answers(f"http://127.0.0.1:{free_port()}/", 30)
+
+
+class TestChromium:
+    def test_one_that_does_not_start_is_not_taken(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        broken = tmp_path / "chromium"
+        broken.write_text("#!/bin/sh\nexit 127\n")
+        broken.chmod(0o755)
+        monkeypatch.setenv("CHROMIUM", str(broken))
+        assert chromium.find() is None
+        with pytest.raises(chromium.Missing, match="does not start"):
+            chromium.provide()
+
+
+def _is_gone(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    state = Path(f"/proc/{pid}/stat")
+    return state.exists() and state.read_text().rpartition(")")[2].split()[0] == "Z"

@@ -1,0 +1,76 @@
+"""The sample items are complete, sellable and each has its own drawn cover."""
+
+import re
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+
+from store_app.catalogue.sample_data import SAMPLE_ITEMS, SampleItem
+
+COVERS = Path(__file__).parents[2] / "assets" / "covers"
+FORBIDDEN = {"script", "foreignObject", "image", "text", "style", "a"}
+MOST_BYTES = 4_300
+
+each_item = pytest.mark.parametrize("item", SAMPLE_ITEMS, ids=lambda item: item.sku)
+
+
+def _cover(item: SampleItem) -> ET.Element:
+    return ET.XML((COVERS / f"{item.sku}.svg").read_text(encoding="utf-8"))
+
+
+def test_the_five_classics_come_first() -> None:
+    assert [(item.sku, item.name, item.price) for item in SAMPLE_ITEMS[:5]] == [
+        ("dragon-sword", "Dragon Sword", 99_999),
+        ("magic-shield", "Magic Shield", 49_999),
+        ("speed-boots", "Speed Boots", 29_999),
+        ("health-potion", "Health Potion", 4_999),
+        ("wizard-hat", "Wizard Hat", 19_999),
+    ]
+
+
+def test_there_are_enough_items() -> None:
+    assert len(SAMPLE_ITEMS) >= 24
+
+
+def test_skus_and_names_are_unique() -> None:
+    assert len({item.sku for item in SAMPLE_ITEMS}) == len(SAMPLE_ITEMS)
+    assert len({item.name for item in SAMPLE_ITEMS}) == len(SAMPLE_ITEMS)
+
+
+def test_both_kinds_and_all_price_ranges_are_there() -> None:
+    assert {item.kind for item in SAMPLE_ITEMS} == {"consumable", "non_consumable"}
+    assert min(item.price for item in SAMPLE_ITEMS) == 99
+    assert max(item.price for item in SAMPLE_ITEMS) == 149_999
+
+
+def test_no_cover_is_left_without_an_item() -> None:
+    assert {path.stem for path in COVERS.glob("*.svg")} == {item.sku for item in SAMPLE_ITEMS}
+
+
+def test_no_two_covers_are_the_same() -> None:
+    assert len({path.read_bytes() for path in COVERS.glob("*.svg")}) == len(SAMPLE_ITEMS)
+
+
+@each_item
+def test_item_can_be_sold(item: SampleItem) -> None:
+    assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", item.sku)
+    assert item.price > 0
+    assert item.description.count(". ") >= 1
+    assert item.description.endswith(".")
+
+
+@each_item
+def test_cover_has_the_shape_of_the_store(item: SampleItem) -> None:
+    assert _cover(item).get("viewBox") == "0 0 460 215"
+    assert (COVERS / f"{item.sku}.svg").stat().st_size <= MOST_BYTES
+
+
+@each_item
+def test_cover_runs_nothing_and_fetches_nothing(item: SampleItem) -> None:
+    for element in _cover(item).iter():
+        assert element.tag.rpartition("}")[2] not in FORBIDDEN
+        for name, value in element.attrib.items():
+            assert not name.startswith("on")
+            assert not name.endswith("href") or value.startswith("#")
+            assert "url(" not in value or value.startswith("url(#")

@@ -1,0 +1,1 @@
+"""The payment provider's notifications: taken, verified, kept, turned into moves of orders."""

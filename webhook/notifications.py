@@ -1,0 +1,107 @@
+"""Xsolla's notifications as types. Their JSON is read leniently, as `xsolla.md` lists: ids as numbers or
+text, amounts as numbers or text, fields unknown to us.
+"""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any, NoReturn, Self
+
+
+class Malformed(Exception):
+    """The body is not a notification; the message says what is wrong with it."""
+
+
+LONGEST_ID = 64
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _identifier(value: Any) -> str:
+    """Return an id as text; empty for what cannot be one."""
+    if isinstance(value, bool) or not isinstance(value, (str, int)):
+        return ""
+    if isinstance(value, int) and abs(value) >= 10**LONGEST_ID:
+        return ""
+    text = str(value)
+    return text if len(text) <= LONGEST_ID and text.isprintable() else ""
+
+
+def _amount(value: Any) -> str:
+    """Return an amount as the text it was written with; empty when there is none."""
+    return str(value)[:40] if isinstance(value, (str, int, float)) and not isinstance(value, bool) else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """What a notification says, in one shape for both delivery modes. Empty text means: not said."""
+
+    kind: str
+    project_id: str = ""
+    user_id: str = ""
+    # Xsolla's own order and transaction.
+    provider_order_id: str = ""
+    transaction_id: str = ""
+    # Ours, as the token call sent them.
+    order_id: str = ""
+    external_id: str = ""
+    amount: str = ""
+    currency: str = ""
+    sandbox: bool = False
+    refund_code: str = ""
+    raw: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def parse(cls, body: bytes) -> Self:
+        """Read a notification.
+
+        Raises:
+            Malformed: not JSON, not an object, or without a type.
+        """
+        data = _load(body)
+        kind = data.get("notification_type")
+        if not isinstance(kind, str) or not 0 < len(kind) <= LONGEST_ID or not kind.isprintable():
+            raise Malformed("notification_type is missing")
+        return cls(kind=kind, raw=data, **_common(data), **_money(data, kind))
+
+
+def _load(body: bytes) -> dict[str, Any]:
+    try:
+        data = json.loads(body, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
+        raise Malformed("the body is not JSON") from None
+    if not isinstance(data, dict):
+        raise Malformed("the body is not a JSON object")
+    return data
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _common(data: dict[str, Any]) -> dict[str, Any]:
+    billing, order, user = (_mapping(data.get(name)) for name in ("billing", "order", "user"))
+    transaction = {**_mapping(billing.get("transaction")), **_mapping(data.get("transaction"))}
+    settings = {**_mapping(billing.get("settings")), **_mapping(data.get("settings"))}
+    parameters = {**_mapping(billing.get("custom_parameters")), **_mapping(data.get("custom_parameters"))}
+    refund = {**_mapping(billing.get("refund_details")), **_mapping(data.get("refund_details"))}
+    return {
+        "project_id": _identifier(settings.get("project_id")),
+        "user_id": _identifier(user.get("external_id")) or _identifier(user.get("id")),
+        "provider_order_id": _identifier(order.get("id")),
+        "transaction_id": _identifier(transaction.get("id")) or _identifier(order.get("invoice_id")),
+        "order_id": _identifier(parameters.get("order_id")),
+        "external_id": _identifier(transaction.get("external_id")),
+        "sandbox": order.get("mode") == "sandbox" or _identifier(transaction.get("dry_run")) == "1",
+        "refund_code": _identifier(refund.get("code")),
+    }
+
+
+def _money(data: dict[str, Any], kind: str) -> dict[str, Any]:
+    """Return the price that was paid, before the tax that the provider adds for some countries."""
+    order, purchase = _mapping(data.get("order")), _mapping(data.get("purchase"))
+    if kind.startswith("order_"):
+        return {"amount": _amount(order.get("amount")), "currency": _identifier(order.get("currency"))}
+    price = _mapping(purchase.get("checkout")) or _mapping(purchase.get("total"))
+    return {"amount": _amount(price.get("amount")), "currency": _identifier(price.get("currency"))}

@@ -1,0 +1,59 @@
+"""Money as the provider writes it: decimals, never float arithmetic."""
+
+from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Decimal
+
+# On top of the price, so that what is paid differs from what was sold: a trap worth meeting early.
+SALES_TAX_PERCENT = Decimal("8.88")
+_FEE_SHARE = Decimal("0.05")
+
+_WITHOUT_DECIMALS = frozenset({"CLP", "ISK", "JPY", "KRW", "PYG", "UGX", "VND", "XAF", "XOF"})
+_WITH_THREE_DECIMALS = frozenset({"BHD", "JOD", "KWD", "OMR", "TND"})
+
+
+def decimals_of(currency: str) -> int:
+    """How many decimals a currency has."""
+    if currency in _WITHOUT_DECIMALS:
+        return 0
+    return 3 if currency in _WITH_THREE_DECIMALS else 2
+
+
+def round_to(amount: Decimal, currency: str) -> Decimal:
+    """Round to the smallest unit of a currency, halves up."""
+    return amount.quantize(Decimal(1).scaleb(-decimals_of(currency)), rounding=ROUND_HALF_UP)
+
+
+def as_number(amount: Decimal) -> int | float:
+    """Give a JSON number; a conversion at the very edge, after all arithmetic is done."""
+    return int(amount) if amount == amount.to_integral_value() else float(amount)
+
+
+def as_text(amount: Decimal) -> str:
+    """Give the text with four decimals that order notifications carry."""
+    return f"{amount:.4f}"
+
+
+def in_words(amount: Decimal, currency: str) -> str:
+    """Give an amount for people."""
+    return f"{amount:,.{decimals_of(currency)}f} {currency}"
+
+
+@dataclass(frozen=True, slots=True)
+class Breakdown:
+    """Where the buyer's money goes."""
+
+    currency: str
+    price: Decimal
+    sales_tax: Decimal
+    payment: Decimal
+    fee: Decimal
+    payout: Decimal
+
+
+def break_down(price: Decimal, currency: str) -> Breakdown:
+    """Split a sale into tax, fees and payout, in the proportions of a captured notification."""
+    tax = round_to(price * SALES_TAX_PERCENT / 100, currency)
+    payment = price + tax
+    fee = round_to(payment * _FEE_SHARE, currency)
+    # Two equal fees: the provider's own and the payment method's.
+    return Breakdown(currency, price, tax, payment, fee, price - fee - fee)

@@ -1,0 +1,93 @@
+"""The simulator's own controls, for the command line and for tests: make things happen, compare books."""
+
+from typing import Any
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
+
+from webhook.simulator.amounts import as_text
+from webhook.simulator.errors import BuyerRefused, ControlError, NotNow, not_found
+from webhook.simulator.guard import GUARDS
+from webhook.simulator.records import Delivery, Order
+from webhook.simulator.scenarios import Scenario, run, wait_for
+from webhook.simulator.simulator import Simulator, TheSimulator
+
+router = APIRouter(prefix="/simulator", dependencies=GUARDS)
+
+
+class Send(BaseModel):
+    """What to make happen, and for how many seconds to wait for the store's answers."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    scenario: Scenario = Scenario.HAPPY
+    wait: float = Field(default=10, ge=0, le=300, allow_inf_nan=False)
+
+
+@router.post("/orders/{reference}/send")
+async def send(reference: str, body: Send, simulator: TheSimulator) -> dict[str, Any]:
+    """Run a scenario on an order, named by its number here or by the store's own."""
+    order = _find(simulator, reference)
+    try:
+        deliveries = await run(simulator.payments, order, body.scenario)
+    except BuyerRefused as refusal:
+        deliveries = [refusal.delivery]
+    except NotNow as refusal:
+        raise ControlError(409, str(refusal)) from None
+    await wait_for(deliveries, body.wait)
+    return {
+        "order": _order(simulator, order),
+        "deliveries": [_delivery(delivery) for delivery in deliveries],
+        "acknowledged": all(delivery.acknowledged for delivery in deliveries),
+    }
+
+
+@router.get("/orders/{reference}")
+async def show_order(reference: str, simulator: TheSimulator) -> dict[str, Any]:
+    """Show what the books hold about one order."""
+    order = _find(simulator, reference)
+    return _order(simulator, order) | {"deliveries": [_delivery(each) for each in order.deliveries]}
+
+
+@router.get("/deliveries")
+async def show_deliveries(simulator: TheSimulator) -> list[dict[str, Any]]:
+    """List all notifications, oldest first."""
+    return [_delivery(delivery) for delivery in simulator.books.deliveries]
+
+
+def _find(simulator: Simulator, reference: str) -> Order:
+    order = simulator.books.find(reference)
+    if order is None:
+        raise not_found(f"Order {reference}")
+    return order
+
+
+def _order(simulator: Simulator, order: Order) -> dict[str, Any]:
+    sale = order.sale
+    return {
+        "id": order.id,
+        "store_order": sale.store_order,
+        "kind": sale.mint,
+        "status": order.status_at(simulator.books.clock()),
+        "user_id": sale.buyer.id,
+        "total": as_text(sale.total),
+        "currency": sale.currency,
+        "items": [{"sku": line.sku, "quantity": line.quantity} for line in sale.lines],
+        "transactions": [
+            {"id": made.id, "status": made.status, "returned": as_text(made.returned)}
+            for made in order.transactions
+        ],
+    }
+
+
+def _delivery(delivery: Delivery) -> dict[str, Any]:
+    return {
+        "id": delivery.id,
+        "type": delivery.type,
+        "order": delivery.order_id,
+        "attempts": len(delivery.attempts),
+        "last_status": delivery.last_status,
+        "last_answer": delivery.attempts[-1].answer if delivery.attempts else None,
+        "outcome": delivery.outcome,
+        "acknowledged": delivery.acknowledged,
+    }

@@ -1,0 +1,127 @@
+"""The store's public API, as a program of an ordinary player uses it."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from webhook.simulator.addresses import at_base
+
+_PAGE = 100
+_SHORTEST_WAIT = 1.0
+_LONGEST_WAIT = 60.0
+
+
+class StoreTrouble(Exception):
+    """The store said no or nothing; the message says what, in words."""
+
+    def __init__(self, words: str, status: int | None = None) -> None:
+        super().__init__(words)
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """Something for sale."""
+
+    sku: str
+    name: str
+    is_consumable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedOrder:
+    """The store's answer to an order; one that costs nothing has no payment page."""
+
+    id: str
+    status: str
+    total: str
+    payment_url: str | None
+
+
+class StoreClient:
+    """Calls of the store's API; each raises StoreTrouble unless the store agrees."""
+
+    def __init__(self, client: httpx.AsyncClient, store_url: str) -> None:
+        self._client = client
+        self._store_url = store_url
+
+    async def register(self, username: str, password: str) -> None:
+        """Create an account; waits when the store asks for patience."""
+        await self._patiently("/api/users", {"username": username, "password": password})
+
+    async def sign_in(self, username: str, password: str) -> str:
+        """Give a session token; waits when the store asks for patience."""
+        answer = await self._patiently("/api/sessions", {"username": username, "password": password})
+        return str(answer["token"])
+
+    async def items(self) -> list[Item]:
+        """List everything for sale."""
+        rows = await self._all_pages(f"/api/items?limit={_PAGE}", None)
+        return [Item(row["sku"], row["name"], row["kind"] == "consumable") for row in rows]
+
+    async def place(self, token: str, wanted: dict[str, int]) -> PlacedOrder:
+        """Order quantities by SKU."""
+        lines = [{"sku": sku, "quantity": quantity} for sku, quantity in wanted.items()]
+        response = await self._call("POST", "/api/purchases", token, {"items": lines})
+        answer = response.json()
+        total = f"{answer['total']} {answer['currency']}"
+        return PlacedOrder(str(answer["order_id"]), answer["status"], total, answer.get("payment_url"))
+
+    async def purchases(self, token: str) -> list[dict[str, Any]]:
+        """List the caller's whole library."""
+        return await self._all_pages(f"/api/purchases?limit={_PAGE}", token)
+
+    async def _patiently(self, path: str, body: dict[str, str]) -> dict[str, Any]:
+        while True:
+            try:
+                answer: dict[str, Any] = (await self._call("POST", path, None, body)).json()
+            except _TooMany as answer_later:
+                await asyncio.sleep(answer_later.seconds)
+            else:
+                return answer
+
+    async def _all_pages(self, path: str, token: str | None) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = []
+        address: str | None = path
+        while address is not None:
+            response = await self._call("GET", address, token)
+            rows += response.json()
+            following = response.links.get("next", {}).get("url")
+            address = None if following is None else at_base("", following)
+        return rows
+
+    async def _call(
+        self, method: str, path: str, token: str | None, body: dict[str, Any] | None = None
+    ) -> httpx.Response:
+        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        try:
+            response = await self._client.request(method, self._store_url + path, headers=headers, json=body)
+        except httpx.HTTPError as error:
+            raise StoreTrouble(f"the store cannot be reached: {str(error) or type(error).__name__}") from None
+        if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
+            raise _TooMany(response)
+        if not response.is_success:
+            raise StoreTrouble(_words(response), response.status_code)
+        return response
+
+
+class _TooMany(StoreTrouble):
+    """The store asks to come back later."""
+
+    def __init__(self, response: httpx.Response) -> None:
+        super().__init__(_words(response), response.status_code)
+        asked = response.headers.get("Retry-After", "")
+        seconds = float(asked) if asked.isdigit() else _SHORTEST_WAIT
+        self.seconds = min(max(seconds, _SHORTEST_WAIT), _LONGEST_WAIT)
+
+
+def _words(response: httpx.Response) -> str:
+    """Read the sentence out of a problem answer."""
+    try:
+        problem = response.json()
+        words = str(problem.get("detail") or problem.get("title") or "")
+    except (ValueError, AttributeError):
+        words = ""
+    return f"the store answered {response.status_code} {words}".rstrip()

@@ -1,0 +1,52 @@
+"""The developer's window: the latest orders, and buttons that make things happen to them."""
+
+from http import HTTPStatus
+
+from fastapi import APIRouter, Response
+from starlette.responses import PlainTextResponse, RedirectResponse
+
+from webhook.simulator.errors import BuyerRefused, NotNow, not_found
+from webhook.simulator.guard import GUARDS
+from webhook.simulator.markup import STYLE
+from webhook.simulator.scenarios import Scenario, run
+from webhook.simulator.simulator import Simulator, TheSimulator
+from webhook.simulator.window_page import window
+
+router = APIRouter(include_in_schema=False)
+
+_SHOWN = 50
+
+
+@router.get("/", dependencies=GUARDS)
+async def show(simulator: TheSimulator) -> Response:
+    """List the latest orders."""
+    return _window(simulator, None)
+
+
+@router.post("/orders/{order_id}/{scenario}", dependencies=GUARDS)
+async def act(order_id: int, scenario: Scenario, simulator: TheSimulator) -> Response:
+    """Run a scenario and show the list again; deliveries go on in the background."""
+    order = simulator.books.orders.get(order_id)
+    if order is None:
+        raise not_found(f"Order {order_id}")
+    try:
+        await run(simulator.payments, order, scenario)
+    except (BuyerRefused, NotNow) as refusal:
+        return _window(simulator, str(refusal))
+    return RedirectResponse("/", HTTPStatus.SEE_OTHER)
+
+
+@router.get("/style.css")
+async def style() -> Response:
+    """The looks of all pages."""
+    return PlainTextResponse(STYLE, media_type="text/css", headers={"Cache-Control": "max-age=60"})
+
+
+@router.get("/livez")
+async def alive() -> Response:
+    """Say that the process answers."""
+    return PlainTextResponse("ok\n")
+
+
+def _window(simulator: Simulator, refusal: str | None) -> Response:
+    return window(simulator.books.latest(_SHOWN), simulator.books.clock, refusal)
