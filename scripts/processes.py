@@ -1,5 +1,6 @@
 """Child processes: started in a group of their own, watched, and stopped with everything they started."""
 
+import atexit
 import contextlib
 import os
 import signal
@@ -10,12 +11,23 @@ import threading
 import time
 import urllib.error
 import urllib.request
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
 # A proxy of the environment must not come between us and our own servers.
 _direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+# Nothing outlives us, even where the code that started it never comes to stop it.
+_running: weakref.WeakSet["Child"] = weakref.WeakSet()
+
+
+@atexit.register
+def _stop_all() -> None:
+    for child in list(_running):
+        child.stop(grace=5)
 
 
 class ChildFailed(Exception):
@@ -57,6 +69,7 @@ class Child:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+        _running.add(self)
         if self.echo:
             threading.Thread(target=self._echo, args=(begin,), daemon=True).start()
         return self

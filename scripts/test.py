@@ -1,13 +1,16 @@
 """`make test`: every check in order, each as its own command; what failed is said again at the end."""
 
+import contextlib
 import os
 import shlex
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NoReturn
 
 from scripts import chromium, pages, servers
 
@@ -15,7 +18,12 @@ ROOT = Path(__file__).resolve().parent.parent
 TOOLS = Path(sys.executable).parent
 # Unit and integration tests run on every core: each test process has its own files, ports and databases.
 PYTEST = ("pytest", "-rsX", "--durations=5", "--durations-min=5")
+SECONDS_TO_CLEAN_UP = 30
 PARALLEL = ("-n", "auto", "--dist", "loadfile")
+
+
+class Terminated(BaseException):
+    """Somebody asked the tests to end."""
 
 
 @dataclass(frozen=True)
@@ -86,11 +94,25 @@ def _run(step: Step) -> Result:
     begin = time.monotonic()
     problem = _prepare(step)
     if not problem:
-        code = subprocess.call([TOOLS / step.command[0], *step.command[1:]], cwd=ROOT, stdin=subprocess.DEVNULL)
+        code = _call([str(TOOLS / step.command[0]), *step.command[1:]])
         problem = f"exit code {code}" if code else ""
     else:
         print(problem, file=sys.stderr, flush=True)
     return Result(step.name, time.monotonic() - begin, problem)
+
+
+def _call(command: Sequence[str]) -> int:
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL) as process:
+        try:
+            return process.wait()
+        except (KeyboardInterrupt, Terminated) as reason:
+            # pytest stops its servers at Ctrl-C, which reaches it from the terminal as it reaches us.
+            if isinstance(reason, Terminated):
+                process.send_signal(signal.SIGINT)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(SECONDS_TO_CLEAN_UP)
+            process.kill()
+            raise
 
 
 def _prepare(step: Step) -> str:
@@ -113,8 +135,16 @@ def _report(results: Iterable[Result], seconds: float) -> int:
     return int(failed)
 
 
+def _terminate(_number: int, _frame: object) -> NoReturn:
+    raise Terminated
+
+
 if __name__ == "__main__":
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _terminate)
+    # A shell starts background commands with SIGINT ignored, and pytest would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         sys.exit(main(sys.argv[1:]))
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Terminated):
         sys.exit(130)

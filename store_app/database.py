@@ -1,9 +1,10 @@
 """The engine that DATABASE_URL names, the unit of work, and what differs between SQLite and PostgreSQL."""
 
 import asyncio
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -19,6 +20,7 @@ T = TypeVar("T")
 
 # As many threads as connections: a thread never waits for a connection that another thread holds.
 CONNECTIONS = 8
+_sqlite_writer = threading.Lock()
 _threads = ThreadPoolExecutor(max_workers=CONNECTIONS, thread_name_prefix="database")
 
 
@@ -88,8 +90,14 @@ def _writing_engine() -> Engine:
 @contextmanager
 def unit_of_work() -> Iterator[Session]:
     """Yield a session for one operation: committed when the block ends, undone when it raises."""
-    with Session(_writing_engine(), expire_on_commit=False) as session, session.begin():
+    with _turn(), Session(_writing_engine(), expire_on_commit=False) as session, session.begin():
         yield session
+
+
+def _turn() -> AbstractContextManager[Any]:
+    # SQLite has one writer at a time, and those who wait for it sleep and try again, unfairly. Our own
+    # threads queue here instead; other processes still meet SQLite's lock.
+    return _sqlite_writer if get_settings().database_url.startswith("sqlite") else nullcontext()
 
 
 @contextmanager

@@ -1,8 +1,11 @@
 """Amounts: integers in a currency's minor unit, never floats."""
 
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, DecimalException, Inexact, InvalidOperation, Overflow
 
 from babel.numbers import format_currency, get_currency_precision
+
+# Raises where Decimal's own context would round, and so hide digits finer than the minor unit.
+_EXACT = Context(prec=100, traps=[Inexact, InvalidOperation, Overflow])
 
 
 def minor_units(currency: str) -> int:
@@ -22,9 +25,9 @@ def to_minor(amount: str | int | float | Decimal, currency: str) -> int:
         ValueError: not a finite number, or finer than the currency's minor unit.
     """
     try:
-        minor = Decimal(str(amount)).scaleb(minor_units(currency))
+        minor = Decimal(str(amount)).scaleb(minor_units(currency), _EXACT)
         whole = int(minor) if minor.is_finite() and abs(minor) < 10**15 else None
-    except (InvalidOperation, ValueError, OverflowError):
+    except (DecimalException, ValueError):
         whole = None
     if whole is None or minor != whole:
         raise ValueError(f"not an amount in {currency}")

@@ -29,7 +29,10 @@ def login(next_path: str = STORE) -> str:
 
 def own_path(path: str) -> str:
     """Return `path` if it stays on this site, else the store page (no open redirects, ASVS 3.7.2)."""
-    parts = urlsplit(path)
+    try:
+        parts = urlsplit(path)
+    except ValueError:
+        return STORE
     # Browsers read a backslash as a slash, and drop tabs and line breaks before they read the rest.
     strange = any(character in path for character in "\\\t\r\n") or not path.isprintable()
     if parts.scheme or parts.netloc or strange or not path.startswith("/") or path.startswith("//"):

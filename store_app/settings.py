@@ -1,14 +1,26 @@
 """Settings, read once from the environment and `.env`; every bad value is refused with one sentence."""
 
 from functools import lru_cache
+from ipaddress import IPv6Address, ip_address
 from typing import Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1", "0.0.0.0"})  # noqa: S104 - compared, not bound
 SHORTEST_PRODUCTION_SECRET = 16
+
+
+def is_this_machine(host: str) -> bool:
+    """Whether a host name or address of a URL leads to this very machine, in any notation of it."""
+    name = host.rstrip(".")
+    try:
+        address = ip_address(name)
+    except ValueError:
+        return name == "localhost" or name.endswith(".localhost")
+    if isinstance(address, IPv6Address):
+        address = address.ipv4_mapped or address
+    return address.is_loopback or address.is_unspecified
 
 
 class BadSettings(Exception):
@@ -59,7 +71,9 @@ class Settings(BaseSettings):
     @field_validator("public_url", "xsolla_store_api_url", "xsolla_merchant_api_url", "xsolla_paystation_url")
     @classmethod
     def _without_trailing_slash(cls, url: str) -> str:
-        if url and (urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).hostname):
+        parts = urlsplit(url)
+        # Reading the port raises ValueError where it is none.
+        if url and (parts.scheme not in {"http", "https"} or not parts.hostname or parts.port == 0):
             raise ValueError("must be an address such as https://shop.example")
         return url.rstrip("/")
 
@@ -81,7 +95,7 @@ class Settings(BaseSettings):
 
     def _refuse_stand_in_provider(self, name: str) -> None:
         url = urlsplit(getattr(self, name))
-        if url.hostname and (url.scheme != "https" or url.hostname in LOOPBACK_HOSTS):
+        if url.hostname and (url.scheme != "https" or is_this_machine(url.hostname)):
             raise ValueError(
                 f"{name.upper()} must be an https address off this machine in production: "
                 "a simulator there would give everything away"
@@ -101,7 +115,7 @@ class Settings(BaseSettings):
     def allowed_origins(self) -> tuple[str, ...]:
         """The origins whose pages may talk to the store: its own."""
         url = urlsplit(self.public_url)
-        if self.environment == "development" and url.hostname in LOOPBACK_HOSTS:
+        if self.environment == "development" and is_this_machine(url.hostname or ""):
             port = f":{url.port}" if url.port else ""
             return tuple(f"{url.scheme}://{host}{port}" for host in ("localhost", "127.0.0.1", "[::1]"))
         return (f"{url.scheme}://{url.netloc}",)

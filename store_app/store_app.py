@@ -30,6 +30,7 @@ from store_app.logs import configure_logging
 from store_app.orders import api as orders_api
 from store_app.orders.page import order_page
 from store_app.orders.state import OrderState
+from store_app.ui.not_found import not_found_page
 from store_app.ui.shell import ShellState
 from webhook.router import router as webhook_router
 
@@ -83,3 +84,4 @@ _PAGES = (
 )
 for page, route, title, load in _PAGES:
     app.add_page(page, route=route, title=title, on_load=[ShellState.load, load])
+app.add_page(not_found_page, route="404", title="Page not found - Digital Game Store", on_load=ShellState.load)

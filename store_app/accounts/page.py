@@ -11,6 +11,7 @@ from store_app.ui.components import (
     chip,
     empty,
     field,
+    jump,
     link,
     link_button,
     loading,
@@ -25,11 +26,13 @@ def _summary() -> rx.Component:
         FormState.problem != "",
         rx.el.div(
             rx.el.h2("There is a problem", class_name="font-semibold"),
-            rx.el.a(
+            jump(
                 FormState.problem,
-                href=rx.cond(FormState.at_password, "#password", "#username"),
-                class_name="text-bad underline",
-                auto_focus=True,
+                rx.cond(FormState.at_password, "#password", "#username"),
+                class_name="text-bad underline inline-flex items-center min-h-6",
+                id="problem",
+                # React keeps auto_focus to itself: links are not focused by it.
+                on_mount=rx.set_focus("problem"),
             ),
             role="alert",
             class_name="rounded-lg border-2 border-bad p-3",

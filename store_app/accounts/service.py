@@ -50,8 +50,8 @@ def _checked_username(username: str) -> str:
     name = unicodedata.normalize("NFKC", username[: LONGEST_NAME * 4]).strip()
     if not SHORTEST_NAME <= len(name) <= LONGEST_NAME or len(username) > LONGEST_NAME * 4:
         raise Invalid("username", f"Enter a user name with {SHORTEST_NAME} to {LONGEST_NAME} characters.")
-    # "C" categories are control, format, surrogate, private and unassigned characters.
-    if any(unicodedata.category(character)[0] == "C" for character in name):
+    # Not printable: control, format, surrogate, private and unassigned characters, and line separators.
+    if not name.isprintable():
         raise Invalid("username", "Use letters, digits, spaces and signs in the user name, nothing invisible.")
     return name
 

@@ -7,6 +7,7 @@ from store_app.catalogue.state import ShelfState
 from store_app.catalogue.view import CardView
 from store_app.models import ItemKind
 from store_app.ui.components import INPUT, SECONDARY, cover
+from store_app.ui.shell import ShellState
 
 _SORTS = {
     Sort.FEATURED: "Featured",
@@ -29,7 +30,7 @@ def _choice(label: str, name: str, options: dict[str, str], chosen: rx.Var) -> r
             default_value=chosen,
             class_name=INPUT,
         ),
-        class_name="grow sm:grow-0",
+        class_name="grow basis-36 sm:grow-0",
     )
 
 
@@ -68,7 +69,7 @@ def card(item: rx.Var[CardView]) -> rx.Component:
             ),
             rx.el.p(item.kind, class_name="text-sm text-muted"),
             rx.cond(
-                item.owned,
+                item.owned | (item.owned_once & ShellState.arrived.contains(item.sku)),
                 rx.el.p("In your library", class_name="text-good"),
                 rx.el.p(item.price, class_name="font-bold"),
             ),

@@ -21,6 +21,7 @@ class CardView:
     image: str = ""
     href: str = ""
     owned: bool = False
+    owned_once: bool = True
 
 
 @dataclass
@@ -57,6 +58,7 @@ def card_view(item: Item, owned: Collection[str]) -> CardView:
         image=cover_of(item.sku, item.image),
         href=routes.item(item.sku),
         owned=item.sku in owned,
+        owned_once=item.kind == ItemKind.NON_CONSUMABLE,
     )
 
 

@@ -21,7 +21,8 @@ from store_app.settings import get_settings
 logger = logging.getLogger(__name__)
 
 CHANNEL = "digital-game-store:live"
-LEFT_OVERS_EVERY = 2.0
+# Well within a message's lease, or it would be sent twice.
+TIDY_EVERY = 1.0
 _RECONNECT_AFTER = 1.0
 
 
@@ -32,6 +33,7 @@ class Bus:
         """Use Redis when there is a URL, and only this process otherwise."""
         self._me = secrets.token_hex(8)
         self._redis = redis.from_url(redis_url, socket_timeout=5) if redis_url else None
+        self._sent: list[int] = []
         self._committed: asyncio.Queue[Sequence[Message]] = asyncio.Queue()
 
     async def run(self) -> None:
@@ -45,7 +47,7 @@ class Bus:
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._send_committed())
-                tasks.create_task(self._send_left_overs())
+                tasks.create_task(self._tidy_outbox())
                 if self._redis:
                     tasks.create_task(self._listen(self._redis))
         finally:
@@ -69,21 +71,25 @@ class Bus:
                 batch += self._committed.get_nowait()
             await self._send(batch)
 
-    async def _send_left_overs(self) -> None:
+    async def _tidy_outbox(self) -> None:
+        """Forget what was sent, many at once, and send what others left over."""
         while True:
-            await asyncio.sleep(LEFT_OVERS_EVERY)
+            await asyncio.sleep(TIDY_EVERY)
             try:
+                sent, self._sent = self._sent, []
+                if sent:
+                    await in_database_thread(outbox.done, sent)
                 if messages := await in_database_thread(outbox.claim):
                     await self._send(messages)
             except Exception:
-                logger.exception("could not look for messages left over; trying again")
+                logger.exception("could not tidy the outbox; trying again")
 
     async def _send(self, messages: Sequence[Message]) -> None:
         ids = [message.id for message in messages]
         try:
             for message in messages:
                 await asyncio.gather(deliver(message), self._publish({"message": asdict(message)}))
-            await in_database_thread(outbox.done, ids)
+            self._sent += ids
         except RedisError as error:
             logger.warning("Redis does not answer; messages stay in the outbox: %s", error)
             await self._note_failure(ids, error)

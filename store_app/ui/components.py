@@ -4,6 +4,7 @@ from typing import Any
 
 import reflex as rx
 from reflex_components_core.el.elements.base import BaseHTML
+from reflex_components_core.el.elements.inline import A
 
 PRIMARY = (
     "inline-flex items-center justify-center min-h-12 px-5 rounded-lg bg-accent text-on-accent font-semibold "
@@ -48,6 +49,11 @@ def link_button(label: str | rx.Var, href: str | rx.Var, *, primary: bool = Fals
 def link(label: str | rx.Var, href: str | rx.Var, **props: Any) -> rx.Component:
     """Return a link."""
     return rx.el.a(label, href=href, class_name=LINK, **props)
+
+
+def jump(label: str | rx.Var, place: str | rx.Var, **props: Any) -> rx.Component:
+    """Return a link to a place on the same page. The router's own links would not move the focus there."""
+    return A.create(label, href=place, **props)
 
 
 def cover(image: rx.Var, *, eager: bool = False, classes: str = "w-full") -> rx.Component:

@@ -6,7 +6,7 @@ import reflex as rx
 from reflex_components_core.core.banner import has_connection_errors
 
 from store_app import routes
-from store_app.ui.components import LINK, link
+from store_app.ui.components import LINK, jump, link
 from store_app.ui.shell import ShellState
 
 _NAV = "inline-flex items-center min-h-11 px-2 sm:px-3 rounded-lg text-text no-underline hover:bg-raised"
@@ -105,7 +105,7 @@ def _footer() -> rx.Component:
 def page(*children: rx.Component) -> rx.Component:
     """Return a whole page around its main part."""
     return rx.el.div(
-        rx.el.a("Skip to content", href="#content", class_name="skip"),
+        jump("Skip to content", "#content", class_name="skip"),
         _header(),
         _connection_banner(),
         _notice(),
