@@ -1,54 +1,93 @@
-"""The peer: a bare FastAPI app whose webhook makes two inserts, the delivery and the purchase, and no more.
+"""The peers: a bare FastAPI app that writes what a paid order needs, without any of the store's rules.
 
-No signature, no order, no check of an amount: what any store must at least write. Run by Granian with
-DATABASE_URL set; the purchase comes in the headers, so that the app need not read the body.
+`/two-inserts` writes the delivery and the purchase, and no more. `/same-statements` runs the very statements of
+a paid order, in one transaction, with values taken from the request's headers: no signature, no JSON, no
+checks, no ledger rules, nothing told to open tabs. Run by Granian, as the store is, with DATABASE_URL set.
 """
 
-from datetime import UTC, datetime
+import json
+from datetime import UTC, datetime, timedelta
 
 from fastapi import FastAPI, Request, Response
-from sqlalchemy import insert
+from sqlalchemy import bindparam, insert, select
+from sqlmodel import col
 from starlette.concurrency import run_in_threadpool
 
-from store_app.database import unit_of_work
-from store_app.models import Purchase, WebhookDelivery
+from store_app.database import dialect_of, unit_of_work
+from store_app.models import Order, OutboxMessage, PaymentAttempt, Purchase, WebhookDelivery
+from store_app.orders import statements as sql
 
 app = FastAPI()
 
+_DELIVERY, _PURCHASE = insert(WebhookDelivery), insert(Purchase)
+_OUTBOX = insert(OutboxMessage).returning(col(OutboxMessage.id))
+_ATTEMPT = select(col(PaymentAttempt.order_id)).where(
+    col(PaymentAttempt.provider_order_id) == bindparam("provider_order_id")
+)
+_ORDER = (
+    select(*Order.metadata.tables["orders"].c)
+    .where(col(Order.id) == bindparam("id_"))
+    .with_for_update(key_share=True)
+)
 
-def _write(body: bytes, order_id: str, user_id: str) -> None:
+
+def _delivery(now: datetime, order_id: str, body: bytes) -> dict[str, object]:
+    return {
+        "received_at": now,
+        "notification_type": "order_paid",
+        "transaction_id": "",
+        "order_id": order_id,
+        "verdict": "done",
+        "reason": "",
+        "answered": 204,
+        "took_ms": 0,
+        "headers": "{}",
+        "body": body,
+    }
+
+
+def _two_inserts(body: bytes, order_id: str, user_id: str) -> None:
     now = datetime.now(UTC)
     with unit_of_work() as session:
-        session.execute(
-            insert(WebhookDelivery).values(
-                received_at=now,
-                notification_type="order_paid",
-                order_id=order_id,
-                verdict="done",
-                reason="",
-                answered=204,
-                headers="{}",
-                body=body,
-            )
-        )
-        session.execute(
-            insert(Purchase).values(
-                order_id=order_id,
-                user_id=user_id,
-                item_id=4,
-                quantity=1,
-                unit_price=4999,
-                currency="USD",
-                owned_once=False,
-                timestamp=now,
-                status="granted",
-            )
-        )
+        connection = session.connection()
+        connection.execute(_DELIVERY, _delivery(now, order_id, body))
+        purchase = {"order_id": order_id, "user_id": user_id, "item_id": 4, "quantity": 1, "unit_price": 4999}
+        rest = {"currency": "USD", "owned_once": False, "timestamp": now, "status": "granted"}
+        connection.execute(_PURCHASE, purchase | rest)
 
 
-@app.post("/api/webhooks/payment")
-async def webhook(request: Request) -> Response:
-    """Write the two rows."""
+def _same_statements(body: bytes, order_id: str, user_id: str) -> None:
+    now = datetime.now(UTC)
+    with unit_of_work() as session:
+        connection, order, dialect = session.connection(), {"order_id_": order_id}, dialect_of(session)
+        connection.execute(_ATTEMPT, {"provider_order_id": order_id}).first()
+        connection.execute(_ORDER, {"id_": order_id}).one()
+        payment = {"order_id": order_id, "kind": "payment", "amount": 4999, "charged": 4999, "currency": "USD"}
+        rest = {"transaction_id": order_id, "provider_id": order_id, "at": now}
+        connection.execute(sql.book(dialect), payment | rest).first()
+        connection.execute(sql.LEDGER, order).all()
+        connection.execute(sql.PENDING_LINES, order).all()
+        connection.execute(sql.move_lines(dialect), order | {"at_": now, "status_": "granted"})
+        connection.execute(sql.FORGET_PENDING, order)
+        connection.execute(sql.EMPTY_CART, order | {"user_id_": user_id})
+        connection.execute(sql.MOVE_ORDER, order | {"status": "paid", "updated_at": now})
+        connection.execute(sql.ADD_EVENT, {"order_id": order_id, "kind": "paid", "at": now})
+        message = {"user_id": user_id, "payload": json.dumps({"order_id": order_id}), "last_error": ""}
+        connection.execute(_OUTBOX, message | {"leased_until": now + timedelta(days=1), "attempts": 0}).scalar()
+        connection.execute(_DELIVERY, _delivery(now, order_id, body))
+
+
+@app.post("/two-inserts")
+async def two_inserts(request: Request) -> Response:
+    """Write the delivery and the purchase."""
     body = await request.body()
-    await run_in_threadpool(_write, body, request.headers["x-order"], request.headers["x-user"])
+    await run_in_threadpool(_two_inserts, body, request.headers["x-order"], request.headers["x-user"])
+    return Response(status_code=204)
+
+
+@app.post("/same-statements")
+async def same_statements(request: Request) -> Response:
+    """Run the statements of a paid order."""
+    body = await request.body()
+    await run_in_threadpool(_same_statements, body, request.headers["x-order"], request.headers["x-user"])
     return Response(status_code=204)

@@ -1,6 +1,6 @@
-"""Paid orders a second: the store's whole work against two inserts in a bare FastAPI app.
+"""Paid orders a second: the store's whole work against bare FastAPI apps (`bare_app`).
 
-Same server (Granian, one worker), same database, same client, taking turns.
+Same server (Granian, one worker), same database, same client, taking turns in bursts.
 """
 
 import asyncio
@@ -14,13 +14,14 @@ import aiohttp
 
 from benchmarks.deliveries import Delivery, PlacedOrder, order_paid, place_orders
 from tests.support.ports import free_port
-from tests.support.postgres import fresh_database, postgres_server
+from tests.support.postgres import fresh_database, postgres
 from tests.support.processes import ROOT, Child
 from tests.support.store import StoreProcess
 
-ROUNDS, DELIVERIES = 5, 400
+ROUNDS, DELIVERIES = 5, 300
 AT_ONCE = (1, 4, 16)
-PLAYERS = 40
+PLAYERS = 30
+PEERS = ("two-inserts", "same-statements")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,30 +58,33 @@ def _bare(store: StoreProcess, order: PlacedOrder) -> Delivery:
 
 
 def _measure(store: StoreProcess, bare_url: str, at_once: int) -> None:
-    orders = place_orders(store, PLAYERS, 2 * (ROUNDS + 1) * DELIVERIES // PLAYERS)
-    ours, theirs = [], []
-    for number in range(ROUNDS + 1):
-        mine, its = orders[:DELIVERIES], orders[DELIVERIES : 2 * DELIVERIES]
-        orders = orders[2 * DELIVERIES :]
-        paid = [order_paid(store, order) for order in mine]
-        run = asyncio.run(_burst(f"{store.url}/api/webhooks/payment", paid, at_once))
-        bare = asyncio.run(_burst(bare_url, [_bare(store, order) for order in its], at_once))
-        if number:  # the first round warms both up
-            ours.append(run)
-            theirs.append(bare)
-    _print(at_once, ours, theirs)
+    bursts = (ROUNDS + 1) * (1 + len(PEERS))
+    orders = iter(place_orders(store, PLAYERS, bursts * DELIVERIES // PLAYERS))
+    runs: dict[str, list[Run]] = {name: [] for name in ("store", *PEERS)}
+    for _ in range(ROUNDS + 1):
+        for name, measured in runs.items():
+            taken = [next(orders) for _ in range(DELIVERIES)]
+            ours = name == "store"
+            url = f"{store.url}/api/webhooks/payment" if ours else f"{bare_url}/{name}"
+            deliveries = [order_paid(store, order) if ours else _bare(store, order) for order in taken]
+            measured.append(asyncio.run(_burst(url, deliveries, at_once)))
+    # The first round warms everything up.
+    _print(at_once, {name: measured[1:] for name, measured in runs.items()})
 
 
-def _print(at_once: int, ours: Sequence[Run], theirs: Sequence[Run]) -> None:
-    mine, its = (statistics.median(run.per_second for run in runs) for runs in (ours, theirs))
-    ratio = statistics.median(a.per_second / b.per_second for a, b in zip(ours, theirs, strict=True))
-    p99 = statistics.median(run.p99_ms for run in ours)
-    errors = sum(run.errors for run in (*ours, *theirs))
-    print(
-        f"  {at_once:>2} at once: store {mine:6.0f}/s, two inserts {its:6.0f}/s, ratio {ratio:.2f}, "
-        f"store p99 {p99:.0f} ms, errors {errors}",
-        flush=True,
-    )
+def _print(at_once: int, runs: dict[str, list[Run]]) -> None:
+    store = runs["store"]
+    words = [f"store {_rate(store):.0f}/s, p99 {statistics.median(run.p99_ms for run in store):.0f} ms"]
+    for name in PEERS:
+        pairs = zip(store, runs[name], strict=True)
+        ratio = statistics.median(ours.per_second / theirs.per_second for ours, theirs in pairs)
+        words.append(f"{name} {_rate(runs[name]):.0f}/s, ratio {ratio:.2f}")
+    errors = sum(run.errors for measured in runs.values() for run in measured)
+    print(f"  {at_once:>2} at once: {'; '.join(words)}; errors {errors}", flush=True)
+
+
+def _rate(runs: Sequence[Run]) -> float:
+    return statistics.median(run.per_second for run in runs)
 
 
 def _against(name: str, store: StoreProcess) -> None:
@@ -98,18 +102,18 @@ def _against(name: str, store: StoreProcess) -> None:
     bare = Child("bare app", command, env=store.env, log=store.data_dir / "bare.log", cwd=ROOT)
     try:
         bare.start().wait_until_answers(f"http://localhost:{port}/docs", 30)
-        print(f"{name}, one worker, {DELIVERIES} deliveries a burst, medians of {ROUNDS}:")
+        print(f"{name}, one worker, {DELIVERIES} deliveries a burst, medians of {ROUNDS}:", flush=True)
         for at_once in AT_ONCE:
-            _measure(store, f"http://localhost:{port}/api/webhooks/payment", at_once)
+            _measure(store, f"http://localhost:{port}", at_once)
     finally:
         bare.stop()
 
 
 def main() -> None:
-    """Measure on SQLite and on PostgreSQL."""
+    """Measure on SQLite and on PostgreSQL, both writing to the disk as in real life."""
     with StoreProcess() as store:
         _against("SQLite", store)
-    with postgres_server() as server, StoreProcess(database_url=fresh_database(server)) as store:
+    with postgres(durable=True) as server, StoreProcess(database_url=fresh_database(server.url)) as store:
         _against("PostgreSQL", store)
 
 

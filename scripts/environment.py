@@ -32,7 +32,6 @@ XSOLLA_PAYSTATION_URL=http://localhost:8001
 # The store itself.
 PUBLIC_URL=http://localhost:8000
 ENVIRONMENT=development
-SECRET_KEY={secret_key}
 
 # Only `docker compose` uses this one.
 POSTGRES_PASSWORD={postgres_password}
@@ -70,7 +69,6 @@ def write_env_file(path: Path) -> bool:
         api_key=secrets.token_urlsafe(24),
         project_id=secrets.randbelow(900_000) + 100_000,
         merchant_id=secrets.randbelow(900_000) + 100_000,
-        secret_key=secrets.token_urlsafe(32),
         postgres_password=secrets.token_urlsafe(24),
     )
     try:

@@ -23,7 +23,6 @@ SETTINGS_WHILE_BUILDING = {
     "XSOLLA_API_KEY": "",
     "XSOLLA_PROJECT_ID": "0",
     "XSOLLA_MERCHANT_ID": "0",
-    "SECRET_KEY": "not-used-while-building",
     "PUBLIC_URL": "http://localhost:8000",
     "ENVIRONMENT": "development",
     "DATABASE_URL": "sqlite:///:memory:",

@@ -94,6 +94,14 @@ def unit_of_work() -> Iterator[Session]:
         yield session
 
 
+@contextmanager
+def trial() -> Iterator[Session]:
+    """Yield a session that may write like a unit of work; at the end everything is undone."""
+    with _turn(), Session(_writing_engine(), expire_on_commit=False) as session:
+        yield session
+        session.rollback()
+
+
 def _turn() -> AbstractContextManager[Any]:
     # SQLite has one writer at a time, and those who wait for it sleep and try again, unfairly. Our own
     # threads queue here instead; other processes still meet SQLite's lock.

@@ -5,7 +5,7 @@ from http import HTTPStatus
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
-from fastapi import FastAPI, Query, Request
+from fastapi import FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
@@ -14,14 +14,18 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
+from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from store_app import routes
 from store_app.errors import Invalid, Refusal, TooManyTries
 from store_app.settings import get_settings
 
 logger = logging.getLogger(__name__)
 
 PROBLEM_TYPE = "application/problem+json"
+# No request of ours comes near it; without a limit one caller could fill the memory.
+LARGEST_BODY = 1024 * 1024
 Limit = Annotated[int, Query(ge=1, le=100, description="How many to return at most.")]
 CursorParameter = Annotated[
     str, Query(max_length=500, description='From the `Link: <...>; rel="next"` of the page before.')
@@ -81,6 +85,19 @@ def add_problem_handlers(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _bug)
 
 
+_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+
+
+def add_api_floor(app: FastAPI) -> None:
+    """Answer what no route under /api answers; call it last. Else the pages, mounted behind, would."""
+
+    async def nowhere(request: Request) -> Response:
+        other_method = any(route.matches(request.scope)[0] is Match.PARTIAL for route in app.routes)
+        raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED if other_method else HTTPStatus.NOT_FOUND)
+
+    app.add_route("/api/{rest:path}", nowhere, methods=_METHODS, include_in_schema=False)
+
+
 def _refused(_request: Request, refusal: Any) -> JSONResponse:
     headers = {"Retry-After": str(refusal.retry_after)} if isinstance(refusal, TooManyTries) else {}
     if refusal.status == HTTPStatus.UNAUTHORIZED:
@@ -93,8 +110,8 @@ def _refused(_request: Request, refusal: Any) -> JSONResponse:
 
 def _invalid(_request: Request, error: Any) -> JSONResponse:
     first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"])
-    # What was sent is not repeated: it may be large, or not fit for JSON.
+    # What was sent is not repeated: it may be large, or not fit for JSON. Nor are names of fields, as they were.
+    where = ".".join(str(part) for part in first["loc"])[:100].encode("utf-8", "replace").decode()
     return problem(422, "invalid", f"{where}: {first['msg']}", field=where)
 
 
@@ -137,6 +154,21 @@ async def _refuse_origin(scope: Scope, receive: Receive, send: Send) -> None:
     await answer(scope, receive, send)
 
 
+class PlainPages:
+    """Serves `/cart` as it is: the built pages are files and folders, and would send it to `/cart/`."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        """Wrap `app`."""
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] == "http" and scope["path"] in _PLAIN_PAGES:
+            scope = {**scope, "path": f"{scope['path']}.html", "raw_path": f"{scope['path']}.html".encode()}
+        await self._app(scope, receive, send)
+
+
+_PLAIN_PAGES = {routes.CART, routes.LIBRARY, routes.LOGIN, routes.REGISTER, routes.ACCOUNT}
 _ONE_YEAR = "public, max-age=31536000, immutable"
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",

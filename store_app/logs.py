@@ -3,6 +3,8 @@
 import json
 import logging
 import logging.config
+import re
+import time
 from typing import Any
 
 from store_app.settings import get_settings
@@ -35,8 +37,34 @@ class AsJson(logging.Formatter):
         return json.dumps(fields)
 
 
+class WithoutClientData(logging.Filter):
+    """Keeps what clients send out of Reflex's messages: it logs whole events, session cookies included.
+
+    Of such messages one a second is kept: any client can cause them, and as many as it likes.
+    """
+
+    _CLIENT_DATA = re.compile(r"(Event\(name=|[Ee]vent data: |but (?:received|got) ).*", re.DOTALL)
+
+    def __init__(self) -> None:
+        """Keep the first such message."""
+        super().__init__()
+        self._next = 0.0
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Shorten a record that holds client data; drop it if there was one just now."""
+        message, holds_data = self._CLIENT_DATA.subn(r"\1...", record.getMessage())
+        if not holds_data:
+            return True
+        record.msg, record.args, record.exc_info, record.exc_text = message, (), None, None
+        now = time.monotonic()
+        if now < self._next:
+            return False
+        self._next = now + 1
+        return True
+
+
 def configure_logging() -> None:
-    """Set up the store's own loggers as LOG_LEVEL and LOG_FORMAT say."""
+    """Set up the store's own loggers as LOG_LEVEL and LOG_FORMAT say, and Reflex's."""
     settings = get_settings()
     handler = logging.StreamHandler()
     if settings.log_format == "json":
@@ -47,3 +75,13 @@ def configure_logging() -> None:
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [handler], False
         logger.setLevel(settings.log_level)
+    _configure_reflex(handler.formatter)
+
+
+def _configure_reflex(formatter: logging.Formatter | None) -> None:
+    handler = logging.StreamHandler()
+    handler.setLevel(logging.WARNING)
+    handler.setFormatter(formatter)
+    handler.addFilter(WithoutClientData())
+    logger = logging.getLogger("reflex")
+    logger.handlers, logger.propagate = [handler], False

@@ -43,6 +43,9 @@ class Settings(BaseSettings):
     xsolla_project_id: int = Field(0, description="Xsolla project id.")
     xsolla_merchant_id: int = Field(0, description="Xsolla merchant id.")
     xsolla_api_key: str = Field("", description="Xsolla API key.")
+    xsolla_token: Literal["catalogue", "merchant"] = Field(
+        "catalogue", description="Pay for SKUs of Xsolla's catalogue, or (by contract) for an amount and a text."
+    )
     xsolla_sandbox: bool = Field(True, description="Sell in Xsolla's sandbox: no real money moves.")
     xsolla_store_api_url: str = Field("https://store.xsolla.com", description="Base address of the store API.")
     xsolla_merchant_api_url: str = Field("https://api.xsolla.com", description="Base address of the merchant API.")

@@ -17,6 +17,7 @@ from store_app.catalogue import api as items_api
 from store_app.catalogue.page import item_page, store_page
 from store_app.catalogue.state import ItemState, ShelfState
 from store_app.checkout import api as checkout_api
+from store_app.checkout import repair
 from store_app.checkout.page import cart_page
 from store_app.checkout.state import CartState
 from store_app.library import api as library_api
@@ -39,11 +40,17 @@ configure_logging()
 
 def create_api() -> FastAPI:
     """Return the API; Reflex's pages and websocket are mounted behind it."""
-    api = FastAPI(title="Digital Game Store", version="1", description="Items, orders, purchases and accounts.")
+    api = FastAPI(
+        title="Digital Game Store",
+        version="1",
+        description="Items, orders, purchases and accounts.",
+        max_body_size=http.LARGEST_BODY,
+    )
     for part in (items_api, library_api, checkout_api, orders_api, accounts_api, live_api, health):
         api.include_router(part.router)
     api.include_router(webhook_router)
     api.include_router(forms.router)
+    http.add_api_floor(api)
     http.add_problem_handlers(api)
     return api
 
@@ -55,14 +62,14 @@ app = rx.App(
     toaster=None,
     app_wraps={},
     # In this order: the API around Reflex, then the guards around both.
-    api_transformer=[create_api(), EventSocketGuard, http.ResponseHeaders, http.OriginGuard],
+    api_transformer=[create_api(), EventSocketGuard, http.PlainPages, http.ResponseHeaders, http.OriginGuard],
 )
 
 
 @asynccontextmanager
 async def background_work() -> AsyncIterator[None]:
     """Run the background work for as long as the server runs."""
-    tasks = [asyncio.create_task(work) for work in (get_bus().run(), tidy_for_ever())]
+    tasks = [asyncio.create_task(work) for work in (get_bus().run(), tidy_for_ever(), repair.run_for_ever())]
     yield
     for task in tasks:
         task.cancel()
@@ -83,5 +90,5 @@ _PAGES = (
     (account_page, routes.ACCOUNT, "Account - Digital Game Store", AccountState.load),
 )
 for page, route, title, load in _PAGES:
-    app.add_page(page, route=route, title=title, on_load=[ShellState.load, load])
+    app.add_page(page, route=route, title=title, image="/favicon.svg", on_load=[ShellState.load, load])
 app.add_page(not_found_page, route="404", title="Page not found - Digital Game Store", on_load=ShellState.load)

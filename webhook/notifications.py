@@ -48,8 +48,14 @@ class Notification:
     external_id: str = ""
     amount: str = ""
     currency: str = ""
-    sandbox: bool = False
+    # What the buyer paid, or got back, with tax.
+    charged: str = ""
+    charged_currency: str = ""
+    # None where the type carries no mark of it.
+    sandbox: bool | None = False
     refund_code: str = ""
+    reason: str = ""
+    public_id: str = ""
     raw: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -86,16 +92,26 @@ def _common(data: dict[str, Any]) -> dict[str, Any]:
     settings = {**_mapping(billing.get("settings")), **_mapping(data.get("settings"))}
     parameters = {**_mapping(billing.get("custom_parameters")), **_mapping(data.get("custom_parameters"))}
     refund = {**_mapping(billing.get("refund_details")), **_mapping(data.get("refund_details"))}
+    details = {**_mapping(billing.get("payment_details")), **_mapping(data.get("payment_details"))}
+    charged, dispute = _mapping(details.get("payment")), _mapping(data.get("dispute"))
     return {
+        "charged": _amount(charged.get("amount")),
+        "charged_currency": _identifier(charged.get("currency")),
+        "reason": _identifier(dispute.get("reason")),
+        "public_id": _identifier(user.get("public_id")),
         "project_id": _identifier(settings.get("project_id")),
         "user_id": _identifier(user.get("external_id")) or _identifier(user.get("id")),
         "provider_order_id": _identifier(order.get("id")),
         "transaction_id": _identifier(transaction.get("id")) or _identifier(order.get("invoice_id")),
         "order_id": _identifier(parameters.get("order_id")),
         "external_id": _identifier(transaction.get("external_id")),
-        "sandbox": order.get("mode") == "sandbox" or _identifier(transaction.get("dry_run")) == "1",
+        "sandbox": _is_sandbox(order, transaction) if order or "dry_run" in transaction or not dispute else None,
         "refund_code": _identifier(refund.get("code")),
     }
+
+
+def _is_sandbox(order: dict[str, Any], transaction: dict[str, Any]) -> bool:
+    return order.get("mode") == "sandbox" or _identifier(transaction.get("dry_run")) == "1"
 
 
 def _money(data: dict[str, Any], kind: str) -> dict[str, Any]:

@@ -1,182 +1,171 @@
-"""From a notification to `orders.lifecycle`: find the order, check what is claimed, move the order."""
+"""From a delivery to a claim about an order, in one transaction with the inbox."""
 
+import hashlib
 from collections.abc import Callable
 from contextlib import suppress
 
-from sqlalchemy import bindparam
+from sqlalchemy import bindparam, text
 from sqlalchemy.exc import DBAPIError
-from sqlmodel import Session, select
+from sqlmodel import Session, col, select
 
-from store_app import money
-from store_app.database import reading, unit_of_work
-from store_app.errors import NotFound
-from store_app.models import Order, PaymentAttempt, PaymentKind, User, Verdict
-from store_app.orders import lifecycle
-from store_app.settings import Settings, get_settings
+from store_app.accounts.service import username_key
+from store_app.database import unit_of_work
+from store_app.failpoints import failpoint
+from store_app.models import User, Verdict, WebhookDelivery
+from store_app.orders import claims
+from store_app.orders.claims import Claim, Judgement, Rule
+from store_app.settings import get_settings
 from webhook.inbox import Delivery, Outcome, keep
 from webhook.notifications import Malformed, Notification
 from webhook.signature import is_genuine
 
 # Xsolla's codes of refund_details that mean that the bank took the money back.
 CHARGEBACK_CODES = {"2"}
-LONGEST_ATTEMPT = 6
-_BY_PROVIDER = select(PaymentAttempt.order_id).where(
-    PaymentAttempt.provider_order_id == bindparam("provider_order_id")
+# Built once: building a statement costs more than running it.
+_WAITING = (
+    select(WebhookDelivery.id)
+    .where(
+        WebhookDelivery.transaction_id == bindparam("transaction_id"),
+        # Written out, so that the index of the few unmatched deliveries is used.
+        text("verdict = 'unmatched'"),
+    )
+    .order_by(col(WebhookDelivery.id))
 )
 
 
 def receive(body: bytes, signature: bytes | None, headers: dict[str, str]) -> Outcome:
     """Verify, keep and act on one delivery, in one transaction; whatever raises is for a retry (5xx)."""
-    delivery, settings = Delivery.of(body, headers), get_settings()
-    if not is_genuine(body, signature, settings.webhook_secrets):
+    delivery = Delivery.of(body, headers)
+    if not is_genuine(body, signature, get_settings().webhook_secrets):
         outcome = Outcome(
             Verdict.BAD_SIGNATURE,
             400,
             "INVALID_SIGNATURE",
             "The signature does not fit this body and our secret.",
         )
-        return _keep_only(delivery, "", outcome)
+        with unit_of_work() as session:
+            keep(session, delivery, "", outcome)
+        return outcome
     try:
-        notification = Notification.parse(body)
-    except Malformed as error:
-        return _keep_only(delivery, "", _refusal("INVALID_PARAMETER", f"{error}"))
-    try:
-        return _process(delivery, notification, settings)
+        with unit_of_work() as session:
+            failpoint("webhook: transaction begun")
+            outcome = process(session, delivery)
+            failpoint("webhook: before commit")
+        failpoint("webhook: after commit")
     except Exception as error:
         # What it had done is undone; the delivery itself is kept, and the provider sends it again.
         outcome = Outcome(Verdict.FAILED, 503, reason=f"{type(error).__name__}: {error}")
-        with suppress(DBAPIError):
-            _keep_only(delivery, notification.kind, outcome)
+        with suppress(DBAPIError), unit_of_work() as session:
+            keep(session, delivery, "", outcome)
         raise
-
-
-def _keep_only(delivery: Delivery, kind: str, outcome: Outcome) -> Outcome:
-    with unit_of_work() as session:
-        keep(session, delivery, kind, outcome)
     return outcome
 
 
-def _process(delivery: Delivery, notification: Notification, settings: Settings) -> Outcome:
-    if notification.project_id not in {"", str(settings.xsolla_project_id)}:
-        return _keep_only(
-            delivery,
-            notification.kind,
-            _refusal("INVALID_PARAMETER", "The notification is for another project."),
-        )
-    if notification.kind == "user_validation":
-        return _keep_only(delivery, notification.kind, _validate_user(notification))
-    if notification.kind not in _HANDLERS:
-        return _keep_only(delivery, notification.kind, _ignored("a type the store has no use for"))
-    with unit_of_work() as session:
-        outcome = _handle(session, notification, settings)
-        keep(session, delivery, notification.kind, outcome)
+def process(session: Session, delivery: Delivery) -> Outcome:
+    """Act on a genuine delivery and keep it, in the caller's transaction."""
+    try:
+        notification = Notification.parse(delivery.body)
+    except Malformed as error:
+        outcome = _refusal("INVALID_PARAMETER", str(error))
+        keep(session, delivery, "", outcome)
+        return outcome
+    outcome = _act(session, notification, delivery)
+    failpoint("webhook: order moved")
+    keep(session, delivery, notification.kind, outcome, notification.transaction_id)
     return outcome
 
 
-def _refusal(code: str, reason: str, order: Order | None = None) -> Outcome:
-    return Outcome(Verdict.REFUSED, 400, code, reason, order.id if order else None)
+def _refusal(code: str, reason: str, order_id: str | None = None) -> Outcome:
+    return Outcome(Verdict.REFUSED, 400, code, reason, order_id)
 
 
-def _ignored(reason: str, order: Order | None = None) -> Outcome:
-    return Outcome(Verdict.IGNORED, reason=reason, order_id=order.id if order else None)
+def _act(session: Session, notification: Notification, delivery: Delivery) -> Outcome:
+    if notification.project_id not in {"", str(get_settings().xsolla_project_id)}:
+        return _refusal("INVALID_PARAMETER", "The notification is for another project.")
+    if answer := _ABOUT_USERS.get(notification.kind):
+        return answer(session, notification)
+    rule = _rule(notification)
+    if rule is None:
+        return Outcome(Verdict.IGNORED, reason="a type the store has no use for")
+    outcome = _outcome(notification, claims.judge(session, _claim(notification, delivery), rule))
+    if rule in {claims.paid, claims.noted} and outcome.verdict is Verdict.DONE:
+        _catch_up(session, notification, outcome)
+    return outcome
 
 
-def _done(order: Order, *, changed: bool) -> Outcome:
-    return Outcome(Verdict.DONE if changed else Verdict.REPEAT, order_id=order.id)
+def _rule(notification: Notification) -> Rule | None:
+    if notification.kind in {"refund", "order_canceled"}:
+        return claims.charged_back if notification.refund_code in CHARGEBACK_CODES else claims.refunded
+    return _RULES.get(notification.kind)
 
 
-def _validate_user(notification: Notification) -> Outcome:
-    with reading() as session:
-        known = session.exec(
-            select(User.id).where(User.id == notification.user_id, User.closed_at == None)  # noqa: E711 - SQL
-        ).first()
-    return Outcome(Verdict.DONE) if known else _refusal("INVALID_USER", "There is no such user.")
+def _claim(notification: Notification, delivery: Delivery) -> Claim:
+    return Claim(
+        provider_order_id=notification.provider_order_id,
+        transaction_id=notification.transaction_id,
+        order_id=notification.order_id,
+        external_id=notification.external_id,
+        user_id=notification.user_id,
+        amount=notification.amount,
+        currency=notification.currency,
+        charged=notification.charged,
+        charged_currency=notification.charged_currency,
+        sandbox=notification.sandbox,
+        # Several partial refunds share a transaction: only the bytes tell a repeat from another one.
+        detail=hashlib.sha256(delivery.body).hexdigest()[:32],
+        reason=notification.reason,
+    )
 
 
-def _handle(session: Session, notification: Notification, settings: Settings) -> Outcome:
-    order = _find_order(session, notification)
-    if order is None:
-        # Money may have been taken for it: kept for a person, and not refused, because asking again would
-        # not help.
-        return Outcome(Verdict.UNMATCHED, reason="no order of ours fits")
-    if notification.sandbox != settings.xsolla_sandbox:
-        lifecycle.flag(session, order, "a sandbox notification in live mode, or a live one in sandbox mode")
-        return _ignored("the sandbox mark does not fit XSOLLA_SANDBOX", order)
-    return _HANDLERS[notification.kind](session, order, notification)
+def _outcome(notification: Notification, judgement: Judgement) -> Outcome:
+    # A 400 to `payment` would not give the buyer the money back: it is kept and flagged instead.
+    refused = judgement.code and notification.kind == "order_paid"
+    return Outcome(
+        judgement.verdict,
+        400 if refused else 204,
+        judgement.code if refused else "",
+        judgement.reason,
+        judgement.order_id,
+    )
 
 
-def _find_order(session: Session, notification: Notification) -> Order | None:
-    """Return our order, locked: by Xsolla's order id, by our own id, by the external id of the payment."""
-    order_id = notification.order_id
-    if notification.provider_order_id:
-        found = session.connection().execute(_BY_PROVIDER, {"provider_order_id": notification.provider_order_id})
-        order_id = found.scalar() or order_id
-    order_id = order_id or notification.external_id.rpartition("-")[0]
-    if not order_id:
-        return None
-    try:
-        return lifecycle.lock(session, order_id)
-    except NotFound:
-        return None
+def _catch_up(session: Session, notification: Notification, outcome: Outcome) -> None:
+    """Apply what came before this payment and fitted no order, because it named only the transaction."""
+    if not notification.transaction_id:
+        return
+    waiting = session.connection().execute(_WAITING, {"transaction_id": notification.transaction_id}).scalars()
+    for delivery_id in waiting.all():
+        row = session.get_one(WebhookDelivery, delivery_id)
+        late = _act(session, Notification.parse(row.body), Delivery(row.body, row.headers))
+        row.verdict, row.reason, row.order_id = late.verdict, "waited for its payment", outcome.order_id
+        session.add(row)
 
 
-def _mismatch(order: Order, notification: Notification) -> tuple[str, str] | None:
-    """Return the provider's code and the reason when the payment is not the one that was asked for."""
-    if notification.user_id and notification.user_id != order.user_id:
-        return "INVALID_USER", "the payment is another user's"
-    if notification.currency != order.currency:
-        return "INCORRECT_AMOUNT", "the payment has another currency"
-    try:
-        paid = money.to_minor(notification.amount, order.currency)
-    except ValueError:
-        return "INCORRECT_AMOUNT", "the payment has no readable amount"
-    return ("INCORRECT_AMOUNT", "the payment has another amount") if paid != order.total else None
+def _validate_user(session: Session, notification: Notification) -> Outcome:
+    known = select(User.id).where(User.id == notification.user_id, col(User.closed_at).is_(None))
+    if session.exec(known).first():
+        return Outcome(Verdict.DONE)
+    return _refusal("INVALID_USER", "There is no such user.")
 
 
-def _money(order: Order, notification: Notification) -> lifecycle.Money:
-    # Without a transaction (free orders) Xsolla's order stands for it.
-    transaction = notification.transaction_id or f"order:{notification.provider_order_id}"
-    return lifecycle.Money(order.total, order.currency, transaction)
+def _search_user(session: Session, notification: Notification) -> Outcome:
+    """Resolve a public id, which in this store is the user name, to the user's id."""
+    named = select(User.id).where(User.username_key == username_key(notification.public_id))
+    user_id = session.exec(named).first() if notification.public_id else None
+    if user_id is None:
+        return _refusal("INVALID_USER", "There is no such user.")
+    return Outcome(Verdict.DONE, 200, answer={"user": {"id": user_id}})
 
 
-def _order_paid(session: Session, order: Order, notification: Notification) -> Outcome:
-    if mismatch := _mismatch(order, notification):
-        lifecycle.flag(session, order, mismatch[1])
-        return _refusal(*mismatch, order)
-    return _done(order, changed=lifecycle.receive_payment(session, order, _money(order, notification)))
-
-
-def _payment(session: Session, order: Order, notification: Notification) -> Outcome:
-    """In the separate mode `payment` comes before `order_paid`, which grants; here it is only noted.
-
-    It is never refused: a 400 would not give the buyer the money back.
-    """
-    if mismatch := _mismatch(order, notification):
-        lifecycle.flag(session, order, mismatch[1])
-        return Outcome(Verdict.REFUSED, reason=mismatch[1], order_id=order.id)
-    return _ignored("noted; order_paid grants", order)
-
-
-def _money_returned(session: Session, order: Order, notification: Notification) -> Outcome:
-    returned = _money(order, notification)
-    if not notification.transaction_id and not lifecycle.was_paid_by(session, order, returned.transaction_id):
-        return _done(order, changed=lifecycle.cancel_by_provider(session, order))
-    kind = PaymentKind.CHARGEBACK if notification.refund_code in CHARGEBACK_CODES else PaymentKind.REFUND
-    changed = lifecycle.return_money(session, order, kind, returned, returned.transaction_id)
-    return _done(order, changed=changed)
-
-
-def _declined(session: Session, order: Order, notification: Notification) -> Outcome:
-    attempt = notification.external_id.rpartition("-")[2]
-    number = int(attempt) if attempt.isdecimal() and len(attempt) < LONGEST_ATTEMPT else None
-    return _done(order, changed=lifecycle.decline(session, order, number))
-
-
-_HANDLERS: dict[str, Callable[[Session, Order, Notification], Outcome]] = {
-    "order_paid": _order_paid,
-    "payment": _payment,
-    "order_canceled": _money_returned,
-    "refund": _money_returned,
-    "ps_declined": _declined,
-    "afs_reject": _declined,
+_ABOUT_USERS: dict[str, Callable[[Session, Notification], Outcome]] = {
+    "user_validation": _validate_user,
+    "user_search": _search_user,
+}
+_RULES: dict[str, Rule] = {
+    "order_paid": claims.paid,
+    "payment": claims.noted,
+    "partial_refund": claims.partly_refunded,
+    "ps_declined": claims.declined,
+    "afs_reject": claims.declined,
+    "dispute": claims.disputed,
 }

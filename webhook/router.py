@@ -57,6 +57,8 @@ async def take_notification(request: Request) -> Response:
     except (DBAPIError, PoolTimeoutError):
         logger.exception("the database failed while taking a notification; the provider will send it again")
         return _error(503, "TEMPORARY_FAULT", "The store cannot take this now. Send it again.")
+    if outcome.answer is not None:
+        return JSONResponse(outcome.answer, status_code=outcome.status)
     if outcome.status == 204:
         return Response(status_code=204)
     logger.warning("notification refused: %s %s", outcome.code, outcome.reason)

@@ -50,6 +50,7 @@ def upgrade() -> None:
     sa.Column('username_key', sa.String(length=128), nullable=False),
     sa.Column('password', sa.String(length=255), nullable=False),
     sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('payments_checked_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('closed_at', sa.DateTime(timezone=True), nullable=True),
     sa.PrimaryKeyConstraint('id'),
     sa.UniqueConstraint('username_key')
@@ -77,6 +78,8 @@ def upgrade() -> None:
     sa.Column('needs_attention', sa.String(length=200), nullable=False),
     sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
     sa.Column('expires_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('next_check_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('checks', sa.Integer(), nullable=False),
     sa.Column('updated_at', sa.DateTime(timezone=True), nullable=False),
     sa.CheckConstraint("status IN ('pending', 'paid', 'partially_refunded', 'refunded', 'charged_back', 'canceled', 'expired', 'failed')", name='status_known'),
     sa.CheckConstraint('total >= 0', name='total_not_negative'),
@@ -86,6 +89,7 @@ def upgrade() -> None:
     sa.UniqueConstraint('user_id', 'idempotency_key', name='uq_orders_user_idempotency_key')
     )
     with op.batch_alter_table('orders', schema=None) as batch_op:
+        batch_op.create_index('ix_orders_next_check', ['next_check_at'], unique=False, sqlite_where=sa.text("status IN ('pending', 'failed', 'canceled', 'expired')"), postgresql_where=sa.text("status IN ('pending', 'failed', 'canceled', 'expired')"))
         batch_op.create_index('ix_orders_open', ['expires_at'], unique=False, sqlite_where=sa.text("status IN ('pending', 'failed')"), postgresql_where=sa.text("status IN ('pending', 'failed')"))
         batch_op.create_index('ix_orders_user_created', ['user_id', 'created_at'], unique=False)
 
@@ -144,10 +148,11 @@ def upgrade() -> None:
     sa.Column('kind', sa.String(length=20), nullable=False),
     sa.Column('amount', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('currency', sa.String(length=3), nullable=False),
+    sa.Column('charged', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('transaction_id', sa.String(length=64), nullable=False),
     sa.Column('provider_id', sa.String(length=140), nullable=False),
     sa.Column('at', sa.DateTime(timezone=True), nullable=False),
-    sa.CheckConstraint("(kind = 'payment') = (amount >= 0)", name='sign_fits_kind'),
+    sa.CheckConstraint("amount = 0 OR (kind = 'payment') = (amount > 0)", name='sign_fits_kind'),
     sa.CheckConstraint("kind IN ('payment', 'refund', 'partial_refund', 'chargeback')", name='kind_known'),
     sa.ForeignKeyConstraint(['order_id'], ['orders.id'], ),
     sa.PrimaryKeyConstraint('id'),
@@ -155,6 +160,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table('payments', schema=None) as batch_op:
         batch_op.create_index('ix_payments_order', ['order_id'], unique=False)
+        batch_op.create_index('ix_payments_transaction', ['transaction_id'], unique=False)
 
     op.create_table('pending_purchases',
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
@@ -205,10 +211,12 @@ def upgrade() -> None:
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('received_at', sa.DateTime(timezone=True), nullable=False),
     sa.Column('notification_type', sa.String(length=64), nullable=False),
+    sa.Column('transaction_id', sa.String(length=64), nullable=False),
     sa.Column('order_id', sa.String(length=32), nullable=True),
     sa.Column('verdict', sa.String(length=20), nullable=False),
     sa.Column('reason', sa.String(length=300), nullable=False),
     sa.Column('answered', sa.Integer(), nullable=False),
+    sa.Column('took_ms', sa.Integer(), nullable=False),
     sa.Column('headers', sa.String(), nullable=False),
     sa.Column('body', sa.LargeBinary(), nullable=False),
     sa.CheckConstraint("verdict IN ('done', 'repeat', 'ignored', 'refused', 'unmatched', 'bad_signature', 'failed')", name='verdict_known'),
@@ -218,11 +226,15 @@ def upgrade() -> None:
     with op.batch_alter_table('webhook_deliveries', schema=None) as batch_op:
         batch_op.create_index('ix_webhook_deliveries_order', ['order_id'], unique=False)
         batch_op.create_index(batch_op.f('ix_webhook_deliveries_received_at'), ['received_at'], unique=False)
+        batch_op.create_index('ix_webhook_deliveries_unmatched', ['transaction_id'], unique=False, sqlite_where=sa.text("verdict = 'unmatched'"), postgresql_where=sa.text("verdict = 'unmatched'"))
+        batch_op.create_index('ix_webhook_deliveries_unproven', ['id'], unique=False, sqlite_where=sa.text("verdict = 'bad_signature'"), postgresql_where=sa.text("verdict = 'bad_signature'"))
 
 
 
 def downgrade() -> None:
     with op.batch_alter_table('webhook_deliveries', schema=None) as batch_op:
+        batch_op.drop_index('ix_webhook_deliveries_unproven', sqlite_where=sa.text("verdict = 'bad_signature'"), postgresql_where=sa.text("verdict = 'bad_signature'"))
+        batch_op.drop_index('ix_webhook_deliveries_unmatched', sqlite_where=sa.text("verdict = 'unmatched'"), postgresql_where=sa.text("verdict = 'unmatched'"))
         batch_op.drop_index(batch_op.f('ix_webhook_deliveries_received_at'))
         batch_op.drop_index('ix_webhook_deliveries_order')
 
@@ -237,6 +249,7 @@ def downgrade() -> None:
 
     op.drop_table('pending_purchases')
     with op.batch_alter_table('payments', schema=None) as batch_op:
+        batch_op.drop_index('ix_payments_transaction')
         batch_op.drop_index('ix_payments_order')
 
     op.drop_table('payments')
@@ -256,6 +269,7 @@ def downgrade() -> None:
     with op.batch_alter_table('orders', schema=None) as batch_op:
         batch_op.drop_index('ix_orders_user_created')
         batch_op.drop_index('ix_orders_open', sqlite_where=sa.text("status IN ('pending', 'failed')"), postgresql_where=sa.text("status IN ('pending', 'failed')"))
+        batch_op.drop_index('ix_orders_next_check', sqlite_where=sa.text("status IN ('pending', 'failed', 'canceled', 'expired')"), postgresql_where=sa.text("status IN ('pending', 'failed', 'canceled', 'expired')"))
 
     op.drop_table('orders')
     op.drop_table('cart_lines')

@@ -43,7 +43,9 @@ async def create_user(credentials: Credentials) -> UserOut:
     return UserOut(id=user.id, username=user.username)
 
 
-@router.delete("/users/{user_id}", status_code=204, summary="Close your account", responses=problems(401, 403))
+@router.delete(
+    "/users/{user_id}", status_code=204, summary="Close your account", responses=problems(401, 403, 422)
+)
 async def close_account(user_id: str, viewer: CurrentViewer) -> Response:
     """Close your own account and end all its sessions. Orders stay as records."""
     ended = await in_database_thread(service.close_account, viewer, user_id)

@@ -35,16 +35,21 @@ def check_strength(password: str, username: str) -> None:
         raise Invalid("password", "That password is easy to guess. Choose another.")
 
 
+def _bytes(password: str) -> bytes:
+    # JSON may hold half of a character.
+    return password.encode("utf-8", "surrogatepass")
+
+
 def _verify(password: str, hashed: str) -> bool:
     try:
-        return _hasher.verify(hashed, password)
+        return _hasher.verify(hashed, _bytes(password))
     except (VerificationError, InvalidHashError):
         return False
 
 
 async def hash_password(password: str) -> str:
     """Return the Argon2id hash of `password`."""
-    return await asyncio.get_running_loop().run_in_executor(_threads, _hasher.hash, password)
+    return await asyncio.get_running_loop().run_in_executor(_threads, _hasher.hash, _bytes(password))
 
 
 async def password_matches(password: str, hashed: str | None) -> bool:

@@ -91,7 +91,9 @@ async def sign_in(username: str, password: str, address: str) -> SignedIn:
         WrongPassword: unknown name or wrong password.
         TooManyTries: too many failures of late.
     """
-    key = username_key(username[: LONGEST_NAME * 4])[:128]
+    # No account has a name that is not printable, and PostgreSQL takes no NUL in a text, nor half a character.
+    name = username[: LONGEST_NAME * 4] if username.isprintable() else ""
+    key = username_key(name)[:128]
     user = await in_database_thread(_look_up, key, address[:64])
     if not await passwords.password_matches(password, user.password if user else None) or user is None:
         await in_database_thread(_note_failure, key, address[:64])

@@ -107,7 +107,7 @@ def _find(sku: str) -> Item:
         return queries.find_item(session, sku)
 
 
-@router.get("/{sku}", summary="One item", responses=problems(404))
+@router.get("/{sku}", summary="One item", responses=problems(404, 422))
 async def get_item(sku: str) -> ItemOut:
     """Return an item, withdrawn ones too."""
     return item_out(await in_database_thread(_find, sku))
@@ -117,7 +117,7 @@ async def get_item(sku: str) -> ItemOut:
     "/{sku}/cover.svg",
     response_class=Response,
     summary="A cover drawn from the item's name",
-    responses={200: {"content": {"image/svg+xml": {}}}, **problems(404)},
+    responses={200: {"content": {"image/svg+xml": {}}}, **problems(404, 422)},
 )
 async def get_cover(sku: str) -> Response:
     """Return the cover of an item without art of its own."""

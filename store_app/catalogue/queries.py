@@ -93,7 +93,8 @@ def find_item(session: Session, sku: str) -> Item:
     Raises:
         NotFound: there is none.
     """
-    item = session.exec(select(Item).where(Item.sku == sku)).first()
+    # PostgreSQL takes no NUL in a text, nor half a character.
+    item = session.exec(select(Item).where(Item.sku == sku)).first() if sku.isprintable() else None
     if item is None:
         raise NotFound("item")
     return item

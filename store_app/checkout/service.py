@@ -9,11 +9,13 @@ from sqlmodel import Session, col, select
 
 from store_app import routes
 from store_app.accounts.service import Viewer
-from store_app.checkout.xsolla import PaymentPage, PaymentRequest, XsollaClient, get_provider
+from store_app.checkout.provider import PaymentPage, PaymentRequest
+from store_app.checkout.xsolla import XsollaClient, get_provider
 from store_app.database import in_database_thread, unit_of_work
 from store_app.errors import AlreadyOwned, InOpenOrder, Invalid, OrderClosed
+from store_app.failpoints import failpoint
 from store_app.library.queries import owned_skus
-from store_app.models import OPEN, Item, ItemKind, ItemStatus, Order, OrderStatus, PendingPurchase, User
+from store_app.models import OPEN, Item, ItemKind, ItemStatus, Order, PendingPurchase, User
 from store_app.orders import lifecycle
 from store_app.orders.queries import find_order, live_attempt
 from store_app.settings import get_settings
@@ -52,8 +54,12 @@ async def buy(
         # The same key at the same moment: the other request placed the order.
         order = await in_database_thread(_place, viewer.user_id, wanted, idempotency_key)
     if order.status not in OPEN:
-        return Checkout(order, get_settings().public_url + routes.order(order.id))
+        return _own_page(order)
     return await open_payment_page(viewer, order.id, provider)
+
+
+def _own_page(order: Order) -> Checkout:
+    return Checkout(order, get_settings().public_url + routes.order(order.id))
 
 
 def _place(user_id: str, wanted: Mapping[str, int], idempotency_key: str | None) -> Order:
@@ -104,9 +110,10 @@ def _lines_of(session: Session, order: Order) -> dict[int, tuple[int, int]]:
 
 def _find_by_key(session: Session, user_id: str, key: str, lines: Sequence[lifecycle.NewLine]) -> Order | None:
     order = session.exec(select(Order).where(Order.user_id == user_id, Order.idempotency_key == key)).first()
-    if order and order.status == OrderStatus.PENDING:
-        placed = {item_id: quantity for item_id, (quantity, _price) in _lines_of(session, order).items()}
-        if placed != {line.item.id: line.quantity for line in lines}:
+    if order:
+        # Whatever became of the order: another order in the place of the wanted one would be a surprise.
+        placed = {line.sku: line.quantity for line in find_order(session, user_id, order.id).lines}
+        if placed != {line.item.sku: line.quantity for line in lines}:
             raise Invalid("Idempotency-Key", "This Idempotency-Key was used for other items. Use a new one.")
     return order
 
@@ -154,10 +161,12 @@ async def open_payment_page(viewer: Viewer, order_id: str, provider: XsollaClien
         OrderClosed: it is paid or over.
         ProviderUnavailable, ProviderRefused: see `XsollaClient`.
     """
+    failpoint("checkout: order placed")
     prepared = await in_database_thread(_prepare_attempt, viewer, order_id)
     if isinstance(prepared, Checkout):
         return prepared
     page = await (provider or get_provider()).open_payment_page(prepared)
+    failpoint("checkout: payment page opened")
     return await in_database_thread(_save_attempt, order_id, page)
 
 
@@ -171,6 +180,8 @@ def _prepare_attempt(viewer: Viewer, order_id: str) -> Checkout | PaymentRequest
             return Checkout(order, details.payment_url)
         return PaymentRequest(
             order_id=order.id,
+            number=order.number,
+            total=order.total,
             attempt=lifecycle.next_attempt(session, order),
             user_id=viewer.user_id,
             username=viewer.username,
@@ -183,6 +194,8 @@ def _save_attempt(order_id: str, page: PaymentPage) -> Checkout:
     with unit_of_work() as session:
         # Read again under the lock: while the provider was asked, the order may have moved.
         order = lifecycle.lock(session, order_id)
+        if order.status not in OPEN:
+            return _own_page(order)
         attempt = live_attempt(session, order_id)
         if attempt is not None:
             return Checkout(order, attempt.payment_url)

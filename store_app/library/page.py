@@ -3,6 +3,7 @@
 import reflex as rx
 
 from store_app import routes
+from store_app.checkout.checking import check_payments_box
 from store_app.library.state import LibraryState
 from store_app.library.view import PurchaseView
 from store_app.ui.components import button, chip, cover, empty, link, link_button, loading
@@ -34,6 +35,13 @@ def _row(row: rx.Var[PurchaseView]) -> rx.Component:
 
 
 def _library() -> rx.Component:
+    return rx.fragment(
+        _owned(),
+        rx.cond(LibraryState.signed_in, check_payments_box(LibraryState)),
+    )
+
+
+def _owned() -> rx.Component:
     return rx.cond(
         LibraryState.rows.length() > 0,
         rx.fragment(

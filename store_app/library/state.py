@@ -3,11 +3,11 @@
 import reflex as rx
 from sqlmodel import Session
 
+from store_app.checkout.checking import Checking
 from store_app.database import in_database_thread, reading
 from store_app.library import queries
 from store_app.library.view import PurchaseView, purchase_view
 from store_app.pages import Page
-from store_app.ui.visitor import Visitor
 
 
 def read_page(session: Session, user_id: str, cursor: str = "") -> Page[PurchaseView]:
@@ -21,7 +21,7 @@ def _read(user_id: str, cursor: str = "") -> Page[PurchaseView]:
         return read_page(session, user_id, cursor)
 
 
-class LibraryState(Visitor, rx.State):
+class LibraryState(Checking, rx.State):
     """What the signed-in user owns."""
 
     rows: list[PurchaseView] = []

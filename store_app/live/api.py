@@ -58,9 +58,9 @@ class SocketClient:
             listening.cancel()
 
     async def _listen(self) -> None:
-        with suppress(WebSocketDisconnect):
-            while True:
-                await self.socket.receive_text()
+        # Not `receive_text`: it fails at what is no text.
+        while (await self.socket.receive())["type"] != "websocket.disconnect":
+            pass
 
 
 async def _token_in_first_message(socket: WebSocket) -> str | None:

@@ -14,6 +14,7 @@ from redis.exceptions import RedisError
 
 from store_app import outbox
 from store_app.database import in_database_thread
+from store_app.failpoints import failpoint
 from store_app.live.hub import Listener, hub
 from store_app.outbox import Message
 from store_app.settings import get_settings
@@ -86,9 +87,11 @@ class Bus:
 
     async def _send(self, messages: Sequence[Message]) -> None:
         ids = [message.id for message in messages]
+        failpoint("outbox: before sending")
         try:
             for message in messages:
-                await asyncio.gather(deliver(message), self._publish({"message": asdict(message)}))
+                await self._tell_everybody(message)
+            failpoint("outbox: sent")
             self._sent += ids
         except RedisError as error:
             logger.warning("Redis does not answer; messages stay in the outbox: %s", error)
@@ -96,6 +99,12 @@ class Bus:
         except Exception as error:
             logger.exception("could not send messages; they stay in the outbox")
             await self._note_failure(ids, error)
+
+    async def _tell_everybody(self, message: Message) -> None:
+        if self._redis:
+            await asyncio.gather(deliver(message), self._publish({"message": asdict(message)}))
+        else:
+            await deliver(message)
 
     async def _note_failure(self, ids: Sequence[int], error: Exception) -> None:
         try:
@@ -132,7 +141,8 @@ class Bus:
 
 async def deliver(message: Message) -> None:
     """Let the user's listeners in this process hear a message."""
-    await asyncio.gather(*(_let_hear(listener, message) for listener in hub.of_user(message.user_id)))
+    if listeners := hub.of_user(message.user_id):
+        await asyncio.gather(*(_let_hear(listener, message) for listener in listeners))
 
 
 async def _let_hear(listener: Listener, message: Message) -> None:

@@ -1,6 +1,7 @@
 """Open tabs of this process: which user each belongs to and what it shows."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from store_app.accounts.service import Viewer
@@ -12,7 +13,8 @@ _open: dict[str, "Tab"] = {}
 
 @dataclass(eq=False, slots=True)
 class Tab:
-    """A connection of Reflex's websocket. `token` names its state and never leaves the server's memory.
+    """A connection of Reflex's websocket. `token` names its state. Reflex tells the tab, but it opens nothing:
+    the guard gives every connection a new one.
 
     `watching` says what the page shows that a message may change: "library", or "order:<id>".
     """
@@ -21,6 +23,7 @@ class Tab:
     viewer: Viewer | None
     disconnect: Callable[[], Awaitable[None]]
     watching: str = ""
+    waiting: bool = False
 
     @property
     def user_id(self) -> str:
@@ -73,3 +76,17 @@ def watch(token: str, what: str) -> None:
 def is_open(token: str) -> bool:
     """Whether the tab with this state is still connected."""
     return token in _open
+
+
+@contextmanager
+def waiting(token: str) -> Iterator[bool]:
+    """Yield whether the caller may wait for this tab: one does at a time, however often a client asks."""
+    tab = _open.get(token)
+    if tab is None or tab.waiting:
+        yield False
+        return
+    tab.waiting = True
+    try:
+        yield True
+    finally:
+        tab.waiting = False

@@ -24,6 +24,9 @@ class OrderStatus(StrEnum):
 
 # Statuses in which an order still waits for its payment.
 OPEN = (OrderStatus.PENDING, OrderStatus.FAILED)
+# ... and those in which a payment, should it come, would still be a surprise.
+UNPAID = (*OPEN, OrderStatus.CANCELED, OrderStatus.EXPIRED)
+_UNPAID = text("status IN ('pending', 'failed', 'canceled', 'expired')")
 _OPEN = text("status IN ('pending', 'failed')")
 
 
@@ -36,6 +39,7 @@ class Order(SQLModel, table=True):
         CheckConstraint("total >= 0", name="total_not_negative"),
         UniqueConstraint("user_id", "idempotency_key", name="uq_orders_user_idempotency_key"),
         Index("ix_orders_user_created", "user_id", "created_at"),
+        Index("ix_orders_next_check", "next_check_at", sqlite_where=_UNPAID, postgresql_where=_UNPAID),
         # Few orders are open at any time: looking for those that expire must not read the others.
         Index(
             "ix_orders_open",
@@ -59,6 +63,9 @@ class Order(SQLModel, table=True):
     needs_attention: str = Field(default="", max_length=200)
     created_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
     expires_at: datetime = Field(sa_type=UtcDateTime)
+    # When the provider is asked about it next, while no notification settled it; and how often it was asked.
+    next_check_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    checks: int = 0
     updated_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
 
 

@@ -25,8 +25,10 @@ class Payment(SQLModel, table=True):
     __table_args__ = (
         UniqueConstraint("kind", "provider_id", name="uq_payments_kind_provider_id"),
         one_of("kind", PaymentKind),
-        CheckConstraint("(kind = 'payment') = (amount >= 0)", name="sign_fits_kind"),
+        # Nothing moves when a transaction that was refunded is charged back, or the other way round.
+        CheckConstraint("amount = 0 OR (kind = 'payment') = (amount > 0)", name="sign_fits_kind"),
         Index("ix_payments_order", "order_id"),
+        Index("ix_payments_transaction", "transaction_id"),
     )
 
     id: int = Field(default=None, primary_key=True, sa_type=BigId)
@@ -35,6 +37,8 @@ class Payment(SQLModel, table=True):
     # Minor units of `currency`.
     amount: int = Field(sa_type=BigId)
     currency: str = Field(max_length=3)
+    # The same with the tax that the provider added, where it said so; else 0. Tells what share a part is.
+    charged: int = Field(default=0, sa_type=BigId)
     # The provider's transaction that took the money: shared by a payment and what undoes it.
     transaction_id: str = Field(max_length=64)
     # Unique for each kind: the transaction; for a partial refund, of which one transaction can have

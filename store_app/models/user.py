@@ -20,4 +20,6 @@ class User(SQLModel, table=True):
     # Argon2id hash; empty when the account is closed.
     password: str = Field(max_length=255)
     created_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
+    # When the player last pressed "Check my payments".
+    payments_checked_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     closed_at: datetime | None = Field(default=None, sa_type=UtcDateTime)

@@ -2,8 +2,9 @@
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
-from sqlalchemy import Index, LargeBinary
+from sqlalchemy import Index, LargeBinary, text
 from sqlmodel import Field, SQLModel
 
 from store_app.models.base import BigId, UtcDateTime, one_of, utc_now
@@ -21,6 +22,10 @@ class Verdict(StrEnum):
     FAILED = "failed"
 
 
+def _where(condition: str) -> dict[str, Any]:
+    return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
+
+
 class WebhookDelivery(SQLModel, table=True):
     """One delivery. A body whose signature was wrong is kept short: anyone can send those."""
 
@@ -28,11 +33,16 @@ class WebhookDelivery(SQLModel, table=True):
     __table_args__ = (
         one_of("verdict", Verdict),
         Index("ix_webhook_deliveries_order", "order_id"),
+        # Few deliveries fit no order, and many have a signature that is wrong: each is looked for alone.
+        Index("ix_webhook_deliveries_unmatched", "transaction_id", **_where("verdict = 'unmatched'")),
+        Index("ix_webhook_deliveries_unproven", "id", **_where("verdict = 'bad_signature'")),
     )
 
     id: int = Field(default=None, primary_key=True, sa_type=BigId)
     received_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime, index=True)
     notification_type: str = Field(default="", max_length=64)
+    # The provider's transaction, where it names one: a refund of an order not yet known is found by it later.
+    transaction_id: str = Field(default="", max_length=64)
     # Our order, where one was found.
     order_id: str | None = Field(default=None, foreign_key="orders.id", max_length=32)
     verdict: str = Field(max_length=20)
@@ -40,5 +50,7 @@ class WebhookDelivery(SQLModel, table=True):
     reason: str = Field(default="", max_length=300)
     # The HTTP status we answered.
     answered: int
+    # Milliseconds from its arrival until it was written here.
+    took_ms: int = 0
     headers: str = ""
     body: bytes = Field(sa_type=LargeBinary)

@@ -67,13 +67,13 @@ def _order_out(details: OrderDetails) -> OrderOut:
     )
 
 
-@router.get("/{order_id}", summary="One of your orders", responses=problems(401, 404))
+@router.get("/{order_id}", summary="One of your orders", responses=problems(401, 404, 422))
 async def get_order(order_id: str, viewer: CurrentViewer) -> OrderOut:
     """Return an order of yours; somebody else's is as unknown as one that never was."""
     return _order_out(await in_database_thread(service.read, viewer.user_id, order_id))
 
 
-@router.post("/{order_id}/cancel", summary="Cancel an unpaid order", responses=problems(401, 404, 409))
+@router.post("/{order_id}/cancel", summary="Cancel an unpaid order", responses=problems(401, 404, 409, 422))
 async def cancel_order(order_id: str, viewer: CurrentViewer) -> OrderOut:
     """Cancel an open order of yours; a repeat changes nothing."""
     return _order_out(await in_database_thread(service.cancel, viewer.user_id, order_id))

@@ -1,14 +1,13 @@
 """The life of an order: the only module that moves an order or writes a purchase.
 
 Locks are taken in one order everywhere: user, order, payment, purchase. Money decides: once anything was
-paid, `ledger.money_status` says where the order stands; before that, the table `CLOSING` does.
+paid, `ledger.money_status` says where the order stands. `transitions.TRANSITIONS` lists every move there is.
 """
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
-from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import CursorResult, Row, bindparam, update
@@ -33,44 +32,15 @@ from store_app.models import (
     utc_now,
 )
 from store_app.orders import statements as sql
-from store_app.orders.ledger import Movement, money_status, returned, undone_in_full
+from store_app.orders.ledger import Movement, money_status, part_in_price, returned, undone_in_full
+from store_app.orders.transitions import MESSAGES, TRANSITIONS, Event
 
+FIRST_CHECK_AFTER = timedelta(minutes=2)
 # No letters that are read as digits, nor the other way round.
 _NUMBER_ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 
 
-class Closing(StrEnum):
-    """What can happen to an order that nobody paid."""
-
-    DECLINED = "declined"
-    RETRIED = "retried"
-    CANCELED = "canceled"
-    EXPIRED = "expired"
-
-
-# (status, what happened) -> status. What is not here changes nothing.
-CLOSING: dict[tuple[str, Closing], OrderStatus] = {
-    (OrderStatus.PENDING, Closing.DECLINED): OrderStatus.FAILED,
-    (OrderStatus.FAILED, Closing.RETRIED): OrderStatus.PENDING,
-    (OrderStatus.PENDING, Closing.CANCELED): OrderStatus.CANCELED,
-    (OrderStatus.FAILED, Closing.CANCELED): OrderStatus.CANCELED,
-    (OrderStatus.PENDING, Closing.EXPIRED): OrderStatus.EXPIRED,
-    (OrderStatus.FAILED, Closing.EXPIRED): OrderStatus.EXPIRED,
-}
-
 _GRANTING = {OrderStatus.PAID, OrderStatus.PARTIALLY_REFUNDED}
-
-# What open tabs and /ws clients are told when an order comes to stand so.
-_MESSAGES: dict[str, str] = {
-    OrderStatus.PAID: "purchase_success",
-    OrderStatus.PARTIALLY_REFUNDED: "purchase_partially_refunded",
-    OrderStatus.REFUNDED: "purchase_refunded",
-    OrderStatus.CHARGED_BACK: "purchase_refunded",
-    OrderStatus.CANCELED: "order_canceled",
-    OrderStatus.EXPIRED: "order_expired",
-    OrderStatus.FAILED: "payment_declined",
-    OrderStatus.PENDING: "payment_started",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +53,15 @@ class NewLine:
 
 @dataclass(frozen=True, slots=True)
 class Money:
-    """What the provider says it took or gave back: minor units, and the transaction that took it."""
+    """What the provider says it took or gave back: minor units, and the transaction that took it.
+
+    `charged` is the amount with tax, 0 where it is not known.
+    """
 
     amount: int
     currency: str
     transaction_id: str
+    charged: int = 0
 
 
 def _short_number() -> str:
@@ -118,7 +92,8 @@ def place(
     session.add(order)
     # The lines refer to the order, and the tables know no relationship to sort them by.
     session.flush()
-    for line in lines:
+    # In the order in which they are granted, so that no page shows them in another one afterwards.
+    for line in sorted(lines, key=lambda line: line.item.id or 0):
         session.add(
             PendingPurchase(
                 order_id=order.id,
@@ -132,6 +107,8 @@ def place(
             )
         )
     session.add(OrderEvent(order_id=order.id, kind="placed", at=now))
+    # What follows on the connection itself (`_run`) must find the lines: a free order is paid at once.
+    session.flush()
     return order
 
 
@@ -150,7 +127,8 @@ def lock(session: Session, order_id: str) -> Order:
     Raises:
         NotFound: there is no such order.
     """
-    order = session.exec(_LOCK, params={"order_id_": order_id}).first()
+    # PostgreSQL takes no NUL in a text, nor half a character.
+    order = session.exec(_LOCK, params={"order_id_": order_id}).first() if order_id.isprintable() else None
     if order is None:
         raise NotFound("order")
     return order
@@ -170,7 +148,9 @@ def start_attempt(session: Session, order: Order, provider_order_id: str | None,
             order_id=order.id, number=number, provider_order_id=provider_order_id, payment_url=payment_url
         )
     )
-    _close(session, order, Closing.RETRIED)
+    # Should no notification come, the provider is asked: `checkout.repair`.
+    order.next_check_at, order.checks = utc_now() + FIRST_CHECK_AFTER, 0
+    _close(session, order, Event.RETRIED)
 
 
 def receive_payment(session: Session, order: Order, money: Money) -> bool:
@@ -184,25 +164,44 @@ def receive_payment(session: Session, order: Order, money: Money) -> bool:
 
 
 def return_money(session: Session, order: Order, kind: PaymentKind, money: Money, provider_id: str) -> bool:
-    """Book money going back (`money.amount` positive) and take back what the order gave.
+    """Book that a payment went back in full, by refund or chargeback, and take back what the order gave.
 
-    For a refund or chargeback the amount is what is left of the transaction. One that comes before its
-    payment is remembered: that payment will not grant. False when it was booked before.
+    The amount is what is left of the transaction: nothing when the provider tells of both, and both are
+    noted. One that comes before its payment is remembered: that payment will not grant. False when it was
+    booked before.
+    """
+    left = max(0, order.total - returned(_ledger(session, order), money.transaction_id))
+    if not _book(session, order, kind, replace(money, amount=-left, charged=0), provider_id):
+        return False
+    if not was_paid_by(session, order, money.transaction_id):
+        _close(session, order, Event.CANCELED)
+    _settle(session, order)
+    return True
+
+
+def return_part(session: Session, order: Order, money: Money, provider_id: str) -> bool:
+    """Book that a part of a payment went back: `money.charged`, with tax. What was bought stays.
+
+    False when it was booked before, or when the whole payment went back already.
     """
     ledger = _ledger(session, order)
     if undone_in_full(ledger, money.transaction_id):
         return False
-    amount = money.amount
-    if kind in {PaymentKind.REFUND, PaymentKind.CHARGEBACK}:
-        amount = order.total - returned(ledger, money.transaction_id)
-    if amount > 0 and not _book(
-        session, order, kind, Money(-amount, money.currency, money.transaction_id), provider_id
-    ):
+    part = part_in_price(ledger, money.transaction_id, money.charged, order.total)
+    row = replace(money, amount=-part, charged=-money.charged if part else 0)
+    if not _book(session, order, PaymentKind.PARTIAL_REFUND, row, provider_id):
         return False
-    if kind != PaymentKind.PARTIAL_REFUND and not was_paid_by(session, order, money.transaction_id):
-        _close(session, order, Closing.CANCELED)
+    if not part:
+        _flag(session, order, "partly refunded, but the notification does not say how much")
     _settle(session, order)
     return True
+
+
+def has_merchant_token(session: Session, order: Order) -> bool:
+    """Whether the order is paid by a merchant token: the provider then knows no order of its own."""
+    attempts = select(PaymentAttempt.provider_order_id).where(PaymentAttempt.order_id == order.id)
+    ids = session.exec(attempts).all()
+    return bool(ids) and all(provider_order_id is None for provider_order_id in ids)
 
 
 def was_paid_by(session: Session, order: Order, transaction_id: str) -> bool:
@@ -223,12 +222,12 @@ def decline(session: Session, order: Order, number: int | None = None) -> bool:
     session.execute(declined)
     if session.exec(select(PaymentAttempt.id).where(*waiting)).first():
         return False
-    return _close(session, order, Closing.DECLINED)
+    return _close(session, order, Event.DECLINED)
 
 
 def cancel_by_provider(session: Session, order: Order) -> bool:
     """Cancel a locked order that the provider canceled unpaid. False when it changes nothing."""
-    return _close(session, order, Closing.CANCELED)
+    return _close(session, order, Event.CANCELED)
 
 
 def cancel_by_player(session: Session, user_id: str, order_id: str) -> Order:
@@ -241,7 +240,7 @@ def cancel_by_player(session: Session, user_id: str, order_id: str) -> Order:
     order = lock(session, order_id)
     if order.user_id != user_id:
         raise NotFound("order")
-    if order.status != OrderStatus.CANCELED and not _close(session, order, Closing.CANCELED):
+    if order.status != OrderStatus.CANCELED and not _close(session, order, Event.CANCELED):
         raise OrderClosed(order.status)
     return order
 
@@ -252,7 +251,7 @@ def expire_due(session: Session, limit: int = 100) -> int:
     due = select(Order).where(col(Order.status).in_(OPEN), Order.expires_at < now).limit(limit)
     orders = session.exec(due.with_for_update(skip_locked=True, key_share=True)).all()
     for order in orders:
-        _close(session, order, Closing.EXPIRED)
+        _close(session, order, Event.EXPIRED)
     return len(orders)
 
 
@@ -268,12 +267,12 @@ def _flag(session: Session, order: Order, reason: str) -> None:
         _run(session, sql.FLAG_ORDER, order_id_=order.id, needs_attention=reason)
 
 
-def _close(session: Session, order: Order, what: Closing) -> bool:
-    after = CLOSING.get((order.status, what))
+def _close(session: Session, order: Order, event: Event) -> bool:
+    after = TRANSITIONS.get((order.status, event))
     if after is None:
         return False
     _move(session, order, after)
-    _announce(session, order, _MESSAGES[after], [])
+    _announce(session, order, MESSAGES[after], [])
     return True
 
 
@@ -297,6 +296,7 @@ def _book(session: Session, order: Order, kind: PaymentKind, money: Money, provi
         order_id=order.id,
         kind=kind,
         amount=money.amount,
+        charged=money.charged,
         currency=money.currency,
         transaction_id=money.transaction_id,
         provider_id=provider_id,
@@ -307,14 +307,15 @@ def _book(session: Session, order: Order, kind: PaymentKind, money: Money, provi
 
 def _ledger(session: Session, order: Order) -> list[Movement]:
     rows = _run(session, sql.LEDGER, order_id_=order.id)
-    return [Movement(row.kind, row.amount, row.transaction_id) for row in rows]
+    return [Movement(row.kind, row.amount, row.transaction_id, row.charged) for row in rows]
 
 
 def _settle(session: Session, order: Order) -> None:
     """Make the order and its purchases what the ledger says."""
-    after = money_status(_ledger(session, order))
-    if after is None or after == order.status:
+    status = money_status(_ledger(session, order))
+    if status is None or status == order.status:
         return
+    after = TRANSITIONS[order.status, Event(status)]
     pending = _run(session, sql.PENDING_LINES, order_id_=order.id).all()
     if pending:
         _move_lines(session, order, len(pending), granting=after in _GRANTING)
@@ -325,7 +326,7 @@ def _settle(session: Session, order: Order) -> None:
         _run(session, sql.REVOKE, order_id_=order.id)
     _move(session, order, after)
     lines = pending or _run(session, sql.PURCHASED_LINES, order_id_=order.id).all()
-    _announce(session, order, _MESSAGES[after], lines)
+    _announce(session, order, MESSAGES[after], lines)
 
 
 def _move_lines(session: Session, order: Order, count: int, *, granting: bool) -> None:

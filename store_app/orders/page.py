@@ -3,6 +3,7 @@
 import reflex as rx
 
 from store_app import routes
+from store_app.checkout.checking import check_payments_box
 from store_app.orders.state import OrderState
 from store_app.orders.view import LineView, StepView
 from store_app.ui.components import (
@@ -120,6 +121,7 @@ def _order() -> rx.Component:
             rx.el.p("Times are UTC.", class_name="text-sm text-muted mt-2"),
             class_name=PANEL,
         ),
+        rx.cond(~order.in_library, check_payments_box(OrderState)),
         rx.el.button(
             "Print receipt",
             type="button",

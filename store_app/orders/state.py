@@ -6,13 +6,14 @@ import reflex as rx
 from reflex.event import EventSpec
 
 from store_app.checkout import service as checkout
+from store_app.checkout.checking import Checking
 from store_app.database import in_database_thread
 from store_app.errors import NotFound, Refusal
 from store_app.live import tabs
 from store_app.orders import service
 from store_app.orders.queries import OrderDetails
 from store_app.orders.view import OrderView, order_view
-from store_app.ui.visitor import Explaining, query_parameter
+from store_app.ui.visitor import query_parameter
 
 # How often a waiting page looks at the database by itself, in seconds, and for how long: pushes are faster,
 # but a page must never wait for one that was lost.
@@ -26,7 +27,7 @@ def _phase(waited: int) -> str:
     return "long" if waited < _VERY_LONG else "very_long"
 
 
-class OrderState(Explaining, rx.State):
+class OrderState(Checking, rx.State):
     """One order of the signed-in user."""
 
     order: OrderView = OrderView()
@@ -62,24 +63,34 @@ class OrderState(Explaining, rx.State):
     @rx.event(background=True)
     async def wait(self) -> None:
         """Look at the order now and then until it is settled or the tab shows something else."""
-        waited = 0
-        for pause in _LOOKS:
-            await asyncio.sleep(pause)
-            waited += pause
-            if not tabs.is_open(self.router.session.client_token):
-                return
-            async with self:
-                if self.order.order_id != self._last_part() or self.order.settled:
+        token = self.router.session.client_token
+        with tabs.waiting(token) as alone:
+            waited = 0
+            for pause in _LOOKS if alone else ():
+                await asyncio.sleep(pause)
+                waited += pause
+                if not tabs.is_open(token) or not await self._still_waiting(waited):
                     return
-                await self._look()
-                if self.phase and not self.order.settled:
-                    self.phase = _phase(waited)
+
+    async def _still_waiting(self, waited: int) -> bool:
+        """Look once; whether there is anything left to wait for."""
+        async with self:
+            if self.order.order_id != self._last_part() or self.order.settled:
+                return False
+            await self._look()
+            if self.phase and not self.order.settled:
+                self.phase = _phase(waited)
+            return True
 
     async def _look(self) -> None:
         viewer = await self._viewer()
         if viewer is None:
             return
-        details = await in_database_thread(service.read, viewer.user_id, self._last_part())
+        try:
+            details = await in_database_thread(service.read, viewer.user_id, self._last_part())
+        except NotFound:
+            # An event can name any address; the page itself says so when it loads.
+            return
         if details.order.status != self.order.status:
             self._show(details)
 

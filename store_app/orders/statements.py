@@ -32,7 +32,7 @@ MOVE_ORDER = (
 )
 FLAG_ORDER = update(Order).where(col(Order.id) == _ORDER).values(needs_attention=bindparam("needs_attention"))
 ADD_EVENT = insert(OrderEvent)
-LEDGER = select(col(Payment.kind), col(Payment.amount), col(Payment.transaction_id)).where(
+LEDGER = select(col(Payment.kind), col(Payment.amount), col(Payment.transaction_id), col(Payment.charged)).where(
     col(Payment.order_id) == _ORDER
 )
 
@@ -66,9 +66,12 @@ def book(dialect: str) -> Any:
 @lru_cache
 def move_lines(dialect: str) -> Any:
     """Copy an order's pending lines to purchases, those that no unique constraint forbids."""
-    lines = select(
-        *(col(getattr(PendingPurchase, name)) for name in _COPIED), bindparam("at_"), bindparam("status_")
-    ).where(col(PendingPurchase.order_id) == _ORDER)
+    lines = (
+        select(*(col(getattr(PendingPurchase, name)) for name in _COPIED), bindparam("at_"), bindparam("status_"))
+        .where(col(PendingPurchase.order_id) == _ORDER)
+        # In one order everywhere: two orders for the same things would wait for each other's rows.
+        .order_by(col(PendingPurchase.item_id))
+    )
     return insert_or_ignore(dialect, Purchase).from_select([*_COPIED, "timestamp", "status"], lines)
 
 

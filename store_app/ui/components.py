@@ -61,8 +61,6 @@ def cover(image: rx.Var, *, eager: bool = False, classes: str = "w-full") -> rx.
     return rx.el.img(
         src=image,
         alt="",
-        width="460",
-        height="215",
         loading="eager" if eager else "lazy",
         custom_attrs={"fetchPriority": "high"} if eager else {},
         class_name=f"aspect-[460/215] object-cover bg-raised {classes}",

@@ -16,7 +16,7 @@ def _header() -> rx.Component:
     return rx.el.header(
         rx.el.nav(
             rx.el.a(
-                rx.el.img(src="/logo.svg", alt="", width="28", height="28"),
+                rx.el.img(src="/logo.svg", alt="", class_name="size-7"),
                 rx.el.span("Game Store", class_name="hidden sm:inline font-bold"),
                 rx.el.span("Store", class_name="sm:hidden"),
                 href=routes.STORE,

@@ -63,7 +63,7 @@ class TestEnvFile:
         for name in ("one", "two"):
             environment.write_env_file(tmp_path / name)
         one, two = dotenv_values(tmp_path / "one"), dotenv_values(tmp_path / "two")
-        for name in ("XSOLLA_WEBHOOK_SECRET", "XSOLLA_API_KEY", "SECRET_KEY", "POSTGRES_PASSWORD"):
+        for name in ("XSOLLA_WEBHOOK_SECRET", "XSOLLA_API_KEY", "POSTGRES_PASSWORD"):
             assert len(one[name] or "") >= 32
             assert one[name] != two[name]
 

@@ -1,7 +1,7 @@
 """Money as the provider writes it: decimals, never float arithmetic."""
 
 from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal
 
 # On top of the price, so that what is paid differs from what was sold: a trap worth meeting early.
 SALES_TAX_PERCENT = Decimal("8.88")
@@ -20,7 +20,19 @@ def decimals_of(currency: str) -> int:
 
 def round_to(amount: Decimal, currency: str) -> Decimal:
     """Round to the smallest unit of a currency, halves up."""
-    return amount.quantize(Decimal(1).scaleb(-decimals_of(currency)), rounding=ROUND_HALF_UP)
+    return amount.quantize(smallest_unit(currency), rounding=ROUND_HALF_UP)
+
+
+def smallest_unit(currency: str) -> Decimal:
+    """Give the smallest amount there is of a currency."""
+    return Decimal(1).scaleb(-decimals_of(currency))
+
+
+def split_evenly(amount: Decimal, parts: int, currency: str) -> list[Decimal]:
+    """Split an amount into equal parts, the last of which takes what is left over; fewer when it is small."""
+    part = (amount / parts).quantize(smallest_unit(currency), rounding=ROUND_DOWN)
+    equal = [part] * (parts - 1) if part else []
+    return [*equal, amount - sum(equal)]
 
 
 def as_number(amount: Decimal) -> int | float:

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI, Request
 from starlette.responses import JSONResponse
 
-from webhook.simulator import control, merchant_api, paystation, store_api, window
+from webhook.simulator import control, items_api, merchant_api, paystation, store_api, window
 from webhook.simulator.clock import Clock, utc_now
 from webhook.simulator.errors import ApiError
 from webhook.simulator.settings import Settings, load
@@ -18,7 +18,7 @@ def create_app(settings: Settings | None = None, *, clock: Clock = utc_now) -> F
     app = FastAPI(title="Payment simulator", lifespan=_lifespan)
     app.state.simulator = assemble(settings or load(Settings), clock)
     app.exception_handler(ApiError)(_answer_refusal)
-    for module in (store_api, merchant_api, paystation, control, window):
+    for module in (store_api, items_api, merchant_api, paystation, control, window):
         app.include_router(module.router)
     return app
 

@@ -3,6 +3,7 @@
 import json
 import secrets
 from collections import defaultdict
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import count
@@ -10,9 +11,18 @@ from typing import Any
 
 from webhook.simulator.amounts import as_number
 from webhook.simulator.clock import Clock
-from webhook.simulator.records import Delivery, Order, Sale, Transaction, TransactionStatus
+from webhook.simulator.records import (
+    Delivery,
+    Manner,
+    Order,
+    Outcome,
+    Sale,
+    Transaction,
+    TransactionStatus,
+)
 
 TOKEN_LIFE = timedelta(hours=24)
+_ORDINARY = Manner()
 _FIRST_DAY = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -79,17 +89,44 @@ class Books:
     def book_return(self, order: Order, transaction: Transaction, amount: Decimal) -> None:
         """Write money given back."""
         transaction.returned += amount
+        transaction.returned_at = self._later_than(transaction.returned_at)
         in_full = transaction.returned >= order.sale.total
         transaction.status = TransactionStatus.REFUNDED if in_full else TransactionStatus.PARTIALLY_REFUNDED
 
-    def write_delivery(self, order: Order, payload: dict[str, Any]) -> Delivery:
+    def book_chargeback(self, order: Order, transaction: Transaction) -> None:
+        """Write that the bank took back all that was left."""
+        self.book_return(order, transaction, order.sale.total - transaction.returned)
+        transaction.status = TransactionStatus.CANCELED
+
+    def imagine_payment(self) -> Transaction:
+        """Make a payment that never was: it has a number of its own and is in no book."""
+        return Transaction(next(self._numbers), self.clock(), TransactionStatus.DONE)
+
+    def imagine_order(self, sale: Sale) -> Order:
+        """Make an order that nobody placed: it has a number of its own and is in no book."""
+        now = self.clock()
+        return Order(next(self._numbers), secrets.token_urlsafe(24), sale, now, now + TOKEN_LIFE)
+
+    def write_delivery(self, order: Order, payload: dict[str, Any], manner: Manner = _ORDINARY) -> Delivery:
         """Write a notification that has to go out."""
         body = json.dumps(payload, ensure_ascii=False, separators=(",", ":"), default=as_number).encode()
-        return self._enter(order, payload["notification_type"], body)
+        return self._enter(order, payload["notification_type"], body, manner)
+
+    def withhold_delivery(self, order: Order, payload: dict[str, Any]) -> Delivery:
+        """Write a notification that will not go out by itself."""
+        delivery = self.write_delivery(order, payload)
+        delivery.settle(Outcome.NEVER_SENT)
+        return delivery
 
     def copy_delivery(self, order: Order, original: Delivery) -> Delivery:
-        """Write a repeat of a notification, byte for byte."""
-        return self._enter(order, original.type, original.body)
+        """Write a repeat of a notification, byte for byte; it is carried without hindrance."""
+        manner = replace(original.manner, abandoned=0, deaf=False)
+        return self._enter(order, original.type, original.body, manner)
+
+    def _later_than(self, before: datetime | None) -> datetime:
+        """Give the present, in a later second than before: two equal returns must not look like one repeated."""
+        now = self.clock()
+        return now if before is None else max(now, before + timedelta(seconds=1))
 
     def _book(self, order: Order, status: TransactionStatus) -> Transaction:
         transaction = Transaction(next(self._numbers), self.clock(), status)
@@ -97,8 +134,8 @@ class Books:
         self._by_transaction[transaction.id] = order
         return transaction
 
-    def _enter(self, order: Order, kind: str, body: bytes) -> Delivery:
-        delivery = Delivery(len(self.deliveries) + 1, order.id, kind, body, self.clock())
+    def _enter(self, order: Order, kind: str, body: bytes, manner: Manner) -> Delivery:
+        delivery = Delivery(len(self.deliveries) + 1, order.id, kind, body, self.clock(), manner)
         self.deliveries.append(delivery)
         order.deliveries.append(delivery)
         return delivery

@@ -1,9 +1,8 @@
-"""What is for sale: the store's public list, read over HTTP and kept for a moment."""
+"""What is for sale: what is on our shelf, else the store's public list, read over HTTP and kept for a moment."""
 
 import asyncio
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -12,6 +11,8 @@ import httpx
 
 from webhook.simulator.addresses import at_base
 from webhook.simulator.clock import Clock
+from webhook.simulator.products import Product
+from webhook.simulator.shelf import Shelf
 
 _FRESH = timedelta(seconds=10)
 _PAGE = 100
@@ -22,21 +23,12 @@ class CatalogueUnreadable(Exception):
     """The store's list could not be read; the message says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Product:
-    """An item of the store with its price."""
-
-    sku: str
-    name: str
-    price: Decimal
-    currency: str
-
-
 class Catalogue:
     """Products by SKU; refetched when old and when asked for a SKU that it does not know."""
 
-    def __init__(self, client: httpx.AsyncClient, store_url: str, clock: Clock) -> None:
+    def __init__(self, client: httpx.AsyncClient, store_url: str, shelf: Shelf, clock: Clock) -> None:
         self._client = client
+        self._shelf = shelf
         self._store_url = store_url
         self._clock = clock
         self._products: dict[str, Product] = {}
@@ -46,6 +38,8 @@ class Catalogue:
     async def find(self, skus: Iterable[str]) -> dict[str, Product]:
         """Give the products among some SKUs; raises CatalogueUnreadable."""
         wanted = set(skus)
+        if self._shelf.is_in_use:
+            return {item.sku: item.as_product() for item in self._shelf.on_sale() if item.sku in wanted}
         asked_at = self._clock()
         if not self._is_fresh(asked_at) or not wanted <= self._products.keys():
             await self._refresh(asked_at)
@@ -90,4 +84,5 @@ def _product(row: dict[str, Any]) -> Product:
     price = Decimal(row["price"])
     if not price.is_finite() or price < 0:
         raise ValueError(row["price"])
-    return Product(str(row["sku"]), str(row["name"]), price, str(row["currency"]))
+    currency = str(row["currency"])
+    return Product(str(row["sku"]), str(row["name"]), currency, {currency: price}, is_free=price == 0)

@@ -7,39 +7,56 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from webhook.simulator.amounts import as_text
 from webhook.simulator.errors import BuyerRefused, ControlError, NotNow, not_found
+from webhook.simulator.expectations import expected_answer, implied, is_as_expected, was_told
 from webhook.simulator.guard import GUARDS
 from webhook.simulator.records import Delivery, Order
-from webhook.simulator.scenarios import Scenario, run, wait_for
+from webhook.simulator.scenarios import HOLD_SECONDS, Scenario, run, wait_for
+from webhook.simulator.settings import Mode
 from webhook.simulator.simulator import Simulator, TheSimulator
 
 router = APIRouter(prefix="/simulator", dependencies=GUARDS)
 
 
-class Send(BaseModel):
-    """What to make happen, and for how many seconds to wait for the store's answers."""
+class Wait(BaseModel):
+    """For how many seconds to wait for the store's answers."""
 
     model_config = ConfigDict(extra="forbid")
 
+    wait: float = Field(default=10, ge=0, le=3600, allow_inf_nan=False)
+
+
+class Send(Wait):
+    """What to make happen, in which delivery mode, and how much faster than on schedule."""
+
     scenario: Scenario = Scenario.HAPPY
-    wait: float = Field(default=10, ge=0, le=300, allow_inf_nan=False)
+    # For the scenario `late`: seconds until its notifications leave, unless they are released.
+    hold: float = Field(default=HOLD_SECONDS, gt=0, le=86_400, allow_inf_nan=False)
+    mode: Mode | None = None
+    speed: float | None = Field(default=None, gt=0, allow_inf_nan=False)
 
 
 @router.post("/orders/{reference}/send")
 async def send(reference: str, body: Send, simulator: TheSimulator) -> dict[str, Any]:
     """Run a scenario on an order, named by its number here or by the store's own."""
     order = _find(simulator, reference)
+    payments = simulator.payments.under(body.mode, body.speed)
     try:
-        deliveries = await run(simulator.payments, order, body.scenario)
+        deliveries = await run(payments, order, body.scenario, body.hold)
     except BuyerRefused as refusal:
         deliveries = [refusal.delivery]
     except NotNow as refusal:
         raise ControlError(409, str(refusal)) from None
     await wait_for(deliveries, body.wait)
-    return {
-        "order": _order(simulator, order),
-        "deliveries": [_delivery(delivery) for delivery in deliveries],
-        "acknowledged": all(delivery.acknowledged for delivery in deliveries),
-    }
+    return _sent(simulator, order, deliveries)
+
+
+@router.post("/orders/{reference}/release")
+async def release(reference: str, body: Wait, simulator: TheSimulator) -> dict[str, Any]:
+    """Let the notifications of an order go that the scenario `late` holds."""
+    order = _find(simulator, reference)
+    deliveries = simulator.payments.release(order)
+    await wait_for(deliveries, body.wait)
+    return _sent(simulator, order, deliveries)
 
 
 @router.get("/orders/{reference}")
@@ -62,8 +79,17 @@ def _find(simulator: Simulator, reference: str) -> Order:
     return order
 
 
+def _sent(simulator: Simulator, order: Order, deliveries: list[Delivery]) -> dict[str, Any]:
+    return {
+        "order": _order(simulator, order),
+        "deliveries": [_delivery(delivery) for delivery in deliveries],
+        "acknowledged": all(delivery.acknowledged for delivery in deliveries),
+        "as_expected": all(is_as_expected(delivery) for delivery in deliveries),
+    }
+
+
 def _order(simulator: Simulator, order: Order) -> dict[str, Any]:
-    sale = order.sale
+    sale, should = order.sale, implied(order)
     return {
         "id": order.id,
         "store_order": sale.store_order,
@@ -77,6 +103,8 @@ def _order(simulator: Simulator, order: Order) -> dict[str, Any]:
             {"id": made.id, "status": made.status, "returned": as_text(made.returned)}
             for made in order.transactions
         ],
+        "implied": {"status": should.status, "granted": should.granted},
+        "told": was_told(order),
     }
 
 
@@ -90,4 +118,6 @@ def _delivery(delivery: Delivery) -> dict[str, Any]:
         "last_answer": delivery.attempts[-1].answer if delivery.attempts else None,
         "outcome": delivery.outcome,
         "acknowledged": delivery.acknowledged,
+        "expected_answer": expected_answer(delivery),
+        "as_expected": is_as_expected(delivery),
     }

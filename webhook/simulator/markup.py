@@ -62,6 +62,13 @@ def button(action: str, label: str, *, first: bool = False) -> str:
     return f'<form method="post" action="{text(action)}"><button{look}>{text(label)}</button></form>'
 
 
+def choice(action: str, label: str, values: list[str]) -> str:
+    """A form that sends one of some values as `name`."""
+    options = "".join(f"<option>{text(value)}</option>" for value in values)
+    select = f'<select name="name" aria-label="{text(label)}">{options}</select>'
+    return f'<form class="choice" method="post" action="{text(action)}">{select}<button>Run</button></form>'
+
+
 def link(address: str, label: str, *, first: bool = False) -> str:
     """A link that looks like a button."""
     return f'<a class="button{" first" if first else ""}" href="{text(address)}">{text(label)}</a>'

@@ -55,9 +55,11 @@ def refund(project: Project, order: Order, made: Transaction, reason: Reason) ->
 def partial_refund(project: Project, order: Order, made: Transaction, reason: Reason, amount: Decimal) -> Json:
     """Say that a part was given back.
 
-    Whether `payment_details.payment` means the part or the original is not documented: here it is the part.
+    `purchase` is the whole sale. Whether `payment_details.payment` means the part or the original is not
+    documented: here it is the part with its tax, and `payment` less `sales_tax` is the part of the price.
     """
-    return _returned("partial_refund", project, order, made, reason, amount)
+    payload = _returned("partial_refund", project, order, made, reason, amount)
+    return payload | {"transaction": parts.partly_returned_transaction(order.sale, made)}
 
 
 def ps_declined(project: Project, order: Order, made: Transaction) -> Json:

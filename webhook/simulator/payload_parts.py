@@ -1,7 +1,7 @@
 """The pieces that notifications and reports share, shaped as in captured ones."""
 
 from dataclasses import dataclass
-from datetime import timedelta, timezone
+from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 
@@ -70,6 +70,12 @@ def returned_transaction(sale: Sale, made: Transaction) -> Json:
     return {"id": made.id, "agreement": 1536354} | _marks(sale)
 
 
+def partly_returned_transaction(sale: Sale, made: Transaction) -> Json:
+    """The same for a part, with its date: without that, two equal parts would be the same bytes."""
+    part = returned_transaction(sale, made)
+    return part if made.returned_at is None else part | {"date": _date(made.returned_at)}
+
+
 def _marks(sale: Sale) -> Json:
     part: Json = {} if sale.external_id is None else {"external_id": sale.external_id}
     # A real payment has no mark at all, rather than a mark of 0.
@@ -78,7 +84,11 @@ def _marks(sale: Sale) -> Json:
 
 def payment_date(made: Transaction) -> str:
     """When a transaction was made, in the provider's zone."""
-    return made.date.astimezone(_PROVIDER_ZONE).isoformat(timespec="seconds")
+    return _date(made.date)
+
+
+def _date(moment: datetime) -> str:
+    return moment.astimezone(_PROVIDER_ZONE).isoformat(timespec="seconds")
 
 
 def purchase(sale: Sale, *, with_checkout: bool) -> Json:
@@ -119,7 +129,10 @@ def _taxes(split: Breakdown) -> Json:
 
 
 def refund_payment_details(returned: Decimal, currency: str) -> Json:
-    """Where returned money came from; refunds write their amounts as texts."""
+    """Where returned money came from; refunds write their amounts as texts.
+
+    `payment` less `sales_tax` is what goes back of the price, as in the notification of a payment.
+    """
     split = break_down(returned, currency)
     amounts = {
         "xsolla_fee": split.fee,
@@ -128,7 +141,9 @@ def refund_payment_details(returned: Decimal, currency: str) -> Json:
         "payment": split.payment,
         "repatriation_commission": Decimal(0),
     }
-    return {name: {"currency": currency, "amount": str(amount)} for name, amount in amounts.items()}
+    part: Json = {name: {"currency": currency, "amount": str(amount)} for name, amount in amounts.items()}
+    tax = {"currency": currency, "amount": str(split.sales_tax), "percent": str(SALES_TAX_PERCENT)}
+    return part | {"sales_tax": tax}
 
 
 def items(lines: tuple[Line, ...]) -> list[Json]:

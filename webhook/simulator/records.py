@@ -32,6 +32,8 @@ class TransactionStatus(StrEnum):
     ERROR = "error"
     REFUNDED = "refunded"
     PARTIALLY_REFUNDED = "partiallyRefunded"
+    # The bank took the money back; which word the provider has for that is not documented: here it is this one.
+    CANCELED = "canceled"
 
 
 class Outcome(StrEnum):
@@ -42,6 +44,21 @@ class Outcome(StrEnum):
     REFUSED = "refused"
     GIVEN_UP = "given up"
     HELD_BACK = "not sent, an earlier one failed"
+    NEVER_SENT = "never sent"
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a notification is carried and answered; the defaults are the ordinary way."""
+
+    # Signed with a secret that nobody has.
+    forged: bool = False
+    # So many first tries are given up before the store can have answered.
+    abandoned: int = 0
+    # No answer reaches us, so that the whole schedule is gone through.
+    deaf: bool = False
+    # The code with which the store has to refuse it; empty when it has to say yes.
+    refusal: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +89,7 @@ class Buyer:
 
 @dataclass(frozen=True, slots=True)
 class Sale:
-    """What a token call asked for; it never changes."""
+    """What was sold to whom, as a token call asked for it."""
 
     mint: Mint
     buyer: Buyer
@@ -91,6 +108,9 @@ class Sale:
         return None if named is None else str(named)
 
 
+_UNDONE = frozenset({TransactionStatus.REFUNDED, TransactionStatus.CANCELED})
+
+
 @dataclass(slots=True)
 class Transaction:
     """One try to pay, successful or declined."""
@@ -99,6 +119,7 @@ class Transaction:
     date: datetime
     status: TransactionStatus
     returned: Decimal = Decimal(0)
+    returned_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +140,7 @@ class Delivery:
     type: str
     body: bytes
     created_at: datetime
+    manner: Manner = Manner()
     outcome: Outcome = Outcome.WAITING
     attempts: list[Attempt] = field(default_factory=list)
     settled: asyncio.Event = field(default_factory=asyncio.Event)
@@ -160,6 +182,13 @@ class Order:
     paying: asyncio.Lock = field(default_factory=asyncio.Lock)
     # Held while one chain of notifications is delivered: those of one order go out one after the other.
     outgoing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    # Lets notifications go that are held for later.
+    released: asyncio.Event = field(default_factory=asyncio.Event)
+    # What the token call asked for: `sale` differs from it when a scenario sold something else.
+    asked: Sale = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.asked = self.sale
 
     @property
     def payment(self) -> Transaction | None:
@@ -173,8 +202,8 @@ class Order:
 
     @property
     def is_refunded(self) -> bool:
-        """Whether all the money went back."""
-        return self.payment is not None and self.payment.status is TransactionStatus.REFUNDED
+        """Whether all the money went back, or the bank took it back."""
+        return self.payment is not None and self.payment.status in _UNDONE
 
     def status_at(self, now: datetime) -> OrderStatus:
         """The provider's word for where the order stands."""

@@ -3,8 +3,9 @@
 from http import HTTPStatus
 from ipaddress import ip_address
 
-from webhook.simulator.catalogue import Catalogue, CatalogueUnreadable, Product
+from webhook.simulator.catalogue import Catalogue, CatalogueUnreadable
 from webhook.simulator.errors import StoreApiError
+from webhook.simulator.products import Product
 from webhook.simulator.records import Buyer, Line, Mint, Sale
 from webhook.simulator.token_bodies import (
     Cart,
@@ -29,7 +30,7 @@ async def sale_of_items(body: StoreToken, catalogue: Catalogue, user_ip: str | N
     buyer = _buyer(body.user, _known_place(body.user, user_ip))
     products = await _products(body.purchase, catalogue)
     currency = _common_currency(products, body.settings)
-    lines = tuple(_line(products[item.sku], item) for item in body.purchase.items)
+    lines = tuple(_line(products[item.sku], item, currency) for item in body.purchase.items)
     return Sale(
         mint=Mint.STORE,
         buyer=buyer,
@@ -94,22 +95,21 @@ async def _products(cart: Cart, catalogue: Catalogue) -> dict[str, Product]:
         raise StoreApiError(HTTPStatus.SERVICE_UNAVAILABLE, 0, str(error)) from None
     if unknown := sorted(wanted - products.keys()):
         raise _refusal(_BAD_CART_ITEMS, f"Unknown SKU in the cart: {', '.join(unknown)}")
-    if free := sorted(sku for sku in wanted if products[sku].price == 0):
+    if free := sorted(sku for sku in wanted if products[sku].is_free):
         raise _refusal(_FREE_ITEM, f"Item is free: {', '.join(free)}")
     return products
 
 
 def _common_currency(products: dict[str, Product], settings: StoreSettings) -> str:
-    currencies = {product.currency for product in products.values()}
-    asked = {settings.currency} if settings.currency else currencies
-    if len(currencies) > 1 or asked != currencies:
+    asked = settings.currency or next(iter(products.values())).currency
+    if not all(asked in product.prices for product in products.values()):
         wanted = settings.currency or "one currency"
         raise _refusal(_INVALID_CART, f"Cart is invalid: not every item has a price in {wanted}")
-    return currencies.pop()
+    return asked
 
 
-def _line(product: Product, item: CartItem) -> Line:
-    return Line(product.sku, product.name, item.quantity, product.price)
+def _line(product: Product, item: CartItem, currency: str) -> Line:
+    return Line(product.sku, product.name, item.quantity, product.prices[currency])
 
 
 def _refusal(code: int, message: str) -> StoreApiError:

@@ -13,6 +13,7 @@ from webhook.simulator.courier import Courier
 from webhook.simulator.payload_parts import Project
 from webhook.simulator.payments import Payments
 from webhook.simulator.settings import Settings
+from webhook.simulator.shelf import Shelf
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,7 @@ class Simulator:
     settings: Settings
     client: httpx.AsyncClient
     books: Books
+    shelf: Shelf
     catalogue: Catalogue
     courier: Courier
     payments: Payments
@@ -36,7 +38,7 @@ def assemble(settings: Settings, clock: Clock) -> Simulator:
     """Wire the parts for one set of settings."""
     # Not through a proxy of the environment: the store is on this machine or beside it.
     client = httpx.AsyncClient(trust_env=False, timeout=10)
-    books = Books(clock)
+    books, shelf = Books(clock), Shelf()
     webhook_url = f"{settings.store_url}/api/webhooks/payment"
     courier = Courier(client, webhook_url, settings.signing_secret, settings.simulator_speed, clock)
     project = Project(settings.xsolla_project_id, settings.xsolla_merchant_id)
@@ -44,7 +46,8 @@ def assemble(settings: Settings, clock: Clock) -> Simulator:
         settings=settings,
         client=client,
         books=books,
-        catalogue=Catalogue(client, settings.store_url, clock),
+        shelf=shelf,
+        catalogue=Catalogue(client, settings.store_url, shelf, clock),
         courier=courier,
         payments=Payments(project, settings.simulator_mode, books, courier),
     )

@@ -59,8 +59,10 @@ async def read_order(project_id: str, order_id: str, request: Request, simulator
     order = simulator.books.by_token(bearer_token(request) or "")
     if order is None or now >= order.expires_at or project_id != str(simulator.settings.xsolla_project_id):
         raise bad_credentials("The payment token is unknown or has expired")
-    if order_id != str(order.id) or order.sale.mint is Mint.MERCHANT:
-        raise StoreApiError(HTTPStatus.NOT_FOUND, 4001, f"Order {order_id} is not found")
+    # An order that another buyer paid for is not the token holder's any more.
+    is_theirs = order.sale.buyer.id == order.asked.buyer.id
+    if order_id != str(order.id) or order.sale.mint is Mint.MERCHANT or not is_theirs:
+        raise StoreApiError(HTTPStatus.NOT_FOUND, 9001, "Order not found")
     content = {"price": _price(order), "virtual_price": None, "is_free": False, "items": _items(order)}
     return {"order_id": order.id, "status": order.status_at(now), "content": content}
 
@@ -77,7 +79,8 @@ async def search_orders(project_id: str, request: Request, simulator: TheSimulat
     found = [order for order in of_store if search.covers(order)]
     now = simulator.books.clock()
     page = found[search.offset : search.offset + search.limit]
-    return {"orders": [_found(order, order.status_at(now)) for order in page]}
+    project = simulator.settings.xsolla_project_id
+    return {"orders": [_found(order, order.status_at(now)) | {"project_id": project} for order in page]}
 
 
 def _found(order: Order, status: OrderStatus) -> dict[str, Any]:
@@ -85,6 +88,8 @@ def _found(order: Order, status: OrderStatus) -> dict[str, Any]:
     return {
         "order_id": order.id,
         "status": status,
+        "date_created": order.created_at.isoformat(timespec="seconds"),
+        "is_free": False,
         "mode": "sandbox" if order.sale.sandbox else "default",
         "invoice_id": None if order.payment is None else str(order.payment.id),
         "price": _price(order),

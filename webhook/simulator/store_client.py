@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import httpx
@@ -28,6 +29,7 @@ class Item:
     sku: str
     name: str
     is_consumable: bool
+    is_free: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +61,28 @@ class StoreClient:
     async def items(self) -> list[Item]:
         """List everything for sale."""
         rows = await self._all_pages(f"/api/items?limit={_PAGE}", None)
-        return [Item(row["sku"], row["name"], row["kind"] == "consumable") for row in rows]
+        return [_item(row) for row in rows]
 
-    async def place(self, token: str, wanted: dict[str, int]) -> PlacedOrder:
-        """Order quantities by SKU."""
+    async def place(self, token: str, wanted: dict[str, int], key: str | None = None) -> PlacedOrder:
+        """Order quantities by SKU; an idempotency key keeps the order apart from others for the same."""
         lines = [{"sku": sku, "quantity": quantity} for sku, quantity in wanted.items()]
-        response = await self._call("POST", "/api/purchases", token, {"items": lines})
+        response = await self._call("POST", "/api/purchases", token, {"items": lines}, key)
         answer = response.json()
         total = f"{answer['total']} {answer['currency']}"
         return PlacedOrder(str(answer["order_id"]), answer["status"], total, answer.get("payment_url"))
+
+    async def order_status(self, token: str, order_id: str) -> str:
+        """Read where an order of the caller stands."""
+        response = await self._call("GET", f"/api/orders/{order_id}", token)
+        return str(response.json()["status"])
+
+    async def cancel(self, token: str, order_id: str) -> None:
+        """Cancel an open order of the caller; one that is not open any more is left as it is."""
+        try:
+            await self._call("POST", f"/api/orders/{order_id}/cancel", token)
+        except StoreTrouble as trouble:
+            if trouble.status != httpx.codes.CONFLICT:
+                raise
 
     async def purchases(self, token: str) -> list[dict[str, Any]]:
         """List the caller's whole library."""
@@ -93,9 +108,16 @@ class StoreClient:
         return rows
 
     async def _call(
-        self, method: str, path: str, token: str | None, body: dict[str, Any] | None = None
+        self,
+        method: str,
+        path: str,
+        token: str | None,
+        body: dict[str, Any] | None = None,
+        key: str | None = None,
     ) -> httpx.Response:
         headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        if key is not None:
+            headers["Idempotency-Key"] = key
         try:
             response = await self._client.request(method, self._store_url + path, headers=headers, json=body)
         except httpx.HTTPError as error:
@@ -105,6 +127,11 @@ class StoreClient:
         if not response.is_success:
             raise StoreTrouble(_words(response), response.status_code)
         return response
+
+
+def _item(row: dict[str, Any]) -> Item:
+    is_free = Decimal(str(row["price"])) == 0
+    return Item(str(row["sku"]), str(row["name"]), row["kind"] == "consumable", is_free)
 
 
 class _TooMany(StoreTrouble):

@@ -1,13 +1,15 @@
 """The developer's window: the latest orders, and buttons that make things happen to them."""
 
 from http import HTTPStatus
+from urllib.parse import parse_qs
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from starlette.responses import PlainTextResponse, RedirectResponse
 
 from webhook.simulator.errors import BuyerRefused, NotNow, not_found
 from webhook.simulator.guard import GUARDS
 from webhook.simulator.markup import STYLE
+from webhook.simulator.records import Order
 from webhook.simulator.scenarios import Scenario, run
 from webhook.simulator.simulator import Simulator, TheSimulator
 from webhook.simulator.window_page import window
@@ -23,12 +25,26 @@ async def show(simulator: TheSimulator) -> Response:
     return _window(simulator, None)
 
 
+@router.post("/orders/{order_id}/scenario", dependencies=GUARDS)
+async def choose(order_id: int, request: Request, simulator: TheSimulator) -> Response:
+    """Run the scenario that was chosen in the form."""
+    chosen = parse_qs((await request.body()).decode("ascii", "replace")).get("name", [""])[0]
+    if chosen not in set(Scenario):
+        return _window(simulator, "Choose a scenario first.")
+    return await act(order_id, Scenario(chosen), simulator)
+
+
+@router.post("/orders/{order_id}/release", dependencies=GUARDS)
+async def release(order_id: int, simulator: TheSimulator) -> Response:
+    """Let notifications go that are held for later."""
+    simulator.payments.release(_find(simulator, order_id))
+    return RedirectResponse("/", HTTPStatus.SEE_OTHER)
+
+
 @router.post("/orders/{order_id}/{scenario}", dependencies=GUARDS)
 async def act(order_id: int, scenario: Scenario, simulator: TheSimulator) -> Response:
     """Run a scenario and show the list again; deliveries go on in the background."""
-    order = simulator.books.orders.get(order_id)
-    if order is None:
-        raise not_found(f"Order {order_id}")
+    order = _find(simulator, order_id)
     try:
         await run(simulator.payments, order, scenario)
     except (BuyerRefused, NotNow) as refusal:
@@ -46,6 +62,13 @@ async def style() -> Response:
 async def alive() -> Response:
     """Say that the process answers."""
     return PlainTextResponse("ok\n")
+
+
+def _find(simulator: Simulator, order_id: int) -> Order:
+    order = simulator.books.orders.get(order_id)
+    if order is None:
+        raise not_found(f"Order {order_id}")
+    return order
 
 
 def _window(simulator: Simulator, refusal: str | None) -> Response:

@@ -1,13 +1,15 @@
 """How the developer's window looks."""
 
 from html import escape as text
+from itertools import groupby
 
 from starlette.responses import HTMLResponse
 
 from webhook.simulator.amounts import in_words
 from webhook.simulator.clock import Clock
-from webhook.simulator.markup import actions, button, link, notice, page, paragraph
-from webhook.simulator.records import Delivery, Order, OrderStatus
+from webhook.simulator.markup import actions, button, choice, link, notice, page, paragraph
+from webhook.simulator.records import Delivery, Order, OrderStatus, Outcome
+from webhook.simulator.scenarios import fitting
 
 
 def window(orders: list[Order], clock: Clock, refusal: str | None = None) -> HTMLResponse:
@@ -38,7 +40,9 @@ def _about(order: Order) -> str:
 
 
 def _deliveries(order: Order) -> str:
-    return f"<ul>{''.join(f'<li>{text(_delivery(each))}</li>' for each in order.deliveries)}</ul>"
+    lines = ((line, len(list(equal))) for line, equal in groupby(map(_delivery, order.deliveries)))
+    shown = (line if count == 1 else f"{count} x {line}" for line, count in lines)
+    return f"<ul>{''.join(f'<li>{text(each)}</li>' for each in shown)}</ul>"
 
 
 def _delivery(delivery: Delivery) -> str:
@@ -56,4 +60,16 @@ def _buttons(order: Order, status: OrderStatus) -> str:
         scenarios.append(("refund", "Refund"))
     if order.newest_chain:
         scenarios.append(("duplicate", "Send again"))
-    return actions(*(button(f"/orders/{order.id}/{name}", label) for name, label in scenarios))
+    if any(_is_on_its_way(delivery) for delivery in order.deliveries):
+        scenarios.append(("release", "Send now what is held"))
+    buttons = [button(f"/orders/{order.id}/{name}", label) for name, label in scenarios]
+    return actions(*buttons, _choice(order, status))
+
+
+def _is_on_its_way(delivery: Delivery) -> bool:
+    return delivery.outcome is Outcome.WAITING and not delivery.attempts
+
+
+def _choice(order: Order, status: OrderStatus) -> str:
+    names = [scenario.value for scenario in fitting(order, status)]
+    return choice(f"/orders/{order.id}/scenario", f"Scenario for order {order.id}", names) if names else ""

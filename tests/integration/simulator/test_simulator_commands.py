@@ -83,6 +83,18 @@ def test_serve_and_send(environment: Environment, store: FakeStore) -> None:
         assert "order_canceled: refused, 400" in refused.stdout
         assert log.read_text().count("XSOLLA_WEBHOOK_SECRET differs between simulator and store") == 1
 
+        driver.new_order(store_order="another")
+        driver.send("another", "late", wait=0)
+        released = simulator_command(environment, "release", "--order", "another")
+        assert released.returncode == 0, released.stderr
+        assert "order_paid: acknowledged, 204" in released.stdout
+
+        driver.new_order(store_order="third")
+        options = ("--scenario", "slow", "--mode", "separate", "--speed", "100000")
+        slow = simulator_command(environment, "send", "--order", "third", *options, "--wait", "0")
+        assert slow.returncode == 1, "nothing was waited for"
+        assert "payment: waiting" in slow.stdout
+
         busy = simulator_command(environment, "serve")
         assert busy.returncode == 1
         assert (
@@ -97,10 +109,11 @@ def test_send_without_a_simulator(environment: Environment) -> None:
     assert done.stderr.startswith("No simulator answers at ")
 
 
-def test_loop_without_a_store(environment: Environment) -> None:
+@pytest.mark.parametrize("command", [("loop", "--for", "1"), ("mix", "--orders", "1")])
+def test_demo_players_without_a_store(environment: Environment, command: tuple[str, ...]) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         environment["PUBLIC_URL"] = f"http://127.0.0.1:{unused.getsockname()[1]}"
-        done = simulator_command(environment, "loop", "--for", "1")
+        done = simulator_command(environment, *command)
     assert done.returncode == 1
     assert "the store cannot be reached" in done.stderr

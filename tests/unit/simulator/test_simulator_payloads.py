@@ -131,9 +131,14 @@ def test_refund_names_the_payment_and_writes_texts() -> None:
 
 
 def test_partial_refund_carries_the_part() -> None:
-    _, order, made = an_order()
+    books, order, made = an_order()
+    books.book_return(order, made, Decimal("1.00"))
     payload = notifications.partial_refund(PROJECT, order, made, REASON, Decimal("1.00"))
-    assert payload["payment_details"]["payment"]["amount"] == "1.09"
+    details = payload["payment_details"]
+    assert (details["payment"]["amount"], details["sales_tax"]["amount"]) == ("1.09", "0.09")
+    assert payload["purchase"]["total"]["amount"] == 1.99
+    assert payload["transaction"]["date"] == "2026-07-29T14:02:38+03:00"
+    assert payload["custom_parameters"]["order_id"] == "1001"
 
 
 def test_combined_cancellation_carries_the_refund() -> None:

@@ -3,17 +3,23 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import insert
-from sqlmodel import Session
+from sqlalchemy import delete, insert
+from sqlmodel import Session, col, select
 
+from store_app.database import unit_of_work
 from store_app.models import Verdict, WebhookDelivery, utc_now
 
 # Anyone can send a body with a wrong signature: of those only the beginning is kept.
 UNPROVEN_BODY_KEPT = 2_000
+# ... and of the deliveries themselves the newest, so that a flood cannot fill the disk.
+UNPROVEN_KEPT = 1_000
+KEPT_FOR = timedelta(days=400)
 LONGEST_HEADERS = 8_000
-_INSERT = insert(WebhookDelivery)
+_PRUNED_EVERY = 50
+_INSERT = insert(WebhookDelivery).returning(col(WebhookDelivery.id))
 _SECRET_HEADERS = {"authorization", "cookie"}
 
 
@@ -41,14 +47,18 @@ class Outcome:
     code: str = ""
     reason: str = ""
     order_id: str | None = None
+    # What a successful answer says; nothing for a 204.
+    answer: dict[str, Any] | None = None
 
 
-def keep(session: Session, delivery: Delivery, kind: str, outcome: Outcome) -> None:
+def keep(session: Session, delivery: Delivery, kind: str, outcome: Outcome, transaction_id: str = "") -> None:
     """Write a delivery and its outcome into the inbox, in the caller's transaction."""
     proven = outcome.verdict is not Verdict.BAD_SIGNATURE
     row = {
         "received_at": delivery.received_at,
         "notification_type": kind,
+        "transaction_id": transaction_id,
+        "took_ms": round((utc_now() - delivery.received_at).total_seconds() * 1000),
         "order_id": outcome.order_id,
         "verdict": outcome.verdict,
         "reason": outcome.reason[:300],
@@ -56,4 +66,21 @@ def keep(session: Session, delivery: Delivery, kind: str, outcome: Outcome) -> N
         "headers": delivery.headers,
         "body": delivery.body if proven else delivery.body[:UNPROVEN_BODY_KEPT],
     }
-    session.connection().execute(_INSERT, row)
+    delivery_id = session.connection().execute(_INSERT, row).scalar_one()
+    if not proven and delivery_id % _PRUNED_EVERY == 0:
+        _prune_unproven(session)
+
+
+def _prune_unproven(session: Session) -> None:
+    unproven = col(WebhookDelivery.verdict) == Verdict.BAD_SIGNATURE
+    newest = select(WebhookDelivery.id).where(unproven).order_by(col(WebhookDelivery.id).desc())
+    oldest_kept = session.exec(newest.offset(UNPROVEN_KEPT).limit(1)).first()
+    if oldest_kept is not None:
+        session.execute(delete(WebhookDelivery).where(unproven, col(WebhookDelivery.id) <= oldest_kept))
+
+
+def prune() -> int:
+    """Forget deliveries older than 400 days; returns how many."""
+    with unit_of_work() as session:
+        old = delete(WebhookDelivery).where(col(WebhookDelivery.received_at) < utc_now() - KEPT_FOR)
+        return len(session.execute(old.returning(col(WebhookDelivery.id))).all())

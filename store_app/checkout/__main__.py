@@ -1,0 +1,47 @@
+"""`python -m store_app.checkout sync-catalogue [--apply]`: mirror our items into Xsolla's catalogue.
+
+Without `--apply` it only prints what would change. A repeat changes nothing.
+"""
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Sequence
+
+from store_app.checkout.sync import plan, write
+from store_app.checkout.xsolla import get_provider
+from store_app.errors import ProviderRefused, ProviderUnavailable
+
+
+async def _sync(*, apply: bool) -> None:
+    provider = get_provider()
+    changes = await plan(provider)
+    for change in changes.new:
+        print(f"new      {change.sku}")
+    for change in changes.changed:
+        print(f"changed  {change.sku}")
+    print(f"{len(changes.new)} new, {len(changes.changed)} changed, {changes.same} the same")
+    if apply:
+        await write(provider, changes)
+        print("written")
+    elif changes.new or changes.changed:
+        print("(dry run: add --apply to write)")
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run the command; return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m store_app.checkout", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    sync = commands.add_parser("sync-catalogue", help="mirror our items into Xsolla's catalogue")
+    sync.add_argument("--apply", action="store_true", help="write; without it only print")
+    chosen = parser.parse_args(words)
+    try:
+        asyncio.run(_sync(apply=chosen.apply))
+    except (ProviderUnavailable, ProviderRefused):
+        print("Xsolla did not take it: see the log line above for its answer.", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,195 @@
+"""What the provider claims about an order, checked against the order before anything moves.
+
+Claims come in notifications, and in answers to our own questions (`checkout.repair`): the same rules hold.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sqlalchemy import bindparam
+from sqlmodel import Session, select
+
+from store_app import money
+from store_app.errors import NotFound
+from store_app.models import Order, Payment, PaymentAttempt, PaymentKind, Verdict
+from store_app.orders import lifecycle
+from store_app.settings import get_settings
+
+_BY_PROVIDER = select(PaymentAttempt.order_id).where(
+    PaymentAttempt.provider_order_id == bindparam("provider_order_id")
+)
+_BY_TRANSACTION = select(Payment.order_id).where(Payment.transaction_id == bindparam("transaction_id"))
+_LONGEST_ATTEMPT = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What the provider says. Empty text means: not said. Amounts are as it wrote them, in major units."""
+
+    # Its own order and transaction.
+    provider_order_id: str = ""
+    transaction_id: str = ""
+    # Ours, as the token call sent them.
+    order_id: str = ""
+    external_id: str = ""
+    user_id: str = ""
+    # The price, before the tax that the provider adds for some countries; and what the buyer paid with it.
+    amount: str = ""
+    currency: str = ""
+    charged: str = ""
+    charged_currency: str = ""
+    # None where it does not say.
+    sandbox: bool | None = None
+    # Tells several partial refunds of one transaction from each other.
+    detail: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What was made of a claim. `code` is the provider's, where the claim is refused for good."""
+
+    verdict: Verdict
+    reason: str = ""
+    code: str = ""
+    order_id: str | None = None
+
+
+Rule = Callable[[Session, Order, Claim], Judgement]
+
+
+def judge(session: Session, claim: Claim, rule: Rule) -> Judgement:
+    """Find the order of a claim, lock it, and apply `rule` to it."""
+    order = _find_order(session, claim)
+    if order is None:
+        # Money may have been taken for it: kept for a person, and not refused, because asking again would
+        # not help.
+        return Judgement(Verdict.UNMATCHED, "no order of ours fits")
+    if claim.sandbox not in {None, get_settings().xsolla_sandbox}:
+        lifecycle.flag(session, order, "a sandbox notification in live mode, or a live one in sandbox mode")
+        return Judgement(Verdict.IGNORED, "the sandbox mark does not fit XSOLLA_SANDBOX", order_id=order.id)
+    return rule(session, order, claim)
+
+
+def _find_order(session: Session, claim: Claim) -> Order | None:
+    """Return our order, locked: by the provider's order id, by our own id, by the external id, by transaction."""
+    order_id = _order_id(session, claim)
+    try:
+        return lifecycle.lock(session, order_id) if order_id else None
+    except NotFound:
+        return None
+
+
+def _order_id(session: Session, claim: Claim) -> str:
+    if claim.provider_order_id:
+        found = session.connection().execute(_BY_PROVIDER, {"provider_order_id": claim.provider_order_id})
+        if order_id := found.scalar():
+            return str(order_id)
+    if order_id := claim.order_id or claim.external_id.rpartition("-")[0]:
+        return order_id
+    if claim.transaction_id:
+        found = session.connection().execute(_BY_TRANSACTION, {"transaction_id": claim.transaction_id})
+        return str(found.scalar() or "")
+    return ""
+
+
+def _done(order: Order, *, changed: bool) -> Judgement:
+    return Judgement(Verdict.DONE if changed else Verdict.REPEAT, order_id=order.id)
+
+
+def _mismatch(order: Order, claim: Claim) -> tuple[str, str] | None:
+    """Return the reason and the provider's code when the payment is not the one that was asked for."""
+    if claim.user_id and claim.user_id != order.user_id:
+        return "the payment is another user's", "INVALID_USER"
+    if claim.currency != order.currency:
+        return "the payment has another currency", "INCORRECT_AMOUNT"
+    try:
+        paid = money.to_minor(claim.amount, order.currency)
+    except ValueError:
+        return "the payment has no readable amount", "INCORRECT_AMOUNT"
+    return None if paid == order.total else ("the payment has another amount", "INCORRECT_AMOUNT")
+
+
+def _charged(order: Order, claim: Claim) -> int:
+    """Return what the buyer paid or got back with tax, in minor units; 0 when it is not known."""
+    if claim.charged_currency != order.currency:
+        return 0
+    try:
+        return max(0, money.to_minor(claim.charged, order.currency))
+    except ValueError:
+        return 0
+
+
+def _money(order: Order, claim: Claim, amount: int) -> lifecycle.Money:
+    # Without a transaction (free orders) the provider's order stands for it.
+    transaction = claim.transaction_id or f"order:{claim.provider_order_id}"
+    return lifecycle.Money(amount, order.currency, transaction, _charged(order, claim))
+
+
+def paid(session: Session, order: Order, claim: Claim) -> Judgement:
+    """The order was paid: grant it, if it is the payment that was asked for."""
+    if mismatch := _mismatch(order, claim):
+        lifecycle.flag(session, order, mismatch[0])
+        return Judgement(Verdict.REFUSED, *mismatch, order.id)
+    money_in = _money(order, claim, order.total)
+    received = lifecycle.receive_payment(session, order, money_in)
+    if not received and not lifecycle.was_paid_by(session, order, money_in.transaction_id):
+        reason = "the transaction paid another order before"
+        lifecycle.flag(session, order, reason)
+        return Judgement(Verdict.REFUSED, reason, order_id=order.id)
+    return _done(order, changed=received)
+
+
+def noted(session: Session, order: Order, claim: Claim) -> Judgement:
+    """Money was taken, and a claim that the order is paid follows (Xsolla's separate mode); it grants.
+
+    A payment by a merchant token has no order at the provider: nothing follows, and this grants.
+    """
+    if lifecycle.has_merchant_token(session, order):
+        return paid(session, order, claim)
+    if mismatch := _mismatch(order, claim):
+        lifecycle.flag(session, order, mismatch[0])
+        return Judgement(Verdict.REFUSED, *mismatch, order.id)
+    return Judgement(Verdict.IGNORED, "noted; order_paid grants", order_id=order.id)
+
+
+def refunded(session: Session, order: Order, claim: Claim) -> Judgement:
+    """All the money of a payment went back, or the provider canceled an order that nobody paid."""
+    return _returned(session, order, claim, PaymentKind.REFUND)
+
+
+def charged_back(session: Session, order: Order, claim: Claim) -> Judgement:
+    """The bank took a payment back."""
+    return _returned(session, order, claim, PaymentKind.CHARGEBACK)
+
+
+def _returned(session: Session, order: Order, claim: Claim, kind: PaymentKind) -> Judgement:
+    money_back = _money(order, claim, order.total)
+    if not claim.transaction_id and not lifecycle.was_paid_by(session, order, money_back.transaction_id):
+        return _done(order, changed=lifecycle.cancel_by_provider(session, order))
+    changed = lifecycle.return_money(session, order, kind, money_back, money_back.transaction_id)
+    return _done(order, changed=changed)
+
+
+def partly_refunded(session: Session, order: Order, claim: Claim) -> Judgement:
+    """A part of a payment went back.
+
+    What of `payment_details` is the part is not documented: where it is as large as the payment itself, the
+    part is unknown, and a person looks at it.
+    """
+    part = _money(order, claim, 0)
+    changed = lifecycle.return_part(session, order, part, f"{part.transaction_id}:{claim.detail}")
+    return _done(order, changed=changed)
+
+
+def declined(session: Session, order: Order, claim: Claim) -> Judgement:
+    """A payment was declined; another attempt may follow."""
+    attempt = claim.external_id.rpartition("-")[2]
+    number = int(attempt) if attempt.isdecimal() and len(attempt) < _LONGEST_ATTEMPT else None
+    return _done(order, changed=lifecycle.decline(session, order, number))
+
+
+def disputed(session: Session, order: Order, claim: Claim) -> Judgement:
+    """The buyer's bank asks questions: nothing moves, a person looks at it."""
+    lifecycle.flag(session, order, f"dispute: {claim.reason}"[:200])
+    return Judgement(Verdict.DONE, order_id=order.id)

@@ -1,0 +1,61 @@
+"""Every transition of an order, and what is told of it. `lifecycle` moves orders by this table alone."""
+
+from enum import StrEnum
+
+from store_app.models import OrderStatus
+
+
+class Event(StrEnum):
+    """What can happen to an order."""
+
+    DECLINED = "declined"
+    RETRIED = "retried"
+    CANCELED = "canceled"
+    EXPIRED = "expired"
+    # What the ledger says: `ledger.money_status`.
+    PAID = "paid"
+    PARTIALLY_REFUNDED = "partially_refunded"
+    REFUNDED = "refunded"
+    CHARGED_BACK = "charged_back"
+
+
+_MONEY = (Event.PAID, Event.PARTIALLY_REFUNDED, Event.REFUNDED, Event.CHARGED_BACK)
+
+# (status, event) -> status: every transition there is. An event that is not here changes nothing.
+TRANSITIONS: dict[tuple[str, Event], OrderStatus] = {
+    (OrderStatus.PENDING, Event.DECLINED): OrderStatus.FAILED,
+    (OrderStatus.FAILED, Event.RETRIED): OrderStatus.PENDING,
+    (OrderStatus.PENDING, Event.CANCELED): OrderStatus.CANCELED,
+    (OrderStatus.FAILED, Event.CANCELED): OrderStatus.CANCELED,
+    (OrderStatus.PENDING, Event.EXPIRED): OrderStatus.EXPIRED,
+    (OrderStatus.FAILED, Event.EXPIRED): OrderStatus.EXPIRED,
+    # Money wins over everything, in whatever order its notifications come: a payment of an expired order, a
+    # refund that was here before its payment, another attempt that is paid after a refund.
+    **{
+        (status, event): OrderStatus(event)
+        for status in OrderStatus
+        for event in _MONEY
+        if status.value != event.value
+    },
+}
+
+# What open tabs and /ws clients are told when an order comes to stand so.
+MESSAGES: dict[str, str] = {
+    OrderStatus.PAID: "purchase_success",
+    OrderStatus.PARTIALLY_REFUNDED: "purchase_partially_refunded",
+    OrderStatus.REFUNDED: "purchase_refunded",
+    OrderStatus.CHARGED_BACK: "purchase_refunded",
+    OrderStatus.CANCELED: "order_canceled",
+    OrderStatus.EXPIRED: "order_expired",
+    OrderStatus.FAILED: "payment_declined",
+    OrderStatus.PENDING: "payment_started",
+}
+
+
+def as_markdown() -> str:
+    """Return the table for the documentation; `python -m store_app.orders transitions` prints it."""
+    rows = sorted(
+        TRANSITIONS.items(), key=lambda row: (list(OrderStatus).index(OrderStatus(row[0][0])), row[0][1])
+    )
+    lines = [f"| {before} | {event} | {after} | {MESSAGES[after]} |" for (before, event), after in rows]
+    return "\n".join(["| status | event | becomes | told as |", "|---|---|---|---|", *lines]) + "\n"

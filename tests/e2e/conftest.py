@@ -1,0 +1,119 @@
+"""A store, a browser and players for the end-to-end tests; what a failure leaves behind."""
+
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, expect, sync_playwright
+
+from tests.e2e.player import Player
+from tests.support.browser import launch_options
+from tests.support.postgres import fresh_database, postgres
+from tests.support.processes import ROOT
+from tests.support.redis import redis_server
+from tests.support.store import StoreProcess
+
+RESULTS = ROOT / "test-results"
+# What the browser says when a test cuts the line or stops the store.
+LOST_CONNECTION = re.compile(r"ERR_INTERNET_DISCONNECTED|ERR_CONNECTION|WebSocket connection|503")
+# For tests of what is live: the shop fixtures to run in.
+BOTH_SHAPES = ["small_shop", pytest.param("grown_shop", marks=[pytest.mark.postgres, pytest.mark.redis])]
+Players = Callable[[], Player]
+_failed = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Any:
+    """Remember on the test whether it failed, so that its fixtures know what to keep."""
+    report = yield
+    if report.failed:
+        item.stash[_failed] = True
+    return report
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    """Return a Chromium."""
+    expect.set_options(timeout=10_000)
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(**launch_options())
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="package")
+def small_shop() -> Iterator[StoreProcess]:
+    """Return the default shape: SQLite, one worker."""
+    with StoreProcess(simulator=True) as shop:
+        yield shop
+
+
+@pytest.fixture(scope="package")
+def grown_shop() -> Iterator[StoreProcess]:
+    """Return the grown shape: PostgreSQL, Redis, three workers."""
+    with ExitStack() as servers:
+        database = fresh_database(servers.enter_context(postgres()).url)
+        redis = servers.enter_context(redis_server())
+        shop = StoreProcess(simulator=True, database_url=database, redis_url=redis.url, workers=3)
+        yield servers.enter_context(shop)
+
+
+@pytest.fixture
+def shop(small_shop: StoreProcess) -> StoreProcess:
+    """Return the store that a test plays in; tests of what is live override it with both shapes."""
+    return small_shop
+
+
+@pytest.fixture
+def players(browser: Browser, shop: StoreProcess, request: pytest.FixtureRequest) -> Iterator[Players]:
+    """Return how to have another player, each in a browser context of their own."""
+    everybody: list[Player] = []
+    log_begins = len(shop.log())
+
+    def another() -> Player:
+        player = Player(shop, browser.new_context())
+        player.context.set_default_timeout(10_000)
+        player.context.tracing.start(screenshots=True, snapshots=True)
+        everybody.append(player)
+        return player
+
+    yield another
+    if request.node.stash.get(_failed, False):
+        _leave_evidence(_folder(request.node.nodeid), everybody, shop.log()[log_begins:])
+    for player in everybody:
+        player.context.close()
+    complaints = [error for player in everybody for error in _unexpected(player)]
+    assert not complaints, f"errors in the browser's console: {complaints}"
+
+
+@pytest.fixture
+def player(players: Players) -> Player:
+    """Return one player, signed out."""
+    return players()
+
+
+def _unexpected(player: Player) -> Iterator[str]:
+    for error in player.errors:
+        if not (player.may_lose_connection and LOST_CONNECTION.search(error)):
+            yield error
+
+
+def _folder(nodeid: str) -> Path:
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", nodeid.removeprefix("tests/e2e/")).strip("-")
+    folder = RESULTS / name
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
+
+
+def _leave_evidence(folder: Path, everybody: list[Player], log: str) -> None:
+    (folder / "store.log").write_text(log, encoding="utf-8")
+    for number, player in enumerate(everybody, start=1):
+        for tab, page in enumerate(player.context.pages, start=1):
+            page.screenshot(path=folder / f"player-{number}-tab-{tab}.png")
+        player.context.tracing.stop(path=folder / f"player-{number}-trace.zip")
+        (folder / f"player-{number}-console.txt").write_text("\n".join(player.errors), encoding="utf-8")

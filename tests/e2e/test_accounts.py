@@ -1,0 +1,117 @@
+"""Signing in and out in a browser: refusals in words, other tabs, the next user, and where it leads."""
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.e2e.conftest import Players
+from tests.e2e.player import PASSWORD, Player, click, notice, owned_names, settled
+
+pytestmark = pytest.mark.browser
+
+
+def _sign_in(page: Page, name: str, password: str = PASSWORD) -> None:
+    page.get_by_label("User name").fill(name)
+    page.get_by_label("Password").fill(password)
+    click(page, "Sign in")
+
+
+def _sign_out(player: Player) -> Page:
+    page = player.open("/account")
+    click(page, "Sign out")
+    expect(page.get_by_role("navigation").get_by_role("link", name="Sign in")).to_be_visible()
+    return page
+
+
+def test_a_wrong_password_is_said_in_words_and_the_name_is_kept(player: Player) -> None:
+    player.sign_up().context.clear_cookies()
+    page = player.open("/login?next=/cart")
+    _sign_in(page, player.name, "not my password")
+    expect(page.get_by_role("alert").get_by_text("The user name or password is not right.")).to_be_visible()
+    expect(page.get_by_label("User name")).to_have_value(player.name)
+    expect(page.get_by_label("Password")).to_have_value("")
+    assert "not my password" not in page.url
+    expect(page.get_by_role("link", name="The user name or password is not right.")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_label("User name")).to_be_focused()
+    _sign_in(page, player.name)
+    page.wait_for_url(re.compile("/cart/?$"))
+    expect(page.get_by_text("Your cart is empty")).to_be_visible()
+
+
+def test_a_taken_name_and_a_short_password_are_said_in_words(player: Player, players: Players) -> None:
+    taken = players().sign_up().name
+    page = player.open("/register")
+    for name, password, words in (
+        (taken.upper(), PASSWORD, "That user name is taken. Choose another."),
+        (player.name, "short", "Enter a password with 8 to 128 characters that is not easy to guess."),
+    ):
+        page.get_by_label("User name").fill(name)
+        page.get_by_label("Password").fill(password)
+        click(page, "Create account")
+        expect(page.get_by_role("alert").get_by_text(words)).to_be_visible()
+        expect(page.get_by_label("User name")).to_have_value(name)
+
+
+@pytest.mark.parametrize(
+    "elsewhere", ["//evil.example", "https://evil.example/", "/\\evil.example", "javascript:alert(1)"]
+)
+def test_signing_in_never_leads_to_another_site(player: Player, elsewhere: str) -> None:
+    player.sign_up().context.clear_cookies()
+    page = player.open(f"/login?next={elsewhere}")
+    # The page's own hidden field is one way in; whoever wrote the form is another.
+    page.locator("input[name=next]").evaluate("(field, value) => field.value = value", elsewhere)
+    _sign_in(page, player.name)
+    expect(page.get_by_test_id("account")).to_have_text(player.name)
+    assert page.url == f"{player.shop.url}/"
+
+
+def test_signing_out_in_one_tab_signs_out_the_others_without_a_reload(player: Player) -> None:
+    order_id = player.sign_up().order(dragon_sword=1)
+    player.pays(order_id)
+    library, order = player.open("/library"), player.open(f"/orders/{order_id}")
+    expect(owned_names(library)).to_have_text(["Dragon Sword"])
+    _sign_out(player)
+    expect(library.get_by_text("Sign in to see your library")).to_be_visible()
+    expect(library.get_by_text("Dragon Sword")).to_have_count(0)
+    expect(library.get_by_text(player.name)).to_have_count(0)
+    expect(order).to_have_url(re.compile(r"/login\?next="))
+    expect(order.get_by_text("Dragon Sword")).to_have_count(0)
+
+
+def test_the_next_user_in_the_same_tab_sees_nothing_of_the_last_one(player: Player) -> None:
+    order_id = player.sign_up().order(dragon_sword=1)
+    page = player.open("/library")
+    player.pays(order_id)
+    expect(notice(page)).to_be_visible()
+    shelf = player.open("/item/health-potion")
+    click(shelf, "Add to cart")
+    expect(shelf.get_by_test_id("cart-count")).to_be_visible()
+    shelf.close()
+    page.goto(f"{player.shop.url}/account")
+    click(page, "Sign out")
+    expect(page.get_by_role("navigation").get_by_role("link", name="Sign in")).to_be_visible()
+
+    first, player.name = player.name, f"{player.name}-next"
+    player.sign_up()
+    for path in ("/", "/library", "/cart", "/account", "/item/dragon-sword", f"/orders/{order_id}"):
+        player.open(path, page)
+        expect(page.get_by_test_id("account")).to_have_text(player.name)
+        expect(page.get_by_test_id("cart-count")).to_have_count(0)
+        expect(notice(page)).to_have_count(0)
+        expect(page.get_by_text(first, exact=True)).to_have_count(0)
+        expect(page.get_by_text("In your library")).to_have_count(0)
+    expect(page.get_by_role("heading", level=1)).to_have_text("Order not found")
+    assert page.get_by_text("Dragon Sword").count() == 0
+
+
+def test_pages_of_an_account_lead_through_sign_in_and_back(player: Player) -> None:
+    player.sign_up().context.clear_cookies()
+    page = player.context.new_page()
+    page.goto(f"{player.shop.url}/account")
+    page.wait_for_url(re.compile(r"/login\?next=%2Faccount"))
+    settled(page)
+    _sign_in(page, player.name)
+    page.wait_for_url(re.compile("/account/?$"))
+    expect(page.get_by_text(f"Signed in as {player.name}")).to_be_visible()

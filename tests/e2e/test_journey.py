@@ -1,0 +1,87 @@
+"""The journey of somebody who is new here: browse, sign up, buy, and see it arrive in every open tab."""
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.e2e.conftest import BOTH_SHAPES, Players
+from tests.e2e.player import PASSWORD, Player, click, notice, on_payment_page, owned_names, settled, status
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(params=BOTH_SHAPES)
+def shop(request: pytest.FixtureRequest) -> object:
+    """Return the store in both shapes."""
+    return request.getfixturevalue(request.param)
+
+
+def _register(page: Page, name: str) -> None:
+    expect(page).to_have_url(re.compile(r"/login\?next="))
+    click(page, "Create an account", "link")
+    page.get_by_label("User name").fill(name)
+    page.get_by_label("Password").fill(PASSWORD)
+    click(page, "Create account")
+
+
+def _pay_from_item_page(page: Page) -> None:
+    click(page, "Buy now")
+    on_payment_page(page)
+    expect(page.get_by_text("Dragon Sword")).to_be_visible()
+    click(page, re.compile("^Pay "))
+
+
+def test_a_purchase_arrives_in_every_open_tab_of_the_buyer_and_in_nobody_elses(
+    player: Player, players: Players
+) -> None:
+    page = player.open("/")
+    page.get_by_role("link", name="Dragon Sword").click()
+    expect(page.get_by_test_id("price")).to_have_text("$999.99")
+    click(page, "Buy now")
+    _register(page, player.name)
+    page.wait_for_url("**/item/dragon-sword")
+    settled(page)
+    expect(page.get_by_test_id("account")).to_have_text(player.name)
+
+    library, shelf = player.open("/library"), player.open("/item/magic-shield")
+    expect(library.get_by_text("Nothing here yet")).to_be_visible()
+    stranger = players().sign_up()
+    strange_library, strange_shelf = stranger.open("/library"), stranger.open("/")
+    for tab in (library, shelf, strange_library, strange_shelf):
+        tab.evaluate("window.neverReloaded = true")
+
+    _pay_from_item_page(page)
+    page.wait_for_url("**/orders/*")
+    expect(status(page)).to_have_attribute("data-status", "paid")
+    expect(page.get_by_role("heading", level=1)).to_have_text("It is in your library")
+    expect(owned_names(library)).to_have_text(["Dragon Sword"])
+    for tab in (library, shelf):
+        expect(notice(tab)).to_have_text("Dragon Sword was added to your library.")
+        assert tab.evaluate("window.neverReloaded")
+
+    _receipt(page)
+    page = player.open("/item/dragon-sword")
+    expect(page.get_by_test_id("owned")).to_be_visible()
+    expect(page.get_by_role("button", name="Buy now")).to_have_count(0)
+    click(page, "Open in library", "link")
+    expect(owned_names(page)).to_have_text(["Dragon Sword"])
+    # All that came through the same workers after it is here, so it had its time to show up there.
+    expect(strange_library.get_by_text("Nothing here yet")).to_be_visible()
+    for tab in (strange_library, strange_shelf):
+        expect(notice(tab)).to_have_count(0)
+    # They do hear what is theirs, and that is all they ever heard.
+    stranger.pays(stranger.order(health_potion=1))
+    expect(owned_names(strange_library)).to_have_text(["Health Potion"])
+    for tab in (strange_library, strange_shelf):
+        expect(notice(tab)).to_have_text("Health Potion was added to your library.")
+        assert tab.evaluate("window.neverReloaded")
+    expect(owned_names(library)).to_have_text(["Dragon Sword"])
+
+
+def _receipt(page: Page) -> None:
+    expect(page.get_by_role("heading", level=2, name=re.compile(r"^Order \w{4}-\w{4}$"))).to_be_visible()
+    expect(page.get_by_test_id("order-total")).to_have_text("$999.99")
+    expect(page.get_by_role("list").filter(has_text="Order made")).to_contain_text("Payment confirmed by Xsolla")
+    expect(page.get_by_role("button", name="Print receipt")).to_be_visible()
+    assert page.get_by_role("button", name=re.compile("Pay|Try again|Cancel")).count() == 0

@@ -1,0 +1,155 @@
+"""What holds on every page: one heading, a title, words for pictures, room for fingers, no sideways scroll."""
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.e2e.player import Player, settled
+
+pytestmark = pytest.mark.browser
+SIGNED_OUT = {
+    "store": "/",
+    "search-without-results": "/?q=no-such-thing",
+    "item": "/item/dragon-sword",
+    "item-that-is-not": "/item/no-such-item",
+    "cart": "/cart",
+    "library": "/library",
+    "login": "/login",
+    "login-refused": "/login?problem=wrong-password&name=kira",
+    "register": "/register",
+}
+SIGNED_IN = {
+    "store": "/",
+    "item-owned": "/item/dragon-sword",
+    "cart": "/cart",
+    "order-pending": "/orders/{pending}",
+    "order-paid": "/orders/{paid}",
+    "order-failed": "/orders/{failed}",
+    "order-canceled": "/orders/{canceled}",
+    "order-that-is-not": "/orders/00000000000000000000000000000000",
+    "library": "/library",
+    "account": "/account",
+}
+# Widths at which layouts break: the narrowest phones, tablets, a desk.
+WIDTHS = (320, 360, 768, 1440)
+# WCAG 2.5.8: a target has 24 by 24 CSS pixels, unless it is a link in a sentence.
+SMALL_TARGETS = """() => [...document.querySelectorAll("a, button, input:not([type=hidden]), select, summary")]
+  .filter(one => !one.closest("p") && one.checkVisibility() && !one.classList.contains("skip"))
+  .map(one => [one, one.getBoundingClientRect()])
+  .filter(([one, box]) => box.width < 23.9 || box.height < 23.9)
+  .filter(([one]) => !one.matches(".card-link"))  // its ::after covers the whole card
+  .map(([one, box]) => `${one.outerHTML.slice(0, 120)}: ${box.width} x ${box.height}`)"""
+TOO_WIDE = """() => [...document.querySelectorAll("body *")]
+  .filter(one => one.getBoundingClientRect().right > innerWidth + 0.5)
+  .map(one => one.outerHTML.slice(0, 120)).slice(0, 3)"""
+WITHOUT_NAME = """() => [
+  ...[...document.querySelectorAll("img:not([alt])")],
+  ...[...document.querySelectorAll("input:not([type=hidden]), select")].filter(one => !one.labels.length),
+  ...[...document.querySelectorAll("a, button")].filter(one => !(one.ariaLabel || one.innerText.trim())),
+].map(one => one.outerHTML.slice(0, 120))"""
+
+
+@pytest.fixture
+def owner(player: Player) -> Player:
+    """Return a player with something of everything, under the longest name there can be."""
+    player.name = (player.name + "W" * 32)[:32]
+    return player.sign_up()
+
+
+def _orders(player: Player) -> dict[str, str]:
+    paid, failed = player.order(dragon_sword=1), player.order(magic_shield=1)
+    player.pays(paid)
+    player.pays(failed, "decline")
+    canceled, pending = player.order(speed_boots=1), player.order(health_potion=3)
+    player.context.request.post(f"{player.shop.url}/api/orders/{canceled}/cancel")
+    page = player.open("/item/wizard-hat")
+    page.get_by_role("button", name="Add to cart").click()
+    expect(page.get_by_test_id("cart-count")).to_be_visible()
+    page.close()
+    return {"paid": paid, "failed": failed, "canceled": canceled, "pending": pending}
+
+
+def _check(page: Page, where: str) -> None:
+    assert page.locator("h1").count() == 1, where
+    assert page.locator("main").count() == 1, where
+    assert page.title().strip(), where
+    assert page.locator("html").get_attribute("lang") == "en", where
+    assert page.evaluate(WITHOUT_NAME) == [], where
+    ids = page.evaluate("[...document.querySelectorAll('[id]')].map(one => one.id)")
+    assert len(ids) == len(set(ids)), where
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 800})
+        wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+        assert wide <= 0, f"{where} is {wide} px too wide at {width}: {page.evaluate(TOO_WIDE)}"
+        assert page.evaluate(SMALL_TARGETS) == [], f"{where} at {width}"
+
+
+def test_pages_of_a_visitor(player: Player) -> None:
+    page = player.context.new_page()
+    for name, path in SIGNED_OUT.items():
+        player.open(path, page)
+        _check(page, name)
+
+
+def test_pages_of_a_player(owner: Player) -> None:
+    orders = _orders(owner)
+    page = owner.context.new_page()
+    for name, path in SIGNED_IN.items():
+        owner.open(path.format(**orders), page)
+        _check(page, name)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_words_stand_out_from_what_is_behind_them(player: Player, scheme: str) -> None:
+    """Contrast of every text on some pages is at least 4.5 to 1 (WCAG 1.4.3)."""
+    page = player.context.new_page()
+    page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]  # one of the literals above
+    for path in ("/", "/item/dragon-sword", "/login?problem=wrong-password&name=kira", "/cart"):
+        player.open(path, page)
+        assert page.evaluate(LOW_CONTRAST) == [], path
+
+
+def test_titles_say_which_page_it_is(player: Player) -> None:
+    titles = {path: player.open(path).title() for path in ("/", "/item/dragon-sword", "/cart", "/login")}
+    assert len(set(titles.values())) == len(titles), titles
+
+
+def test_addresses_that_are_not_say_so(player: Player) -> None:
+    page = player.context.new_page()
+    answer = page.goto(f"{player.shop.url}/no/such/page")
+    assert answer is not None
+    assert answer.status == 404
+    settled(page)
+    _check(page, "not found")
+    # The browser notes the 404 in its console, as it should.
+    player.errors.remove("Failed to load resource: the server responded with a status of 404 (Not Found)")
+
+
+# Text nodes against the nearest painted background; colours are read back from a canvas, which knows them all.
+LOW_CONTRAST = """() => {
+  const pen = document.createElement("canvas").getContext("2d", {willReadFrequently: true});
+  const rgba = colour => {
+    pen.clearRect(0, 0, 1, 1); pen.fillStyle = colour; pen.fillRect(0, 0, 1, 1);
+    return pen.getImageData(0, 0, 1, 1).data;
+  };
+  const light = ([r, g, b]) => [r, g, b].map(part => part / 255)
+    .map(part => part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, part, index) => sum + part * [0.2126, 0.7152, 0.0722][index], 0);
+  const behind = one => {
+    for (; one; one = one.parentElement) {
+      const colour = rgba(getComputedStyle(one).backgroundColor);
+      if (colour[3] > 250) return colour;
+    }
+    return [255, 255, 255, 255];
+  };
+  const found = [];
+  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (texts.nextNode()) {
+    const one = texts.currentNode.parentElement;
+    if (!texts.currentNode.data.trim() || !one.checkVisibility({opacityProperty: true})) continue;
+    if (one.closest("script, style, noscript, option, .sr-only, .skip, :disabled")) continue;
+    const [a, b] = [light(rgba(getComputedStyle(one).color)), light(behind(one))];
+    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    if (ratio < 4.5) found.push(`${texts.currentNode.data.slice(0, 40)}: ${ratio.toFixed(2)}`);
+  }
+  return found;
+}"""

@@ -1,0 +1,261 @@
+"""The store's code against a database of a test's own: players, items, orders and signed notifications."""
+
+import asyncio
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from itertools import count
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+from sqlalchemy import Engine, event, text
+
+from store_app import database
+from store_app.accounts.service import Viewer
+from store_app.checkout import service
+from store_app.checkout.service import Checkout
+from store_app.checkout.xsolla import XsollaClient, get_provider
+from store_app.database import reading, unit_of_work
+from store_app.models import Item, ItemKind, Order, User, utc_now
+from store_app.orders import lifecycle
+from store_app.settings import get_settings
+from webhook.inbox import Outcome
+from webhook.processing import receive
+
+SECRET = "the-webhook-secret-of-the-tests"
+PROJECT = 308_077
+SETTINGS = {
+    "ENVIRONMENT": "development",
+    "PUBLIC_URL": "http://localhost:8000",
+    "REDIS_URL": "",
+    "XSOLLA_WEBHOOK_SECRET": SECRET,
+    "XSOLLA_PROJECT_ID": str(PROJECT),
+    "XSOLLA_MERCHANT_ID": "887981",
+    "XSOLLA_API_KEY": "key",
+    "XSOLLA_SANDBOX": "true",
+    "XSOLLA_STORE_API_URL": "http://provider.test",
+    "XSOLLA_MERCHANT_API_URL": "http://provider.test",
+    "XSOLLA_PAYSTATION_URL": "http://provider.test",
+    "ORDER_EXPIRES_MINUTES": "1440",
+    "TRUSTED_PROXIES": "",
+    "LOG_LEVEL": "ERROR",
+    "LOG_FORMAT": "text",
+}
+Json = dict[str, Any]
+_numbers = count(700_000_000)
+
+
+def forget_settings() -> None:
+    """Let the code read its settings, and open its database, anew."""
+    if database.get_engine.cache_info().currsize:
+        database.get_engine().dispose()
+    for cached in (get_settings, database.get_engine, database._writing_engine, get_provider):
+        cached.cache_clear()
+
+
+@contextmanager
+def use_database(url: str, **changed: str) -> Iterator[Engine]:
+    """Let the code use this database, with these settings."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {**SETTINGS, "DATABASE_URL": url, **changed}.items():
+            patch.setenv(name, value)
+        forget_settings()
+        engine = database.get_engine()
+        if engine.dialect.name == "sqlite":
+            # What a test writes need not survive a power cut.
+            event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA synchronous=OFF"))
+        try:
+            yield engine
+        finally:
+            forget_settings()
+
+
+def sign(body: bytes, secret: str = SECRET) -> bytes:
+    """Return the Authorization header that the provider would send with this body."""
+    return b"Signature " + hashlib.sha1(body + secret.encode()).hexdigest().encode()  # noqa: S324 - theirs
+
+
+def wait_until(condition: Callable[[], object], seconds: float = 10) -> None:
+    """Wait until something is so, looking often; fail when it is not in time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not become so in time"
+        time.sleep(0.01)
+
+
+@dataclass
+class Provider:
+    """Answers the token call as the provider does; `meanwhile` happens before the answer is there."""
+
+    asked: list[Json] = field(default_factory=list)
+    status: int = 201
+    answer: Any = None
+    meanwhile: Callable[[Json], None] = lambda _body: None
+
+    def client(self) -> XsollaClient:
+        """Return the store's own client, connected to this provider."""
+        return XsollaClient(get_settings(), httpx.AsyncClient(transport=httpx.MockTransport(self._reply)))
+
+    def _reply(self, request: httpx.Request) -> httpx.Response:
+        body = json.loads(request.content)
+        self.asked.append(body)
+        self.meanwhile(body)
+        number = next(_numbers)
+        good = {"token": f"token-{number}", "order_id": number}
+        return httpx.Response(self.status, json=good if self.answer is None else self.answer)
+
+
+@dataclass
+class Shop:
+    """A store on one database."""
+
+    engine: Engine
+    dialect: str
+    provider: Provider = field(default_factory=Provider)
+
+    def player(self, **changed: Any) -> Viewer:
+        """Return a new player, signed in."""
+        user_id = str(uuid4())
+        user = User(
+            **{"id": user_id, "username": f"P{user_id[:8]}", "username_key": user_id, "password": "-", **changed}
+        )
+        with unit_of_work() as session:
+            session.add(user)
+        return Viewer(user.id, user.username, "-")
+
+    def item(self, price: int = 199, *, consumable: bool = False, **changed: Any) -> Item:
+        """Put a new item on sale."""
+        sku = f"thing-{uuid4().hex[:12]}"
+        kind = ItemKind.CONSUMABLE if consumable else ItemKind.NON_CONSUMABLE
+        item = Item(**{"sku": sku, "name": sku.title(), "price": price, "kind": kind, **changed})
+        with unit_of_work() as session:
+            session.add(item)
+        return item
+
+    def buy(self, player: Viewer, wanted: Mapping[str, int], key: str | None = None) -> Checkout:
+        """Order things, as the API does."""
+        return asyncio.run(service.buy(player, wanted, key, self.provider.client()))
+
+    def order(self, player: Viewer, *items: Item, attempts: int = 1) -> Order:
+        """Write a pending order for one of each, with payment pages opened for it."""
+        with unit_of_work() as session:
+            lines = [lifecycle.NewLine(item, 1) for item in items]
+            order = lifecycle.place(session, player.user_id, lines, timedelta(days=1))
+            for _ in range(attempts):
+                number = str(next(_numbers))
+                lifecycle.start_attempt(session, order, number, f"http://provider.test/?token={number}")
+        return order
+
+    def paid_order(self, player: Viewer, *items: Item) -> Order:
+        """Write an order and have it paid by the provider."""
+        order = self.order(player, *items)
+        assert self.tell(order_paid(order, "T" + order.id[:12])).status == 204
+        return self.read(order.id)
+
+    def read(self, order_id: str) -> Order:
+        """Return an order as it stands."""
+        with reading() as session:
+            order = session.get(Order, order_id)
+        assert order is not None
+        return order
+
+    def tell(self, notification: Json) -> Outcome:
+        """Deliver a notification, signed."""
+        body = json.dumps(notification).encode()
+        return receive(body, sign(body), {"content-type": "application/json"})
+
+    def rows(self, query: str, **values: Any) -> list[tuple[Any, ...]]:
+        """Return the rows of a query."""
+        with self.engine.connect() as connection:
+            return [tuple(row) for row in connection.execute(text(query), values)]
+
+    def purchases(self, order_id: str) -> list[str]:
+        """Return the statuses of an order's purchases."""
+        return [
+            row[0]
+            for row in self.rows("SELECT status FROM purchases WHERE order_id = :id ORDER BY id", id=order_id)
+        ]
+
+    def change(self, statement: str, **values: Any) -> None:
+        """Change the database behind the code's back."""
+        with self.engine.begin() as connection:
+            connection.execute(text(statement), values)
+
+    def age(self, order_id: str) -> None:
+        """Let an order's time be over."""
+        with unit_of_work() as session:
+            order = lifecycle.lock(session, order_id)
+            order.expires_at = utc_now() - timedelta(minutes=1)
+
+
+def amount_of(order: Order) -> str:
+    """Return an order's total as the provider writes it."""
+    return f"{order.total / 100:.4f}"
+
+
+def _order_notification(kind: str, order: Order, transaction: str | None) -> Json:
+    return {
+        "notification_type": kind,
+        "items": [],
+        "order": {
+            "id": None,
+            "mode": "sandbox",
+            "currency_type": "real",
+            "currency": order.currency,
+            "amount": amount_of(order),
+            "status": "paid",
+            "invoice_id": transaction,
+        },
+        "user": {"external_id": order.user_id, "email": "buyer@example.com", "country": "US"},
+        "billing": {
+            "notification_type": "payment",
+            "settings": {"project_id": PROJECT, "merchant_id": 887981},
+            "transaction": {"id": transaction, "dry_run": 1, "external_id": f"{order.id}-1"},
+        },
+        "custom_parameters": {"order_id": order.id},
+    }
+
+
+def order_paid(order: Order, transaction: str = "T1") -> Json:
+    """Return the notification that an order was paid (combined mode)."""
+    return _order_notification("order_paid", order, transaction)
+
+
+def order_canceled(order: Order, transaction: str | None = "T1") -> Json:
+    """Return the notification that a paid order was canceled: its money goes back."""
+    return _order_notification("order_canceled", order, transaction)
+
+
+def _transaction_notification(kind: str, order: Order, transaction: str, attempt: int = 1) -> Json:
+    return {
+        "notification_type": kind,
+        "settings": {"project_id": PROJECT, "merchant_id": 887981},
+        "purchase": {"checkout": {"currency": order.currency, "amount": order.total / 100}},
+        "user": {"id": order.user_id, "country": "US"},
+        "transaction": {"id": transaction, "dry_run": 1, "external_id": f"{order.id}-{attempt}"},
+        "custom_parameters": {"order_id": order.id},
+    }
+
+
+def payment(order: Order, transaction: str = "T1") -> Json:
+    """Return the notification that money was taken (separate mode)."""
+    return _transaction_notification("payment", order, transaction)
+
+
+def refund(order: Order, transaction: str = "T1", code: int = 1) -> Json:
+    """Return the notification that money went back; code 2 is a chargeback."""
+    return {
+        **_transaction_notification("refund", order, transaction),
+        "refund_details": {"code": code, "reason": "-"},
+    }
+
+
+def declined(order: Order, attempt: int = 1) -> Json:
+    """Return the notification that the payment system declined an attempt."""
+    return _transaction_notification("ps_declined", order, "declined", attempt)

@@ -1,0 +1,152 @@
+"""Catalogue upkeep: the store's items at the provider, and carts priced from them."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.integration.simulator.driver import KEY, PROJECT, Driver, settings_for, token_body
+from tests.integration.simulator.fake_store import FakeStore, free_port, served
+from webhook.simulator.app import create_app
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Driver]:
+    """One simulator for all refusals, which leave nothing behind."""
+    port = free_port()
+    with served(create_app(settings_for("http://127.0.0.1:9", port)), port) as own:
+        yield Driver(own)
+
+
+def item(sku: str = "potion", **changed: Any) -> dict[str, Any]:
+    return {
+        "sku": sku,
+        "name": {"en": "Health Potion"},
+        "description": {"en": "Heals."},
+        "is_enabled": True,
+        "is_free": False,
+        "is_show_in_store": True,
+        "prices": [{"currency": "USD", "amount": 2.49, "is_default": True, "is_enabled": True}],
+    } | changed
+
+
+def call(simulator: Driver, method: str, path: str = "", **options: Any) -> httpx.Response:
+    options.setdefault("auth", (str(PROJECT), KEY))
+    address = f"/api/v2/project/{PROJECT}/admin/items/virtual_items{path}"
+    return simulator.http.request(method, address, **options)
+
+
+def test_items_are_made_read_changed_and_deleted(simulator: Driver) -> None:
+    made = call(simulator, "POST", json=item())
+    assert (made.status_code, made.json()) == (201, {"sku": "potion"})
+    shown = call(simulator, "GET", "/sku/potion").json()
+    assert {name: shown[name] for name in item()} == item()
+    assert call(simulator, "PUT", "/sku/potion", json=item(name={"en": "Cure"})).status_code == 204
+    [listed] = call(simulator, "GET").json()["items"]
+    assert listed["name"] == {"en": "Cure"}
+    assert call(simulator, "DELETE", "/sku/potion").status_code == 204
+    assert call(simulator, "GET").json() == {"items": []}
+
+
+def test_a_sku_is_made_once(simulator: Driver) -> None:
+    call(simulator, "POST", json=item())
+    again = call(simulator, "POST", json=item())
+    assert (again.status_code, again.json()["errorCode"]) == (409, 4003)
+    assert again.json()["statusCode"] == 409
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
+def test_an_unknown_sku_is_not_found(shared: Driver, method: str) -> None:
+    options = {"json": item("nobody")} if method == "PUT" else {}
+    answer = call(shared, method, "/sku/nobody", **options)
+    assert (answer.status_code, answer.json()["errorCode"]) == (404, 4001)
+    assert answer.json()["errorMessage"] == "[0401-4001]: Item with sku = 'nobody' not found"
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", ""), ("POST", ""), ("PUT", "/sku/x"), ("DELETE", "/sku/x")])
+def test_strangers_are_refused(shared: Driver, method: str, path: str) -> None:
+    answer = call(shared, method, path, auth=(str(PROJECT), "wrong"))
+    assert (answer.status_code, answer.json()["errorCode"]) == (401, 1020)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"sku": ""},
+        {"sku": "two words"},
+        {"sku": "x" * 256},
+        {"name": {}},
+        {"name": "Health Potion"},
+        {"is_enabled": 1},
+        {"prices": [{"currency": "USD", "amount": "2.49"}]},
+        {"prices": [{"currency": "USD", "amount": 0}]},
+        {"prices": [{"currency": "USD", "amount": 2.499}]},
+        {"prices": [{"currency": "usd", "amount": 2.49}]},
+        {"prices": [{"currency": "USD", "amount": 1}, {"currency": "USD", "amount": 2}]},
+        {
+            "prices": [
+                {"currency": "USD", "amount": 1, "is_default": True},
+                {"currency": "EUR", "amount": 1, "is_default": True},
+            ]
+        },
+    ],
+)
+def test_bad_items(shared: Driver, changed: dict[str, Any]) -> None:
+    answer = call(shared, "POST", json=item(**changed))
+    assert (answer.status_code, answer.json()["errorCode"]) == (422, 1102)
+
+
+@pytest.mark.parametrize("query", [{"limit": "0"}, {"limit": "x"}, {"offset": "-1"}, {"offset": "1" * 20}])
+def test_bad_pages(shared: Driver, query: dict[str, str]) -> None:
+    assert call(shared, "GET", params=query).status_code == 422
+
+
+def test_the_address_names_the_item_that_is_changed(simulator: Driver) -> None:
+    call(simulator, "POST", json=item())
+    assert call(simulator, "PUT", "/sku/potion", json=item("another")).status_code == 422
+
+
+def test_items_are_listed_in_pages(simulator: Driver) -> None:
+    for number in range(5):
+        call(simulator, "POST", json=item(f"item-{number}"))
+    page = call(simulator, "GET", params={"limit": 2, "offset": 2}).json()["items"]
+    assert [each["sku"] for each in page] == ["item-2", "item-3"]
+
+
+def test_carts_are_priced_from_the_items_once_there_are_some(simulator: Driver, store: FakeStore) -> None:
+    _, before = simulator.new_order()
+    call(simulator, "POST", json=item())
+    reads = store.list_reads
+    _, after = simulator.new_order()
+    assert [simulator.order(each)["total"] for each in (before, after)] == ["1.9900", "2.4900"]
+    assert store.list_reads == reads, "the store's own list is not asked any more"
+    unknown = simulator.ask_token(token_body(sku="sword"))
+    assert (unknown.status_code, unknown.json()["errorCode"]) == (422, 1417)
+
+
+@pytest.mark.parametrize(
+    ("changed", "code"),
+    [
+        ({"is_enabled": False}, 1417),
+        ({"is_free": True, "prices": []}, 1421),
+        ({"prices": []}, 1401),
+        ({"prices": [{"currency": "EUR", "amount": 1}]}, 1401),
+        ({"prices": [{"currency": "USD", "amount": 1, "is_enabled": False}]}, 1401),
+    ],
+)
+def test_what_cannot_be_bought(simulator: Driver, changed: dict[str, Any], code: int) -> None:
+    call(simulator, "POST", json=item(**changed))
+    answer = simulator.ask_token(token_body())
+    assert (answer.status_code, answer.json()["errorCode"]) == (422, code)
+
+
+def test_the_asked_currency_decides_else_the_default(simulator: Driver) -> None:
+    prices = [{"currency": "USD", "amount": 2.49}, {"currency": "EUR", "amount": 2.2, "is_default": True}]
+    call(simulator, "POST", json=item(prices=prices))
+    _, in_dollars = simulator.new_order()
+    body = token_body()
+    del body["settings"]["currency"]
+    in_euros = simulator.ask_token(body).json()["order_id"]
+    shown = [simulator.order(each) for each in (in_dollars, in_euros)]
+    assert [(each["total"], each["currency"]) for each in shown] == [("2.4900", "USD"), ("2.2000", "EUR")]

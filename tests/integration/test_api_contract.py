@@ -1,0 +1,212 @@
+"""What all routes share: OpenAPI, problem documents, health, and a fixed number of queries."""
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from fastapi.openapi.models import OpenAPI
+from sqlalchemy import event
+
+from store_app.accounts import service as accounts
+from store_app.http import add_problem_handlers
+from store_app.library import api as library_api
+from tests.integration.shop import Shop
+from tests.integration.web import Json, Web, problem
+
+ROUTES = {
+    ("get", "/api/items"),
+    ("get", "/api/items/{sku}"),
+    ("get", "/api/purchases"),
+    ("post", "/api/purchases"),
+    ("get", "/api/orders/{order_id}"),
+    ("post", "/api/orders/{order_id}/cancel"),
+    ("post", "/api/users"),
+    ("delete", "/api/users/{user_id}"),
+    ("post", "/api/sessions"),
+    ("delete", "/api/sessions/current"),
+    ("post", "/api/webhooks/payment"),
+    ("get", "/livez"),
+    ("get", "/health"),
+    ("get", "/metrics"),
+}
+
+
+@pytest.fixture
+def document(web: Web) -> Json:
+    answer = web.http.get("/openapi.json")
+    assert answer.status_code == 200
+    body: Json = answer.json()
+    return body
+
+
+def _operations(document: Json) -> Iterator[tuple[str, str, Json]]:
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            yield method, path, operation
+
+
+def _references(part: Any) -> Iterator[str]:
+    if isinstance(part, dict):
+        if isinstance(part.get("$ref"), str):
+            yield part["$ref"]
+        for inner in part.values():
+            yield from _references(inner)
+    elif isinstance(part, list):
+        for inner in part:
+            yield from _references(inner)
+
+
+def test_the_document_is_openapi_and_its_references_lead_somewhere(document: Json) -> None:
+    OpenAPI.model_validate(document)
+    assert document["openapi"].startswith("3.1")
+    for reference in _references(document):
+        part = document
+        for name in reference.removeprefix("#/").split("/"):
+            part = part[name]
+    names = [operation["operationId"] for _, _, operation in _operations(document)]
+    assert len(names) == len(set(names))
+
+
+def test_every_route_of_the_contract_is_documented_with_a_summary(document: Json) -> None:
+    operations = list(_operations(document))
+    assert {(method, path) for method, path, _ in operations} >= ROUTES
+    for method, path, operation in operations:
+        assert operation["summary"], (method, path)
+        assert operation["description"], (method, path)
+        assert operation["tags"], (method, path)
+        assert operation["summary"][0].isupper()
+
+
+def test_every_parameter_that_is_not_plain_is_described(document: Json) -> None:
+    for method, path, operation in _operations(document):
+        for parameter in operation.get("parameters", []):
+            plain = parameter["in"] == "path" or parameter["name"] == "kind"
+            assert plain or parameter.get("description"), (method, path, parameter["name"])
+
+
+def test_errors_are_documented_as_problem_documents(document: Json) -> None:
+    for method, path, operation in _operations(document):
+        if not path.startswith("/api/") or "webhooks" in path:
+            continue
+        for status, answer in operation["responses"].items():
+            if status >= "400" and "HTTPValidationError" not in str(answer):
+                assert list(answer["content"]) == ["application/problem+json"], (method, path, status)
+        problems = {status for status in operation["responses"] if status >= "400"}
+        assert problems, (method, path)
+
+
+def test_the_document_does_not_promise_another_shape_for_422(document: Json) -> None:
+    assert "HTTPValidationError" not in str(document["paths"])
+
+
+def test_documentation_for_people(web: Web) -> None:
+    assert "swagger" in web.http.get("/docs").text.lower()
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/api/no-such-route", 404),
+        ("POST", "/api/items", 405),
+        ("PATCH", "/api/purchases", 405),
+        ("GET", "/api/users", 405),
+        ("GET", "/api/orders", 404),
+        ("PUT", "/api/orders/5f0c", 405),
+    ],
+)
+def test_routes_that_are_not_there(web: Web, method: str, path: str, status: int) -> None:
+    problem(web.http.request(method, path), status)
+
+
+def test_pages_of_other_sites_get_nothing(web: Web) -> None:
+    for path in ("/api/items", "/api/purchases", "/openapi.json"):
+        answer = web.http.get(path, headers={"Origin": "https://evil.example"})
+        problem(answer, 403, "foreign-origin")
+        assert "access-control-allow-origin" not in answer.headers
+
+
+@pytest.mark.parametrize("path", ["/api/users", "/api/sessions", "/auth/login"])
+def test_a_body_of_many_megabytes_is_not_read(web: Web, path: str) -> None:
+    sent = 0
+
+    def chunks() -> Iterator[bytes]:
+        nonlocal sent
+        for _ in range(400):
+            sent += 128 * 1024
+            yield b"x" * (128 * 1024)
+
+    headers = {"Content-Type": "application/x-www-form-urlencoded" if "auth" in path else "application/json"}
+    try:
+        answer = web.http.post(path, content=chunks(), headers=headers)
+    except httpx.HTTPError:
+        # The store may answer and hang up while we still send.
+        assert sent > 1024 * 1024
+    else:
+        assert answer.status_code == 413
+    assert web.http.post(path, content=b"x" * (1024 * 1024 + 1), headers=headers).status_code == 413
+
+
+def test_health_and_metrics(web: Web) -> None:
+    assert web.http.get("/livez").status_code == 200
+    ready = web.http.get("/health")
+    assert (ready.status_code, ready.json()) == (200, {"ready": True, "problems": []})
+    metrics = web.http.get("/metrics")
+    assert metrics.headers["content-type"].startswith("text/plain")
+    assert "process_" in metrics.text
+
+
+def test_a_store_whose_migrations_are_behind_is_not_ready(web: Web) -> None:
+    ((head,),) = web.rows("SELECT version_num FROM alembic_version")
+    web.change("UPDATE alembic_version SET version_num = 'older'")
+    try:
+        answer = web.http.get("/health")
+        assert web.http.get("/livez").status_code == 200
+    finally:
+        web.change("UPDATE alembic_version SET version_num = :head", head=head)
+    assert answer.status_code == 503
+    assert "older" in answer.json()["problems"][0]
+    assert web.http.get("/health").status_code == 200
+
+
+def test_answers_are_not_kept_and_not_sniffed(web: Web) -> None:
+    answer = web.player().get("/api/purchases")
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+# --- the number of queries
+
+
+def _count_queries(shop: Shop, token: str) -> tuple[int, int]:
+    app = FastAPI()
+    app.include_router(library_api.router)
+    add_problem_handlers(app)
+    statements: list[str] = []
+
+    def note(_c: object, _u: object, statement: str, *_: object) -> None:
+        statements.append(statement)
+
+    async def ask() -> httpx.Response:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
+            return await client.get("/api/purchases?limit=100", headers={"Authorization": f"Bearer {token}"})
+
+    event.listen(shop.engine, "before_cursor_execute", note)
+    answer = asyncio.run(ask())
+    event.remove(shop.engine, "before_cursor_execute", note)
+    assert answer.status_code == 200, answer.text
+    return len(answer.json()), len([one for one in statements if not one.startswith("BEGIN")])
+
+
+def test_a_hundred_purchases_take_as_many_queries_as_one(shop: Shop) -> None:
+    player, potion = shop.player(), shop.item(consumable=True)
+    token = accounts.open_session(player.user_id).token
+    shop.paid_order(player, potion)
+    one = _count_queries(shop, token)
+    for _ in range(99):
+        shop.paid_order(player, potion)
+    hundred = _count_queries(shop, token)
+    assert (one[0], hundred[0]) == (1, 100)
+    assert one[1] == hundred[1] <= 3

@@ -1,0 +1,179 @@
+"""POST /api/webhooks/payment over real servers: bytes, sizes, crowds."""
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+
+from tests.integration.web import Json, Web
+from tests.support.invariants import check
+from tests.unit.test_signature import WRONG
+
+LARGEST = 256 * 1024
+# HTTP itself has no header without a value, nor one with a line break or a space at its end.
+SENDABLE = [name for name, header in WRONG.items() if header and header.strip() == header]
+
+
+def _error(answer: httpx.Response, status: int, code: str) -> None:
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/json"
+    error = answer.json()["error"]
+    assert error["code"] == code
+    assert error["message"]
+
+
+def _deliveries(web: Web) -> int:
+    return int(web.rows("SELECT COUNT(*) FROM webhook_deliveries")[0][0])
+
+
+def _validation(user_id: str, **more: object) -> Json:
+    return {"notification_type": "user_validation", "user": {"id": user_id}, **more}
+
+
+def test_who_may_buy(web: Web) -> None:
+    player = web.player()
+    answer = web.tell(_validation(player.id))
+    assert (answer.status_code, answer.content) == (204, b"")
+    _error(web.tell(_validation("test_xsolla_1")), 400, "INVALID_USER")
+    player.delete(f"/api/users/{player.id}")
+    _error(web.tell(_validation(player.id)), 400, "INVALID_USER")
+
+
+@pytest.mark.parametrize("name", SENDABLE)
+def test_the_signature_matrix(web: Web, name: str) -> None:
+    player = web.player()
+    order = player.order("dragon-sword")
+    body = json.dumps(player.paid(order)).encode()
+    header = WRONG[name]
+    headers = {"Authorization": header, "Content-Type": "application/json"}
+    answer = web.http.post("/api/webhooks/payment", content=body, headers=headers)  # type: ignore[arg-type]
+    _error(answer, 400, "INVALID_SIGNATURE")
+    assert player.get(f"/api/orders/{order['order_id']}").json()["status"] == "pending"
+
+
+def test_no_signature_and_two(web: Web) -> None:
+    body = json.dumps(_validation("x")).encode()
+    _error(web.http.post("/api/webhooks/payment", content=body), 400, "INVALID_SIGNATURE")
+    twice = [("Authorization", web.sign(body)), ("Authorization", web.sign(body))]
+    _error(web.http.post("/api/webhooks/payment", content=body, headers=twice), 400, "INVALID_SIGNATURE")
+
+
+def test_a_body_of_the_largest_size_is_taken_and_one_byte_more_is_not(web: Web) -> None:
+    player = web.player()
+    frame = json.dumps({**_validation(player.id), "fill": ""}).encode()
+    body = frame[:-2] + b"x" * (LARGEST - len(frame)) + frame[-2:]
+    assert len(body) == LARGEST
+    assert web.deliver(body).status_code == 204
+    before = _deliveries(web)
+    _error(web.deliver(body[:-2] + b"x" + body[-2:]), 413, "INVALID_PARAMETER")
+    assert _deliveries(web) == before
+
+
+def test_a_large_body_in_chunks_without_a_length_is_cut_off(web: Web) -> None:
+    sent = 0
+
+    def chunks() -> Iterator[bytes]:
+        nonlocal sent
+        for _ in range(400):
+            sent += 128 * 1024
+            yield b"x" * (128 * 1024)
+
+    headers = {"Authorization": "Signature " + "0" * 40}
+    try:
+        answer = web.http.post("/api/webhooks/payment", content=chunks(), headers=headers)
+    except httpx.HTTPError:
+        # The store may answer and hang up while we still send.
+        assert sent > LARGEST
+    else:
+        assert answer.status_code == 413
+    assert web.http.get("/livez").status_code == 200
+
+
+def test_chunks_without_a_length_are_taken(web: Web) -> None:
+    player = web.player()
+    body = json.dumps(_validation(player.id)).encode()
+    headers = {"Authorization": web.sign(body)}
+    answer = web.http.post("/api/webhooks/payment", content=iter([body[:7], body[7:]]), headers=headers)
+    assert answer.status_code == 204
+
+
+STRANGE = {
+    "nothing": b"",
+    "broken": b"{",
+    "not an object": b"[]",
+    "no type": b"{}",
+    "deep": b'{"notification_type":"order_paid","x":' + b"[" * 10_000 + b"]" * 10_000 + b"}",
+    "not UTF-8": b'{"notification_type":"\xff"}',
+    "NUL": b'{"notification_type":"a\\u0000b"}',
+    "half a character": b'{"notification_type":"\\ud800"}',
+    "not a number": b'{"notification_type":"order_paid","order":{"amount":NaN}}',
+    "endless digits": b'{"notification_type":"order_paid","order":{"id":' + b"9" * 10_000 + b"}}",
+}
+
+
+@pytest.mark.parametrize("body", STRANGE.values(), ids=STRANGE.keys())
+def test_what_is_signed_but_no_notification(web: Web, body: bytes) -> None:
+    _error(web.deliver(body), 400, "INVALID_PARAMETER")
+
+
+@pytest.mark.parametrize("text", ["a\x00b", "\ud800", "\n", "x" * 5_000, "' OR 1=1 --"], ids=ascii)
+@pytest.mark.parametrize(
+    "kind", ["order_paid", "payment", "refund", "order_canceled", "ps_declined", "user_validation", "x"]
+)
+def test_strange_text_anywhere_is_kept_and_never_our_fault(web: Web, kind: str, text: str) -> None:
+    part = {
+        "id": text,
+        "external_id": text,
+        "currency": text,
+        "amount": text,
+        "order_id": text,
+        "invoice_id": text,
+    }
+    names = ("order", "user", "transaction", "custom_parameters", "purchase", "billing")
+    before = _deliveries(web)
+    answer = web.tell({"notification_type": kind, **dict.fromkeys(names, part)})
+    assert answer.status_code in {204, 400}
+    assert _deliveries(web) == before + 1
+
+
+def test_strange_headers_are_kept(web: Web) -> None:
+    player = web.player()
+    body = json.dumps(_validation(player.id)).encode()
+    headers = {"Authorization": web.sign(body).encode(), "X-Strange": b"\xff\xfe\x80"}
+    assert web.http.post("/api/webhooks/payment", content=body, headers=headers).status_code == 204  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
+def test_other_methods_are_not_there(web: Web, method: str) -> None:
+    assert web.http.request(method, "/api/webhooks/payment").status_code == 405
+
+
+def test_fifty_equal_deliveries_at_once_are_one_purchase(web: Web) -> None:
+    player = web.player()
+    order = player.order("dragon-sword")
+    settings = {"project_id": int(web.store.env["XSOLLA_PROJECT_ID"])}
+    body = json.dumps({**player.paid(order), "settings": settings}).encode()
+    with ThreadPoolExecutor(50) as threads:
+        answers = list(threads.map(lambda _: web.deliver(body), range(50)))
+    assert [answer.status_code for answer in answers] == [204] * 50
+    owned = player.get("/api/purchases").json()
+    assert [(line["item"]["sku"], line["status"]) for line in owned] == [("dragon-sword", "granted")]
+    kept = (
+        "SELECT verdict, COUNT(*) FROM webhook_deliveries WHERE order_id = :id GROUP BY verdict ORDER BY verdict"
+    )
+    assert web.rows(kept, id=order["order_id"]) == [("done", 1), ("repeat", 49)]
+    check(web.engine, [body])
+
+
+def test_pay_and_refund_at_once_end_in_one_state(web: Web) -> None:
+    player = web.player()
+    order = player.order("dragon-sword")
+    told = [player.paid(order), player.refunded(order)] * 10
+    with ThreadPoolExecutor(20) as threads:
+        answers = list(threads.map(web.tell, told))
+    assert {answer.status_code for answer in answers} == {204}
+    assert player.get(f"/api/orders/{order['order_id']}").json()["status"] == "refunded"
+    assert [line["status"] for line in player.get("/api/purchases").json()] == ["refunded"]
+    check(web.engine)

@@ -1,0 +1,29 @@
+"""What `make mutants` asks for and no other test shows for certain: races only show it most of the time."""
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
+
+from store_app.database import unit_of_work
+from store_app.errors import NotFound
+from store_app.orders import lifecycle
+from tests.integration.shop import Shop
+
+
+@pytest.mark.parametrize("dialect", ["postgresql"])
+def test_a_locked_order_is_locked_until_its_transaction_ends(shop: Shop) -> None:
+    order = shop.order(shop.player(), shop.item())
+    take = text("SELECT id FROM orders WHERE id = :id FOR NO KEY UPDATE NOWAIT")
+    with unit_of_work() as session, shop.engine.connect() as other:
+        lifecycle.lock(session, order.id)
+        with pytest.raises(OperationalError, match="could not obtain lock"):
+            other.execute(take, {"id": order.id})
+    with shop.engine.connect() as other:
+        assert other.execute(take, {"id": order.id}).scalar_one() == order.id
+
+
+def test_nobody_cancels_the_order_of_somebody_else(shop: Shop) -> None:
+    order, stranger = shop.order(shop.player(), shop.item()), shop.player()
+    with pytest.raises(NotFound), unit_of_work() as session:
+        lifecycle.cancel_by_player(session, stranger.user_id, order.id)
+    assert shop.read(order.id).status == "pending"

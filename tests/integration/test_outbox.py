@@ -1,0 +1,131 @@
+"""The outbox: a message exists exactly when its transaction does, and somebody always sends it."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from store_app import outbox
+from store_app.database import unit_of_work
+from store_app.outbox import Message
+from tests.integration.shop import Shop, order_canceled, order_paid, refund
+
+
+@pytest.fixture
+def heard() -> Iterator[list[Message]]:
+    messages: list[Message] = []
+
+    def hear(batch: Sequence[Message]) -> None:
+        messages.extend(batch)
+
+    stop = outbox.on_commit(hear)
+    yield messages
+    stop()
+
+
+def _write(shop: Shop, count: int = 1) -> str:
+    player = shop.player()
+    with unit_of_work() as session:
+        for number in range(count):
+            outbox.write(session, player.user_id, {"event": "test", "number": number})
+    return player.user_id
+
+
+def _overdue(shop: Shop) -> None:
+    shop.change("UPDATE outbox SET leased_until = :then", then="2020-01-01 00:00:00+00:00")
+
+
+def test_a_message_is_handed_on_when_its_transaction_committed(shop: Shop, heard: list[Message]) -> None:
+    player = shop.player()
+    with unit_of_work() as session:
+        outbox.write(session, player.user_id, {"event": "test"})
+        assert heard == []
+    assert [(message.user_id, message.payload) for message in heard] == [(player.user_id, {"event": "test"})]
+    assert shop.rows("SELECT id, user_id FROM outbox") == [(heard[0].id, player.user_id)]
+
+
+def test_a_message_of_a_transaction_that_was_undone_never_was(shop: Shop, heard: list[Message]) -> None:
+    player = shop.player()
+
+    def fail_after_writing() -> None:
+        with unit_of_work() as session:
+            outbox.write(session, player.user_id, {"event": "test"})
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail_after_writing()
+    _write(shop)
+    assert [message.payload["event"] for message in heard] == ["test"]
+    assert heard[0].user_id != player.user_id
+    assert len(shop.rows("SELECT id FROM outbox")) == 1
+
+
+def test_somebody_who_listens_no_more_hears_nothing(shop: Shop) -> None:
+    messages: list[Any] = []
+    stop = outbox.on_commit(messages.extend)
+    stop()
+    _write(shop)
+    assert messages == []
+
+
+def test_fresh_messages_are_left_to_the_process_that_wrote_them(shop: Shop) -> None:
+    _write(shop)
+    assert outbox.claim() == []
+
+
+def test_left_over_messages_are_claimed_once_and_in_their_order(shop: Shop) -> None:
+    user_id = _write(shop, 3)
+    _overdue(shop)
+    claimed = outbox.claim()
+    assert [(message.user_id, message.payload["number"]) for message in claimed] == [
+        (user_id, n) for n in range(3)
+    ]
+    assert outbox.claim() == []
+    assert shop.rows("SELECT DISTINCT attempts FROM outbox") == [(1,)]
+
+
+def test_a_message_that_could_not_be_sent_is_tried_again_later(shop: Shop) -> None:
+    _write(shop)
+    _overdue(shop)
+    ids = [message.id for message in outbox.claim()]
+    outbox.failed(ids, "Redis does not answer" * 100)
+    ((error,),) = shop.rows("SELECT last_error FROM outbox")
+    assert error.startswith("Redis")
+    assert outbox.claim() == []
+    _overdue(shop)
+    assert [message.id for message in outbox.claim()] == ids
+    outbox.done(ids)
+    _overdue(shop)
+    assert outbox.claim() == []
+    assert shop.rows("SELECT id FROM outbox") == []
+
+
+def test_workers_that_claim_at_once_share_the_messages(shop: Shop) -> None:
+    _write(shop, 40)
+    _overdue(shop)
+    with ThreadPoolExecutor(4) as threads:
+        batches = list(threads.map(lambda _: outbox.claim(), range(4)))
+    ids = [message.id for batch in batches for message in batch]
+    assert len(ids) == len(set(ids)) == 40
+
+
+def test_what_players_are_told_of_an_order(shop: Shop, heard: list[Message]) -> None:
+    player, sword = shop.player(), shop.item()
+    order = shop.order(player, sword)
+    heard.clear()
+    shop.tell(order_paid(order))
+    shop.tell(order_paid(order))
+    (paid,) = heard
+    items = [{"sku": sword.sku, "name": sword.name, "quantity": 1}]
+    assert paid.user_id == player.user_id
+    assert {name: paid.payload[name] for name in ("event", "order_id", "items")} == {
+        "event": "purchase_success",
+        "order_id": order.id,
+        "items": items,
+    }
+    assert paid.payload["timestamp"].endswith("+00:00")
+    shop.tell(refund(order))
+    shop.tell(order_canceled(order))
+    assert [message.payload["event"] for message in heard] == ["purchase_success", "purchase_refunded"]
+    assert heard[1].payload["items"] == items

@@ -1,0 +1,146 @@
+"""Many at once on one order: nobody dead-locks, nothing is granted twice, the invariants hold."""
+
+import json
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from store_app.accounts.service import Viewer
+from store_app.checkout import cart
+from store_app.database import unit_of_work
+from store_app.errors import Refusal
+from store_app.models import Order
+from store_app.orders import lifecycle, service
+from tests.integration.shop import Shop, declined, order_paid, refund, sign, wait_until
+from tests.support.invariants import check
+from webhook.processing import receive
+
+Action = Callable[[], Any]
+
+
+def _at_once(actions: list[Action]) -> list[Any]:
+    """Run all at the same moment; whatever is not a refusal in words raises."""
+    barrier = threading.Barrier(len(actions))
+
+    def run(action: Action) -> Any:
+        barrier.wait()
+        with suppress(Refusal):
+            return action()
+        return None
+
+    with ThreadPoolExecutor(len(actions)) as threads:
+        return list(threads.map(run, actions))
+
+
+def test_the_same_payment_many_times_at_once_is_one_grant(shop: Shop) -> None:
+    order = shop.order(shop.player(), shop.item())
+    body = json.dumps(order_paid(order)).encode()
+    outcomes = _at_once([lambda: receive(body, sign(body), {})] * 16)
+    assert [outcome.status for outcome in outcomes] == [204] * 16
+    assert sorted(outcome.verdict for outcome in outcomes) == ["done", *["repeat"] * 15]
+    assert shop.purchases(order.id) == ["granted"]
+    assert len(shop.rows("SELECT id FROM outbox WHERE payload LIKE '%purchase_success%'")) == 1
+    assert len(shop.rows("SELECT id FROM webhook_deliveries")) == 16
+    check(shop.engine, [body])
+
+
+def _expire() -> int:
+    with unit_of_work() as session:
+        return lifecycle.expire_due(session)
+
+
+def _everything(shop: Shop, player: Viewer, order: Order, sku: str) -> list[Action]:
+    return [
+        lambda: shop.tell(order_paid(order, "A" + order.id[:8])),
+        lambda: shop.tell(order_paid(order, "B" + order.id[:8])),
+        lambda: shop.tell(refund(order, "A" + order.id[:8])),
+        lambda: shop.tell(declined(order)),
+        lambda: service.cancel(player.user_id, order.id),
+        lambda: shop.buy(player, {sku: 1}),
+        lambda: cart.add(player.user_id, sku),
+        _expire,
+    ]
+
+
+@pytest.mark.parametrize("attempt", range(5))
+def test_everything_at_once_on_one_order(shop: Shop, attempt: int) -> None:
+    player, sword = shop.player(), shop.item()
+    order = shop.order(player, sword)
+    shop.age(order.id)
+    actions = _everything(shop, player, order, sword.sku)
+    _at_once(actions[attempt:] + actions[:attempt])
+    check(shop.engine)
+    # A was paid and given back, B stands: wherever the order stood meanwhile, it ends paid.
+    assert shop.read(order.id).status == "paid"
+    assert shop.rows("SELECT COUNT(*) FROM webhook_deliveries WHERE verdict = 'failed'") == [(0,)]
+
+
+def _pay_action(shop: Shop, order: Order) -> Action:
+    return lambda: shop.tell(order_paid(order, f"T{order.id[:12]}"))
+
+
+def _one_has_it_all(shop: Shop, orders: list[Order]) -> None:
+    assert sorted({tuple(set(shop.purchases(order.id))) for order in orders}) == [("granted",), ("held",)]
+    check(shop.engine)
+
+
+def test_two_orders_for_the_same_things(shop: Shop) -> None:
+    player, things = shop.player(), [shop.item() for _ in range(12)]
+    orders = [shop.order(player, *things), shop.order(player, *things[::-1])]
+    outcomes = _at_once([_pay_action(shop, order) for order in orders])
+    assert [outcome.status for outcome in outcomes] == [204, 204]
+    _one_has_it_all(shop, orders)
+
+
+@pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("attempt", range(4))
+def test_two_orders_for_the_same_things_do_not_wait_for_each_other_for_ever(shop: Shop, attempt: int) -> None:
+    player, things = shop.player(), [shop.item(), shop.item()]
+    orders = [shop.order(player, *things), shop.order(player, *things[::-1]), shop.order(player, things[0])]
+    row = """
+        INSERT INTO purchases
+               (order_id, user_id, item_id, quantity, unit_price, currency, owned_once, timestamp, status)
+        SELECT order_id, user_id, item_id, quantity, unit_price, currency, owned_once, timestamp, 'granted'
+        FROM pending_purchases WHERE order_id = :order
+    """
+    both_wait = (
+        "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    with ThreadPoolExecutor(2) as threads:
+        # Both are held at the first thing; if one of them had the second already, letting go would lock them.
+        with shop.engine.connect() as connection:
+            connection.execute(text(row), {"order": orders[2].id})
+            outcomes = [
+                threads.submit(_pay_action(shop, order)) for order in orders[:2][:: 1 if attempt % 2 else -1]
+            ]
+            wait_until(lambda: shop.rows(both_wait) == [(2,)])
+            connection.rollback()
+        assert [outcome.result().status for outcome in outcomes] == [204, 204]
+    _one_has_it_all(shop, orders[:2])
+
+
+def test_paying_while_the_player_empties_the_cart(shop: Shop) -> None:
+    player, things = shop.player(), [shop.item() for _ in range(6)]
+    for thing in things:
+        cart.add(player.user_id, thing.sku)
+    order = shop.order(player, *things)
+    removals = [lambda sku=thing.sku: cart.remove(player.user_id, sku) for thing in things]
+    _at_once([lambda: shop.tell(order_paid(order)), *removals])
+    assert shop.read(order.id).status == "paid"
+    assert shop.rows("SELECT id FROM cart_lines") == []
+    check(shop.engine)
+
+
+def test_workers_that_expire_at_once_expire_each_order_once(shop: Shop) -> None:
+    player, potion = shop.player(), shop.item(consumable=True)
+    placed = [shop.order(player, potion) for _ in range(10)]
+    for order in placed:
+        shop.age(order.id)
+    assert sum(_at_once([_expire] * 4)) == 10
+    assert shop.rows("SELECT COUNT(*) FROM order_events WHERE kind = 'expired'") == [(10,)]
+    check(shop.engine)

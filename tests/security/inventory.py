@@ -1,0 +1,40 @@
+"""`python -m tests.security.inventory`: every event handler and every var sent to browsers, as JSON.
+
+Runs in a process of its own, as Reflex keeps its registry for the life of a process.
+"""
+
+import importlib
+import inspect
+import json
+from typing import Any
+
+from reflex_base.registry import RegistrationContext
+
+
+def main() -> None:
+    """Print what the composed application registered."""
+    importlib.import_module("store_app.store_app")
+    registry = RegistrationContext.get()
+    print(json.dumps({"handlers": _handlers(registry), "vars": _vars(registry)}))
+
+
+def _handlers(registry: RegistrationContext) -> dict[str, Any]:
+    found = {}
+    for name, registered in registry.event_handlers.items():
+        function = registered.handler.fn
+        found[name] = {
+            "asynchronous": inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function),
+            "arguments": [one for one in inspect.signature(function).parameters if one != "self"],
+        }
+    return found
+
+
+def _vars(registry: RegistrationContext) -> dict[str, list[str]]:
+    return {
+        name: sorted(var for var in {**state.base_vars, **state.computed_vars} if not var.startswith("_"))
+        for name, state in registry.base_states.items()
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,106 @@
+"""Reflex's event socket spoken by hand: whatever a client may say, and every frame it is sent."""
+
+import asyncio
+import json
+import secrets
+from collections.abc import Callable, Mapping
+from typing import Any, Self
+from urllib.parse import parse_qsl, quote, urlsplit
+
+import socketio
+
+NAMESPACE = "/_event"
+STATE = "reflex___state____state"
+SHELF = f"{STATE}.store_app___catalogue___state____shelf_state"
+LIBRARY = f"{STATE}.store_app___library___state____library_state"
+ORDER = f"{STATE}.store_app___orders___state____order_state"
+CART = f"{STATE}.store_app___checkout___state____cart_state"
+ITEM = f"{STATE}.store_app___catalogue___state____item_state"
+SHELL = f"{STATE}.store_app___ui___shell____shell_state"
+SECONDS = 15
+
+
+class Tab:
+    """A connection to the event socket. A context manager that hangs up at the end."""
+
+    def __init__(self, url: str, *, cookie: str = "", token: str | None = None, origin: str = "") -> None:
+        self.url = url
+        self.cookie = cookie
+        self.token = secrets.token_hex(16) if token is None else token
+        self.origin = origin
+        self.frames: list[str] = []
+        self.is_closed = False
+        self._changed = asyncio.Condition()
+        # The server may hang up in the middle of anything; tests look at what came before.
+        self._client = socketio.AsyncClient(reconnection=False, handle_sigint=False)
+        self._client.on("*", self._heard, namespace=NAMESPACE)
+        self._client.on("disconnect", self._ended, namespace=NAMESPACE)
+
+    async def __aenter__(self) -> Self:
+        headers = {"Cookie": f"session={self.cookie}"} if self.cookie else {}
+        if self.origin:
+            headers["Origin"] = self.origin
+        await self._client.connect(
+            f"{self.url}?token={quote(self.token, safe='')}",
+            headers=headers,
+            transports=["websocket"],
+            socketio_path="/_event",
+            namespaces=[NAMESPACE],
+            wait_timeout=SECONDS,
+        )
+        return self
+
+    async def __aexit__(self, *_error: object) -> None:
+        await self._client.disconnect()
+        await self._client.shutdown()
+
+    async def _heard(self, event: str, *data: Any) -> None:
+        async with self._changed:
+            self.frames.append(json.dumps([event, *data]))
+            self._changed.notify_all()
+
+    async def _ended(self, *_reason: object) -> None:
+        async with self._changed:
+            self.is_closed = True
+            self._changed.notify_all()
+
+    @property
+    def heard(self) -> str:
+        """Everything received so far, as text."""
+        return "\n".join(self.frames)
+
+    async def emit(self, event: str, data: object) -> None:
+        """Send any socket event."""
+        await self._client.emit(event, data, namespace=NAMESPACE)
+
+    async def call(
+        self,
+        handler: str,
+        payload: Mapping[str, Any] | None = None,
+        *,
+        path: str = "/",
+        router_data: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Call an event handler as the page at `path` would; `router_data` adds what a page would not."""
+        where = {"pathname": urlsplit(path).path, "asPath": path, "query": dict(parse_qsl(urlsplit(path).query))}
+        event = {"name": handler, "payload": dict(payload or {}), "router_data": {**where, **(router_data or {})}}
+        await self.emit("event", {**event, "token": self.token})
+
+    async def until(self, seen: Callable[[], bool]) -> None:
+        """Wait until something was received."""
+        async with self._changed, asyncio.timeout(SECONDS):
+            await self._changed.wait_for(seen)
+
+    async def until_heard(self, words: str) -> None:
+        """Wait until these words were received."""
+        await self.until(lambda: words in self.heard)
+
+    async def until_closed(self) -> None:
+        """Wait until the server has hung up."""
+        await self.until(lambda: self.is_closed)
+
+    async def settle(self) -> None:
+        """Wait until everything sent so far was dealt with: a tab's events are handled in order."""
+        mark = f"mark-{secrets.token_hex(6)}"
+        await self.call(f"{SHELF}.load", path=f"/?q={mark}")
+        await self.until_heard(mark)

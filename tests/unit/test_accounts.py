@@ -1,0 +1,106 @@
+"""User names and passwords: what is accepted, and in which words the rest is refused."""
+
+import asyncio
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from store_app.accounts import passwords
+from store_app.accounts.service import LONGEST_NAME, SHORTEST_NAME, _checked_username, token_hash, username_key
+from store_app.errors import Invalid
+
+
+@pytest.mark.parametrize("name", ["Kira", "a b", "李小龍", "Zoë", "o_O-x.1", "x" * LONGEST_NAME, "👾👾👾"])
+def test_names_that_are_accepted(name: str) -> None:
+    assert _checked_username(name) == name
+
+
+def test_spaces_around_a_name_are_dropped() -> None:
+    assert _checked_username("  Kira ") == "Kira"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "ab",
+        "   ",
+        " a ",
+        "x" * (LONGEST_NAME + 1),
+        "x" * 10_000,
+        "ﷺ" * 32,
+        "ki\x00ra",
+        "ki\nra",
+        "ki\x7fra",
+        "ki\u200bra",
+        "ki\u202era",
+        "ki\ud800ra",
+        "ki\ue000ra",
+        "ki\u2028ra",
+        "ki\u2029ra",
+    ],
+    ids=ascii,
+)
+def test_names_that_are_refused(name: str) -> None:
+    with pytest.raises(Invalid) as refusal:
+        _checked_username(name)
+    assert refusal.value.field == "username"
+
+
+@given(st.text(max_size=60))
+def test_every_accepted_name_fits_its_columns_and_is_stable(name: str) -> None:
+    try:
+        accepted = _checked_username(name)
+    except Invalid:
+        return
+    assert SHORTEST_NAME <= len(accepted) <= LONGEST_NAME
+    assert accepted.isprintable()
+    assert _checked_username(accepted) == accepted
+    key = username_key(accepted)
+    assert 0 < len(key) <= 128
+    assert username_key(key) == key
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("Kira", "kIRA"), ("Kira", "Ｋｉｒａ"), ("straße", "STRASSE"), ("Zoë", "ZOE\u0308"), ("ΣΑΣ", "σας")],
+)
+def test_names_that_are_the_same_to_people(one: str, other: str) -> None:
+    assert username_key(one) == username_key(other)
+
+
+@pytest.mark.parametrize(
+    "password", ["12345678", "Password1", "x" * 7, "x" * 129, "kira the great", "KIRA THE GREAT", ""]
+)
+def test_passwords_that_are_refused(password: str) -> None:
+    with pytest.raises(Invalid) as refusal:
+        passwords.check_strength(password, "Kira the Great")
+    assert refusal.value.field == "password"
+
+
+@pytest.mark.parametrize(
+    "password", ["correct horse", "x" * 8, "x" * 128, "пароль-пароль", "\x00\x01\x02\x03\x04\x05\x06\x07"]
+)
+def test_passwords_that_are_accepted(password: str) -> None:
+    passwords.check_strength(password, "Kira")
+
+
+def test_hashes_are_argon2id_with_owasps_parameters_and_verify() -> None:
+    async def scenario() -> None:
+        hashed = await passwords.hash_password("correct horse")
+        assert hashed.startswith("$argon2id$")
+        assert "m=47104,t=1,p=1" in hashed
+        assert await passwords.password_matches("correct horse", hashed)
+        assert not await passwords.password_matches("correct horsf", hashed)
+        assert not await passwords.password_matches("nobody has this password", None)
+        assert not await passwords.password_matches("anything", "")
+        assert not await passwords.password_matches("anything", "not a hash")
+        assert not await passwords.password_matches("x" * 1_000_000, hashed)
+
+    asyncio.run(scenario())
+
+
+@given(st.text())
+def test_any_token_has_a_hash(token: str) -> None:
+    assert len(token_hash(token)) == 64

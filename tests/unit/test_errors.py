@@ -1,0 +1,55 @@
+"""Refusals: each is a sentence for people, with a code and a 4xx or 503 for programs."""
+
+import re
+
+import pytest
+
+from store_app import errors
+from store_app.accounts.state import PROBLEMS
+
+EXAMPLES = [
+    errors.NotSignedIn(),
+    errors.NotYours(),
+    errors.NotFound("order"),
+    errors.Invalid("quantity", "The quantity must be 1."),
+    errors.TooManyTries(300),
+    errors.WrongPassword(),
+    errors.NameTaken("Kira"),
+    errors.AlreadyOwned("Dragon Sword"),
+    errors.InOpenOrder("Dragon Sword", "5f0c"),
+    errors.OrderClosed("partially_refunded"),
+    errors.ProviderUnavailable(),
+    errors.ProviderRefused(),
+]
+ABSTRACT = {errors.Refusal, errors.Conflict}
+
+
+def _all(kind: type[errors.Refusal]) -> set[type[errors.Refusal]]:
+    return {kind}.union(*(_all(child) for child in kind.__subclasses__()))
+
+
+def test_every_refusal_has_an_example_here() -> None:
+    assert {type(example) for example in EXAMPLES} | ABSTRACT == _all(errors.Refusal)
+
+
+@pytest.mark.parametrize("refusal", EXAMPLES, ids=lambda refusal: type(refusal).__name__)
+def test_a_refusal_is_a_sentence_with_a_code(refusal: errors.Refusal) -> None:
+    assert re.fullmatch(r"[A-Z].*[.]", str(refusal))
+    assert re.fullmatch(r"[a-z]+(-[a-z]+)*", refusal.code)
+    assert 400 <= refusal.status < 500 or refusal.status == 503
+    assert "_" not in str(refusal)
+
+
+def test_codes_tell_refusals_apart() -> None:
+    codes = [kind.code for kind in _all(errors.Refusal)]
+    assert len(codes) == len(set(codes))
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(1, "1 minute."), (60, "1 minute."), (300, "5 minutes.")])
+def test_a_limit_says_when_to_come_back(seconds: int, words: str) -> None:
+    assert str(errors.TooManyTries(seconds)).endswith(words)
+
+
+def test_the_forms_have_words_for_every_refusal_they_can_meet() -> None:
+    codes = {errors.WrongPassword.code, errors.TooManyTries.code, errors.NameTaken.code, "username", "password"}
+    assert codes <= PROBLEMS.keys()

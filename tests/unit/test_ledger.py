@@ -1,0 +1,62 @@
+"""What the money says depends on what happened, never on the order in which we heard of it."""
+
+from itertools import permutations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from store_app.models import OrderStatus, PaymentKind
+from store_app.orders.ledger import Movement, money_status, returned, undone_in_full
+
+P, R, PART, C = PaymentKind.PAYMENT, PaymentKind.REFUND, PaymentKind.PARTIAL_REFUND, PaymentKind.CHARGEBACK
+
+movements = st.builds(
+    lambda kind, amount, transaction: Movement(kind, amount if kind == P else -amount, transaction),
+    st.sampled_from(list(PaymentKind)),
+    st.integers(0, 5),
+    st.sampled_from(["T1", "T2", "T3"]),
+)
+
+
+@given(st.lists(movements, max_size=5))
+def test_every_permutation_says_the_same(ledger: list[Movement]) -> None:
+    assert len({money_status(list(order)) for order in permutations(ledger)}) == 1
+
+
+@given(st.lists(movements, max_size=8))
+def test_without_a_payment_the_money_says_nothing(ledger: list[Movement]) -> None:
+    paid = any(row.kind == P for row in ledger)
+    assert (money_status(ledger) is None) is not paid
+
+
+@pytest.mark.parametrize(
+    ("ledger", "status"),
+    [
+        ([], None),
+        ([(R, -10, "T1")], None),
+        ([(P, 10, "T1")], OrderStatus.PAID),
+        ([(P, 0, "free")], OrderStatus.PAID),
+        ([(P, 10, "T1"), (R, -10, "T1")], OrderStatus.REFUNDED),
+        ([(P, 10, "T1"), (C, -10, "T1")], OrderStatus.CHARGED_BACK),
+        ([(P, 10, "T1"), (PART, -4, "T1")], OrderStatus.PARTIALLY_REFUNDED),
+        ([(P, 10, "T1"), (PART, -4, "T1"), (PART, -6, "T1")], OrderStatus.REFUNDED),
+        ([(P, 10, "T1"), (PART, -4, "T1"), (R, -6, "T1")], OrderStatus.REFUNDED),
+        ([(P, 10, "T1"), (PART, -4, "T1"), (C, -6, "T1")], OrderStatus.CHARGED_BACK),
+        # Another attempt of the same order stands for itself.
+        ([(P, 10, "T1"), (R, -10, "T1"), (P, 10, "T2")], OrderStatus.PAID),
+        ([(R, -10, "T1"), (P, 10, "T2")], OrderStatus.PAID),
+        ([(P, 10, "T1"), (P, 10, "T2"), (R, -10, "T2")], OrderStatus.PAID),
+        ([(P, 10, "T1"), (PART, -4, "T1"), (P, 10, "T2"), (R, -10, "T2")], OrderStatus.PARTIALLY_REFUNDED),
+        ([(P, 10, "T1"), (R, -10, "T1"), (C, 0, "T1")], OrderStatus.CHARGED_BACK),
+    ],
+)
+def test_each_case(ledger: list[tuple[str, int, str]], status: OrderStatus | None) -> None:
+    assert money_status([Movement(*row) for row in ledger]) == status
+
+
+def test_what_went_back_is_counted_for_its_own_transaction() -> None:
+    ledger = [Movement(P, 10, "T1"), Movement(PART, -4, "T1"), Movement(PART, -1, "T1"), Movement(PART, -2, "T2")]
+    assert (returned(ledger, "T1"), returned(ledger, "T2"), returned(ledger, "T3")) == (5, 2, 0)
+    assert not undone_in_full(ledger, "T1")
+    assert undone_in_full([*ledger, Movement(C, -5, "T1")], "T1")

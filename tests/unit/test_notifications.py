@@ -1,0 +1,224 @@
+"""Notifications: every sample of the provider is understood, and nothing that is signed can raise."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.unit import xsolla_samples as samples
+from webhook.notifications import LONGEST_ID, Malformed, Notification
+
+
+def _parse(data: Any) -> Notification:
+    return Notification.parse(json.dumps(data).encode())
+
+
+@pytest.mark.parametrize("sample", samples.ALL, ids=lambda sample: str(sample["notification_type"]))
+def test_every_sample_is_read(sample: dict[str, Any]) -> None:
+    read = _parse(sample)
+    assert read.kind == sample["notification_type"]
+    assert read.raw == sample
+
+
+def test_order_paid_in_both_modes() -> None:
+    combined, separate = _parse(samples.ORDER_PAID), _parse(samples.ORDER_PAID_SEPARATE)
+    for read in (combined, separate):
+        assert read.provider_order_id == "689810880"
+        assert read.transaction_id == "2105129134"
+        assert read.order_id == "1001"
+        assert read.user_id == samples.USER
+        assert (read.amount, read.currency) == ("1.9900", "USD")
+        assert read.sandbox
+    assert combined.project_id == "308077"
+    assert separate.project_id == ""
+
+
+def test_payment_says_the_price_without_the_tax() -> None:
+    read = _parse(samples.PAYMENT)
+    assert (read.amount, read.currency) == ("1.99", "USD")
+    assert (read.transaction_id, read.external_id, read.user_id) == ("2103276197", "ORDER-1001", "42")
+
+
+def test_payment_without_a_checkout_says_the_total() -> None:
+    purchase = {"total": {"currency": "EUR", "amount": "3"}}
+    read = _parse({**samples.PAYMENT, "purchase": purchase})
+    assert (read.amount, read.currency) == ("3", "EUR")
+
+
+def test_refund_and_declined() -> None:
+    refund, declined = _parse(samples.REFUND), _parse(samples.PS_DECLINED)
+    assert (refund.refund_code, refund.transaction_id, refund.external_id) == ("1", "1", "1")
+    assert (declined.project_id, declined.transaction_id, declined.sandbox) == ("18404", "1", True)
+
+
+def test_the_code_of_a_canceled_order_is_in_its_billing() -> None:
+    billing = {**samples.ORDER_PAID["billing"], "refund_details": {"code": "2"}}
+    assert _parse({**samples.ORDER_CANCELED, "billing": billing}).refund_code == "2"
+
+
+@pytest.mark.parametrize(
+    ("mark", "sandbox"),
+    [(1, True), ("1", True), (0, False), ("0", False), (None, False), (True, False), ([1], False)],
+)
+def test_the_sandbox_mark_of_a_transaction(mark: Any, sandbox: bool) -> None:
+    assert _parse({"notification_type": "refund", "transaction": {"dry_run": mark}}).sandbox is sandbox
+
+
+def test_a_real_payment_has_no_mark() -> None:
+    order = {**samples.ORDER_PAID["order"], "mode": "default"}
+    assert not _parse({"notification_type": "order_paid", "order": order}).sandbox
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (42, "42"),
+        ("42", "42"),
+        (2**60 + 1, str(2**60 + 1)),
+        (None, ""),
+        (True, ""),
+        (4.2, ""),
+        ([42], ""),
+        ({"id": 42}, ""),
+        ("a\x00b", ""),
+        ("a\nb", ""),
+        ("\ud800", ""),
+        ("x" * LONGEST_ID, "x" * LONGEST_ID),
+        ("x" * (LONGEST_ID + 1), ""),
+        (10**LONGEST_ID, ""),
+    ],
+)
+def test_ids_are_text_or_nothing(value: Any, text: str) -> None:
+    data = {
+        "notification_type": "order_paid",
+        "order": {"id": value},
+        "user": {"id": value},
+        "custom_parameters": {"order_id": value},
+    }
+    read = _parse(data)
+    assert (read.provider_order_id, read.user_id, read.order_id) == (text, text, text)
+
+
+@pytest.mark.parametrize(
+    "part", [None, [], "text", 1, True, [{}], {"amount": None}, {"amount": {}}, {"amount": "[null]"}]
+)
+def test_parts_of_another_shape_are_as_good_as_missing(part: Any) -> None:
+    names = (
+        "billing",
+        "order",
+        "user",
+        "transaction",
+        "settings",
+        "custom_parameters",
+        "refund_details",
+        "purchase",
+    )
+    read = _parse({"notification_type": "order_paid", **dict.fromkeys(names, part)})
+    assert read.transaction_id == read.order_id == read.user_id == ""
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"null",
+        b"[]",
+        b'"order_paid"',
+        b"42",
+        b"{",
+        b"{}",
+        b'{"notification_type": null}',
+        b'{"notification_type": 7}',
+        b'{"notification_type": ""}',
+        b'{"notification_type": "a\\u0000b"}',
+        b'{"notification_type": "\\ud800"}',
+        b'{"notification_type": "' + b"x" * 65 + b'"}',
+        b'{"notification_type": "order_paid", "order": {"amount": NaN}}',
+        b'{"notification_type": "order_paid", "order": {"amount": Infinity}}',
+        b'{"notification_type": "order_paid", "order": {"id": ' + b"9" * 5_000 + b"}}",
+        b'{"notification_type": "order_paid", "x": ' + b"[" * 10_000 + b"]" * 10_000 + b"}",
+        b'{"a":' * 10_000 + b"1" + b"}" * 10_000,
+        b"\xff\xfe\x00",
+        b'{"notification_type": "order_paid\xff"}',
+    ],
+    ids=lambda body: repr(body[:40]),
+)
+def test_what_is_not_a_notification(body: bytes) -> None:
+    with pytest.raises(Malformed):
+        Notification.parse(body)
+
+
+def test_of_a_name_said_twice_the_last_counts_everywhere() -> None:
+    body = b'{"notification_type":"payment","notification_type":"order_paid","order":{"amount":"1","amount":"2"}}'
+    read = Notification.parse(body)
+    assert (read.kind, read.amount) == ("order_paid", "2")
+
+
+def test_an_amount_too_large_for_a_float_is_no_amount() -> None:
+    read = Notification.parse(b'{"notification_type":"order_paid","order":{"amount":1e400}}')
+    assert read.amount == "inf"
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=10), inner, max_size=4),
+    max_leaves=20,
+)
+NAMES = [
+    "notification_type",
+    "billing",
+    "order",
+    "user",
+    "transaction",
+    "settings",
+    "custom_parameters",
+    "refund_details",
+    "purchase",
+    "checkout",
+    "total",
+    "id",
+    "external_id",
+    "amount",
+    "currency",
+    "project_id",
+    "order_id",
+    "invoice_id",
+    "mode",
+    "dry_run",
+    "code",
+]
+look_alikes = st.recursive(
+    json_values, lambda inner: st.dictionaries(st.sampled_from(NAMES), inner, max_size=6), max_leaves=30
+)
+
+
+@given(look_alikes)
+def test_no_json_raises_anything_else(data: Any) -> None:
+    try:
+        read = _parse(data)
+    except Malformed:
+        return
+    for name in (
+        "kind",
+        "project_id",
+        "user_id",
+        "provider_order_id",
+        "transaction_id",
+        "order_id",
+        "external_id",
+    ):
+        value = getattr(read, name)
+        assert isinstance(value, str)
+        assert len(value) <= LONGEST_ID
+        assert value.isprintable()
+    assert isinstance(read.amount, str)
+
+
+@given(st.binary(max_size=200))
+def test_no_bytes_raise_anything_else(body: bytes) -> None:
+    try:
+        Notification.parse(body)
+    except Malformed:
+        return

@@ -1,0 +1,78 @@
+"""Cursors: those we gave out work, all others are refused in words."""
+
+import base64
+import json
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from store_app.errors import Invalid
+from store_app.pages import LARGEST_ID, Cursor, Page
+
+sorts = st.sampled_from(["featured", "price", "-price", "name"])
+printable = st.text(max_size=40).filter(str.isprintable)
+
+
+def _encode(data: Any) -> str:
+    return base64.urlsafe_b64encode(json.dumps(data).encode()).decode().rstrip("=")
+
+
+@given(sorts, st.integers(0, LARGEST_ID), printable)
+def test_a_cursor_comes_back_as_it_was(sort: str, row_id: int, name: str) -> None:
+    assert Cursor.parse(Cursor.make(sort, name, row_id), sort).values(str, int) == (name, row_id)
+
+
+@given(st.text(max_size=80))
+def test_no_text_raises_anything_but_a_refusal(text: str) -> None:
+    with suppress(Invalid):
+        Cursor.parse(text, "price").values(int, int)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x",
+        "====",
+        "é",
+        "\ud800",
+        _encode([]),
+        _encode({}),
+        _encode("price"),
+        _encode(None),
+        _encode(["name", 1, 2]),
+        _encode(["price"]),
+        _encode(["price", 1]),
+        _encode(["price", 1, 2, 3]),
+        _encode(["price", "1", 2]),
+        _encode(["price", 1.0, 2]),
+        _encode(["price", True, 2]),
+        _encode(["price", None, 2]),
+        _encode(["price", [1], 2]),
+        _encode(["price", -1, 2]),
+        _encode(["price", 1, LARGEST_ID + 1]),
+        _encode(["price", 1, 10**4_200]),
+        base64.urlsafe_b64encode(b"[" * 50_000).decode(),
+        base64.urlsafe_b64encode(b"\xff\xfe").decode(),
+        Cursor.make("price", 1, 2)[:-2],
+    ],
+    ids=lambda text: ascii(text[:30]),
+)
+def test_a_cursor_that_was_tampered_with(text: str) -> None:
+    with pytest.raises(Invalid, match="Start again without it"):
+        Cursor.parse(text, "price").values(int, int)
+
+
+@pytest.mark.parametrize("name", ["a\x00b", "a\nb", "\ud800", "\u2028"])
+def test_no_text_that_a_database_cannot_hold(name: str) -> None:
+    with pytest.raises(Invalid):
+        Cursor.parse(_encode(["name", name, 1]), "name").values(str, int)
+
+
+@given(st.lists(st.integers(), max_size=12), st.integers(1, 12))
+def test_a_page_has_a_cursor_only_while_there_is_more(rows: list[int], limit: int) -> None:
+    page = Page.cut(rows[: limit + 1], limit, str)
+    assert page.rows == rows[:limit]
+    assert page.next_cursor == (str(rows[limit - 1]) if len(rows) > limit else "")

@@ -1,0 +1,127 @@
+"""Settings: what is accepted, and that each refusal is one sentence that names what to change."""
+
+from pathlib import Path
+
+import pytest
+
+from store_app.settings import BadSettings, Settings, get_settings
+
+GOOD = {"XSOLLA_WEBHOOK_SECRET": "a-secret-of-sixteen-letters"}
+PRODUCTION = {**GOOD, "ENVIRONMENT": "production", "PUBLIC_URL": "https://shop.example"}
+
+
+@pytest.fixture(autouse=True)
+def _nothing_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+def _read(**environ: str) -> Settings:
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environ.items():
+            patch.setenv(name, value)
+        return get_settings.__wrapped__()
+
+
+def test_a_secret_is_all_that_is_needed() -> None:
+    settings = _read(**GOOD)
+    assert settings.database_url == "sqlite:///data/store.db"
+    assert settings.public_url == "http://localhost:8000"
+    assert settings.environment == "development"
+    assert settings.order_expires_minutes == 1440
+    assert not settings.secure_cookies
+
+
+def test_the_environment_comes_before_the_file() -> None:
+    Path(".env").write_text("XSOLLA_WEBHOOK_SECRET=from-file\nLOG_LEVEL=DEBUG\nUNKNOWN=1\n", encoding="utf-8")
+    settings = _read(LOG_LEVEL="ERROR")
+    assert (settings.webhook_secrets, settings.log_level) == (("from-file",), "ERROR")
+
+
+def test_production_starts_with_real_addresses() -> None:
+    settings = _read(**PRODUCTION)
+    assert settings.secure_cookies
+    assert settings.allowed_origins == ("https://shop.example",)
+
+
+def test_secrets_rotate() -> None:
+    assert _read(XSOLLA_WEBHOOK_SECRET=" new , old,").webhook_secrets == ("new", "old")
+
+
+@pytest.mark.parametrize("url", ["postgresql://u:p@h/d", "postgres://u:p@h/d", "postgresql+psycopg2://u:p@h/d"])
+def test_a_plain_postgresql_address_names_its_driver(url: str) -> None:
+    assert _read(**GOOD, DATABASE_URL=url).database_url == "postgresql+psycopg2://u:p@h/d"
+
+
+@pytest.mark.parametrize(
+    ("sandbox", "own", "url"),
+    [
+        ("true", "", "https://sandbox-secure.xsolla.com"),
+        ("false", "", "https://secure.xsolla.com"),
+        ("true", "http://localhost:8001/", "http://localhost:8001"),
+    ],
+)
+def test_the_payment_page_is_where_the_mode_says(sandbox: str, own: str, url: str) -> None:
+    assert _read(**GOOD, XSOLLA_SANDBOX=sandbox, XSOLLA_PAYSTATION_URL=own).paystation_url == url
+
+
+def test_origins_at_home_are_all_names_of_this_machine_and_no_other() -> None:
+    origins = _read(**GOOD, PUBLIC_URL="http://localhost:8000").allowed_origins
+    assert set(origins) == {"http://localhost:8000", "http://127.0.0.1:8000", "http://[::1]:8000"}
+    assert _read(**GOOD, PUBLIC_URL="https://shop.example").allowed_origins == ("https://shop.example",)
+
+
+LOCAL = (
+    "http://sandbox.example",
+    "https://localhost",
+    "https://127.0.0.1:8001",
+    "https://[::1]",
+    "https://0.0.0.0",
+)
+LESS_PLAIN = ("https://127.0.0.2", "https://shop.localhost", "https://localhost.", "https://[::ffff:127.0.0.1]")
+REFUSED = {
+    "no secret": ({"XSOLLA_WEBHOOK_SECRET": ""}, "XSOLLA_WEBHOOK_SECRET"),
+    "only commas": ({"XSOLLA_WEBHOOK_SECRET": " , ,"}, "XSOLLA_WEBHOOK_SECRET"),
+    "another database": ({**GOOD, "DATABASE_URL": "mysql://u:p@h/d"}, "DATABASE_URL"),
+    "no database": ({**GOOD, "DATABASE_URL": ""}, "DATABASE_URL"),
+    "another environment": ({**GOOD, "ENVIRONMENT": "staging"}, "ENVIRONMENT"),
+    "no address": ({**GOOD, "PUBLIC_URL": "shop.example"}, "PUBLIC_URL"),
+    "another scheme": ({**GOOD, "PUBLIC_URL": "ftp://shop.example"}, "PUBLIC_URL"),
+    "a port that is none": ({**GOOD, "PUBLIC_URL": "http://localhost:port"}, "PUBLIC_URL"),
+    "a port too large": ({**GOOD, "XSOLLA_STORE_API_URL": "http://localhost:99999"}, "XSOLLA_STORE_API_URL"),
+    "a broken address": ({**GOOD, "XSOLLA_STORE_API_URL": "http://[bad"}, "XSOLLA_STORE_API_URL"),
+    "no number": ({**GOOD, "XSOLLA_PROJECT_ID": "mine"}, "XSOLLA_PROJECT_ID"),
+    "neither true nor false": ({**GOOD, "XSOLLA_SANDBOX": "perhaps"}, "XSOLLA_SANDBOX"),
+    "expires at once": ({**GOOD, "ORDER_EXPIRES_MINUTES": "0"}, "ORDER_EXPIRES_MINUTES"),
+    "never expires": ({**GOOD, "ORDER_EXPIRES_MINUTES": "1e9"}, "ORDER_EXPIRES_MINUTES"),
+    "log level": ({**GOOD, "LOG_LEVEL": "LOUD"}, "LOG_LEVEL"),
+    "log format": ({**GOOD, "LOG_FORMAT": "xml"}, "LOG_FORMAT"),
+    "production, short secret": ({**PRODUCTION, "XSOLLA_WEBHOOK_SECRET": "short"}, "XSOLLA_WEBHOOK_SECRET"),
+    "production, one short secret": (
+        {**PRODUCTION, "XSOLLA_WEBHOOK_SECRET": "a-secret-of-sixteen-letters,short"},
+        "XSOLLA_WEBHOOK_SECRET",
+    ),
+    "production, plain http": ({**PRODUCTION, "PUBLIC_URL": "http://shop.example"}, "PUBLIC_URL"),
+    **{
+        f"production, {name} {url}": ({**PRODUCTION, name: url}, name)
+        for name in ("XSOLLA_STORE_API_URL", "XSOLLA_MERCHANT_API_URL", "XSOLLA_PAYSTATION_URL")
+        for url in LOCAL + LESS_PLAIN
+    },
+}
+
+
+@pytest.mark.parametrize(("environ", "name"), REFUSED.values(), ids=REFUSED.keys())
+def test_a_bad_value_is_refused_with_one_sentence_that_names_it(environ: dict[str, str], name: str) -> None:
+    with pytest.raises(BadSettings) as refusal:
+        _read(**environ)
+    message = str(refusal.value)
+    assert name in message
+    assert "\n" not in message
+    assert len(message) < 200
+
+
+def test_a_refusal_does_not_repeat_a_secret() -> None:
+    with pytest.raises(BadSettings) as refusal:
+        _read(**{**PRODUCTION, "XSOLLA_WEBHOOK_SECRET": "hunter2"})
+    assert "hunter2" not in str(refusal.value)

@@ -1,0 +1,74 @@
+"""The signature: the provider's own vector, and everything that only looks like one."""
+
+import hashlib
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from webhook.signature import is_genuine
+
+SECRET = "test_secret"
+BODY = b'{"notification_type":"user_validation","user":{"id":"42"}}'
+VECTOR = "398d8b29556060edcfae9bd8aa9bb9369861bd39"
+GOOD = f"Signature {VECTOR}".encode()
+
+
+def _signed(body: bytes, secret: str) -> bytes:
+    return b"Signature " + hashlib.sha1(body + secret.encode()).hexdigest().encode()  # noqa: S324 - theirs
+
+
+def test_the_vector_of_the_providers_documents() -> None:
+    assert is_genuine(BODY, GOOD, [SECRET])
+
+
+@given(st.binary(max_size=300), st.text(min_size=1, max_size=40).filter(lambda text: text.isprintable()))
+def test_any_body_signed_with_the_secret_is_genuine_and_one_byte_more_is_not(body: bytes, secret: str) -> None:
+    assert is_genuine(body, _signed(body, secret), [secret])
+    assert not is_genuine(body + b" ", _signed(body, secret), [secret])
+
+
+WRONG: dict[str, bytes | None] = {
+    "missing": None,
+    "empty": b"",
+    "only the word": b"Signature ",
+    "no word": VECTOR.encode(),
+    "another scheme": f"Bearer {VECTOR}".encode(),
+    "wrong": b"Signature " + b"0" * 40,
+    "truncated": GOOD[:-1],
+    "one digit more": GOOD + b"0",
+    "doubled": GOOD + b", " + GOOD,
+    "doubled without a comma": GOOD + GOOD,
+    "upper case digits": b"Signature " + VECTOR.upper().encode(),
+    "upper case word": f"SIGNATURE {VECTOR}".encode(),
+    "two spaces": f"Signature  {VECTOR}".encode(),
+    "a line break behind it": GOOD + b"\n",
+    "not ASCII": b"Signature " + "é".encode() * 20,
+    "other digits of Unicode": b"Signature " + "\u0663".encode() * 40,
+    "bytes that are not text": b"Signature \xff\xfe" + b"0" * 38,
+    "of another secret": _signed(BODY, "another"),
+    "of the secret put first": b"Signature " + hashlib.sha1(SECRET.encode() + BODY).hexdigest().encode(),  # noqa: S324
+    "of the body alone": b"Signature " + hashlib.sha1(BODY).hexdigest().encode(),  # noqa: S324
+    "of JSON written again": _signed(json.dumps(json.loads(BODY)).encode(), SECRET),
+}
+
+
+@pytest.mark.parametrize("header", WRONG.values(), ids=WRONG.keys())
+def test_what_is_not_a_signature_of_this_body(header: bytes | None) -> None:
+    assert is_genuine(BODY, header, [SECRET]) is False
+
+
+def test_while_secrets_rotate_the_old_and_the_new_one_count() -> None:
+    for secret in ("new", "old"):
+        assert is_genuine(BODY, _signed(BODY, secret), ["new", "old"])
+    assert not is_genuine(BODY, _signed(BODY, "older"), ["new", "old"])
+
+
+def test_without_secrets_nothing_is_genuine() -> None:
+    assert not is_genuine(BODY, _signed(BODY, ""), [])
+
+
+@given(st.binary(max_size=80))
+def test_no_header_raises(header: bytes) -> None:
+    assert is_genuine(BODY, header, [SECRET]) is (header == GOOD)

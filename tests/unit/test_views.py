@@ -1,0 +1,171 @@
+"""What pages say: words for every state, and nothing that promises what is not so."""
+
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from store_app.accounts.view import order_row
+from store_app.catalogue.view import card_view, cover_of, item_view
+from store_app.checkout.cart import Cart
+from store_app.checkout.view import cart_rows, cart_total
+from store_app.library.view import purchase_view
+from store_app.models import (
+    CartLine,
+    Item,
+    ItemKind,
+    ItemStatus,
+    Order,
+    OrderEvent,
+    OrderStatus,
+    Purchase,
+    PurchaseStatus,
+)
+from store_app.orders.queries import OrderDetails
+from store_app.orders.transitions import TRANSITIONS, Event
+from store_app.orders.view import WORDS, order_view
+
+NOW = datetime(2026, 11, 23, 18, 52, 7, tzinfo=UTC)
+each_status = pytest.mark.parametrize("status", OrderStatus)
+UNPAID = {OrderStatus.PENDING, OrderStatus.FAILED}
+GRANTING = {OrderStatus.PAID, OrderStatus.PARTIALLY_REFUNDED}
+
+
+def _item(**changed: Any) -> Item:
+    facts: dict[str, Any] = {
+        "id": 1,
+        "sku": "dragon-sword",
+        "name": "Dragon Sword",
+        "price": 99_999,
+        "currency": "USD",
+    }
+    return Item(**{**facts, "kind": ItemKind.NON_CONSUMABLE, **changed})
+
+
+def _order(status: str, needs_attention: str = "") -> Order:
+    return Order(
+        id="5f0c",
+        number="4F7K-2M9Q",
+        user_id="u",
+        status=status,
+        total=199_998,
+        currency="USD",
+        created_at=NOW,
+        expires_at=NOW,
+        needs_attention=needs_attention,
+    )
+
+
+def _details(status: str, needs_attention: str = "") -> OrderDetails:
+    line = SimpleNamespace(
+        sku="a/b",
+        name="<b>Sword</b>",
+        image="",
+        kind="consumable",
+        quantity=2,
+        unit_price=99_999,
+        status="granted",
+    )
+    events = [OrderEvent(order_id="5f0c", kind="placed", at=NOW), OrderEvent(order_id="5f0c", kind=status, at=NOW)]
+    return OrderDetails(_order(status, needs_attention), [line], events, "https://pay.example")  # type: ignore[list-item]
+
+
+@each_status
+def test_every_status_has_words_and_steps(status: OrderStatus) -> None:
+    view = order_view(_details(status))
+    assert view.heading == WORDS[status].heading
+    assert view.text.endswith(".")
+    assert view.status_words
+    assert view.tone in {"wait", "good", "bad", "info"}
+    assert all(step.words for step in view.steps)
+    assert view.steps[0].at == "18:52:07"
+    assert view.placed == "23 Nov 2026 18:52 UTC"
+    assert view.total == "$1,999.98"
+
+
+@each_status
+def test_what_can_be_done_fits_the_status(status: OrderStatus) -> None:
+    view = order_view(_details(status))
+    assert view.can_pay is (status == OrderStatus.PENDING)
+    assert view.can_retry is (status == OrderStatus.FAILED)
+    assert view.can_cancel is (status in UNPAID)
+    assert view.can_cancel is ((status, Event.CANCELED) in TRANSITIONS)
+    assert view.in_library is (status in GRANTING)
+    assert view.settled is (status not in UNPAID)
+    assert bool(view.payment_url) is (status == OrderStatus.PENDING)
+
+
+@each_status
+def test_only_who_was_not_charged_is_told_so(status: OrderStatus) -> None:
+    told = "not charged" in order_view(_details(status)).text
+    assert told is (status in {OrderStatus.CANCELED, OrderStatus.EXPIRED, OrderStatus.FAILED})
+
+
+@pytest.mark.parametrize("status", sorted(UNPAID))
+def test_an_order_that_a_person_checks_offers_nothing_that_takes_money_again(status: OrderStatus) -> None:
+    view = order_view(_details(status, needs_attention="the payment has another amount"))
+    assert not any((view.can_pay, view.can_retry, view.can_cancel))
+    assert view.status == "checking"
+    assert "another amount" not in view.text
+
+
+def test_a_line_of_an_order() -> None:
+    (line,) = order_view(_details(OrderStatus.PENDING)).lines
+    assert (line.price, line.quantity) == ("$1,999.98", 2)
+    assert (line.href, line.image) == ("/item/a%2Fb", "/api/items/a%2Fb/cover.svg")
+    assert line.status == ""
+
+
+@each_status
+def test_the_list_of_orders_says_the_same_words(status: OrderStatus) -> None:
+    row = order_row(_order(status))
+    assert (row.status, row.tone) == (WORDS[status].chip, WORDS[status].tone)
+    assert row.href == "/orders/5f0c"
+
+
+@pytest.mark.parametrize("status", PurchaseStatus)
+def test_the_library_has_words_for_every_purchase(status: PurchaseStatus) -> None:
+    purchase = Purchase(
+        id=7, order_id="5f0c", user_id="u", item_id=1, unit_price=1, currency="USD", status=status, timestamp=NOW
+    )
+    view = purchase_view((purchase, _item(), "4F7K-2M9Q"))
+    assert view.status
+    assert view.ready is (status == PurchaseStatus.GRANTED)
+    assert (view.order_number, view.order_href) == ("4F7K-2M9Q", "/orders/5f0c")
+
+
+@pytest.mark.parametrize("kind", ItemKind)
+def test_cards_and_item_pages(kind: ItemKind) -> None:
+    item = _item(kind=kind)
+    assert card_view(item, {"dragon-sword"}).owned
+    assert not card_view(item, set()).owned
+    assert card_view(item, set()).kind
+    assert item_view(item).consumable is (kind == ItemKind.CONSUMABLE)
+    assert not item_view(_item(kind=kind, status=ItemStatus.WITHDRAWN)).on_sale
+
+
+def test_a_free_thing_says_so() -> None:
+    assert card_view(_item(price=0), set()).price == "Free"
+
+
+def test_a_cover_is_the_items_own_or_drawn() -> None:
+    assert cover_of("x", "/covers/x.svg") == "/covers/x.svg"
+    assert cover_of("a b", "") == "/api/items/a%20b/cover.svg"
+
+
+def test_the_cart_adds_up() -> None:
+    potion = _item(id=2, sku="health-potion", kind=ItemKind.CONSUMABLE, price=4_999)
+    cart = Cart(
+        [
+            (CartLine(user_id="u", item_id=1, quantity=1), _item()),
+            (CartLine(user_id="u", item_id=2, quantity=3), potion),
+        ]
+    )
+    assert cart_total(cart) == "$1,149.96"
+    sword, potions = cart_rows(cart, {"dragon-sword"})
+    assert sword.problem
+    assert not sword.countable
+    assert not potions.problem
+    assert potions.countable
+    assert cart_total(Cart([])) == ""

@@ -1,0 +1,65 @@
+"""Processing a delivery again, and saying what that changes."""
+
+from dataclasses import dataclass
+
+from sqlmodel import Session, col, select
+
+from store_app.database import reading, trial, unit_of_work
+from store_app.models import Order, Payment, Purchase, Verdict, WebhookDelivery
+from webhook.inbox import Delivery, Outcome
+from webhook.processing import process
+
+
+class CannotReplay(Exception):
+    """The delivery cannot be processed again; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What was made of the delivery this time, and what changed, in words."""
+
+    outcome: Outcome
+    changes: list[str]
+
+
+def replay(delivery_id: int, *, dry_run: bool) -> Report:
+    """Process a kept delivery again, in one transaction; a dry run undoes everything at its end.
+
+    Raises:
+        CannotReplay: there is none, or its signature was never right.
+    """
+    with trial() if dry_run else unit_of_work() as session:
+        return _replay(session, delivery_id)
+
+
+def _replay(session: Session, delivery_id: int) -> Report:
+    row = session.get(WebhookDelivery, delivery_id)
+    if row is None:
+        raise CannotReplay(f"There is no delivery {delivery_id}.")
+    if row.verdict == Verdict.BAD_SIGNATURE:
+        raise CannotReplay("Its signature was wrong: anyone can have sent it.")
+    outcome = process(session, Delivery(row.body, row.headers))
+    session.flush()
+    return Report(outcome, _changes(session, outcome.order_id) if outcome.order_id else [])
+
+
+def _changes(session: Session, order_id: str) -> list[str]:
+    """Say how an order differs in this transaction from what is committed."""
+    # Another connection still sees the database as it was.
+    with reading() as outside:
+        before = _describe(outside, order_id)
+    after = _describe(session, order_id)
+    gone, new = [line for line in before if line not in after], [line for line in after if line not in before]
+    return [*(f"- {line}" for line in gone), *(f"+ {line}" for line in new)]
+
+
+def _describe(session: Session, order_id: str) -> list[str]:
+    order = session.exec(select(Order).where(Order.id == order_id)).one()
+    payments = session.exec(select(Payment).where(Payment.order_id == order_id).order_by(col(Payment.id)))
+    purchases = session.exec(select(Purchase).where(Purchase.order_id == order_id).order_by(col(Purchase.id)))
+    return [
+        f"order {order.number}: {order.status}",
+        *([f"needs attention: {order.needs_attention}"] if order.needs_attention else []),
+        *(f"{row.kind} {row.provider_id}: {row.amount} {row.currency} (minor units)" for row in payments),
+        *(f"item {row.item_id} x {row.quantity}: {row.status}" for row in purchases),
+    ]
