@@ -31,7 +31,7 @@ _FIRST_FAILURE = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
 CLAIMS, LIFECYCLE = "store_app/orders/claims.py", "store_app/orders/lifecycle.py"
 PROCESSING, SERVICE = "webhook/processing.py", "store_app/checkout/service.py"
 WEBHOOK, ORDERS = "tests/integration/test_webhook.py", "tests/integration/test_orders.py"
-CHECKOUT = "tests/integration/test_checkout.py"
+CHECKOUT, ARRIVALS = "tests/integration/test_checkout.py", "tests/integration/test_arrivals.py"
 CRASHES = "tests/crash/test_webhook_crashes.py"
 
 
@@ -74,6 +74,13 @@ MUTANTS = (
         "webhook/signature.py",
         "return sum(hmac.compare_digest(match[1], one) for one in expected) > 0",
         "return bool(expected)",
+        ("tests/unit/test_signature.py",),
+    ),
+    Mutant(
+        "signatures are compared with ==, whose time tells how far they agree",
+        "webhook/signature.py",
+        "hmac.compare_digest(match[1], one) for one",
+        "match[1] == one for one",
         ("tests/unit/test_signature.py",),
     ),
     Mutant(
@@ -138,10 +145,24 @@ MUTANTS = (
     Mutant(
         "a refund before its payment is forgotten",
         LIFECYCLE,
-        "    left = max(0, order.total - returned(",
-        "    if not was_paid_by(session, order, money.transaction_id):\n        return False\n"
-        "    left = max(0, order.total - returned(",
-        (ORDERS,),
+        "    left = payment.amount - returned(ledger, transaction) if payment else 0\n",
+        "    if payment is None:\n        return False\n"
+        "    left = payment.amount - returned(ledger, transaction)\n",
+        (ORDERS, ARRIVALS),
+    ),
+    Mutant(
+        "a cancelation that names no transaction undoes nothing",
+        "store_app/orders/ledger.py",
+        "row.provider_order_id == provider_order_id",
+        "not provider_order_id",
+        (ARRIVALS,),
+    ),
+    Mutant(
+        "a part that came before its payment is never valued",
+        LIFECYCLE,
+        '"amount": -(value or 0)}',
+        '"amount": 0}',
+        (ARRIVALS,),
     ),
     Mutant(
         "an order that expired is not granted when it is paid",

@@ -19,7 +19,11 @@ class PaymentKind(StrEnum):
 
 
 class Payment(SQLModel, table=True):
-    """A movement of money: positive in, negative out. A row is never changed; a correction is a new row."""
+    """A movement of money: positive in, negative out. A correction is a new row.
+
+    One thing about a row changes, once: what took a payment back before the payment itself was heard of has an
+    amount of 0, and gets its amount and its transaction when the payment comes.
+    """
 
     __tablename__ = "payments"
     __table_args__ = (
@@ -41,6 +45,8 @@ class Payment(SQLModel, table=True):
     charged: int = Field(default=0, sa_type=BigId)
     # The provider's transaction that took the money: shared by a payment and what undoes it.
     transaction_id: str = Field(max_length=64)
+    # The provider's own order, where it was named: what undoes a payment may name only that.
+    provider_order_id: str = Field(default="", max_length=64)
     # Unique for each kind: the transaction; for a partial refund, of which one transaction can have
     # several, also which one.
     provider_id: str = Field(max_length=140)

@@ -11,7 +11,7 @@ from sqlmodel import Session, select
 
 from store_app import money
 from store_app.errors import NotFound
-from store_app.models import Order, Payment, PaymentAttempt, PaymentKind, Verdict
+from store_app.models import UNPAID, Order, Payment, PaymentAttempt, PaymentKind, Verdict
 from store_app.orders import lifecycle
 from store_app.settings import get_settings
 
@@ -19,7 +19,7 @@ _BY_PROVIDER = select(PaymentAttempt.order_id).where(
     PaymentAttempt.provider_order_id == bindparam("provider_order_id")
 )
 _BY_TRANSACTION = select(Payment.order_id).where(Payment.transaction_id == bindparam("transaction_id"))
-_LONGEST_ATTEMPT = 6
+_LONGEST_ATTEMPT, _LONGEST_TRANSACTION = 6, 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +122,10 @@ def _charged(order: Order, claim: Claim) -> int:
 
 def _money(order: Order, claim: Claim, amount: int) -> lifecycle.Money:
     # Without a transaction (free orders) the provider's order stands for it.
-    transaction = claim.transaction_id or f"order:{claim.provider_order_id}"
-    return lifecycle.Money(amount, order.currency, transaction, _charged(order, claim))
+    transaction = claim.transaction_id or f"order:{claim.provider_order_id or order.id}"[:_LONGEST_TRANSACTION]
+    return lifecycle.Money(
+        amount, order.currency, transaction, _charged(order, claim), provider_order_id=claim.provider_order_id
+    )
 
 
 def paid(session: Session, order: Order, claim: Claim) -> Judgement:
@@ -164,10 +166,13 @@ def charged_back(session: Session, order: Order, claim: Claim) -> Judgement:
 
 
 def _returned(session: Session, order: Order, claim: Claim, kind: PaymentKind) -> Judgement:
-    money_back = _money(order, claim, order.total)
-    if not claim.transaction_id and not lifecycle.was_paid_by(session, order, money_back.transaction_id):
-        return _done(order, changed=lifecycle.cancel_by_provider(session, order))
-    changed = lifecycle.return_money(session, order, kind, money_back, money_back.transaction_id)
+    if claim.transaction_id or claim.provider_order_id:
+        return _done(
+            order, changed=lifecycle.return_money(session, order, kind, _money(order, claim, order.total))
+        )
+    changed = lifecycle.cancel_by_provider(session, order)
+    if order.status not in UNPAID:
+        lifecycle.flag(session, order, "canceled by the provider, but it does not say which payment")
     return _done(order, changed=changed)
 
 
@@ -177,9 +182,7 @@ def partly_refunded(session: Session, order: Order, claim: Claim) -> Judgement:
     What of `payment_details` is the part is not documented: where it is as large as the payment itself, the
     part is unknown, and a person looks at it.
     """
-    part = _money(order, claim, 0)
-    changed = lifecycle.return_part(session, order, part, f"{part.transaction_id}:{claim.detail}")
-    return _done(order, changed=changed)
+    return _done(order, changed=lifecycle.return_part(session, order, _money(order, claim, 0), claim.detail))
 
 
 def declined(session: Session, order: Order, claim: Claim) -> Judgement:

@@ -5,17 +5,42 @@ from dataclasses import dataclass
 
 from store_app.models import OrderStatus, PaymentKind
 
-_WHOLE = {PaymentKind.REFUND, PaymentKind.CHARGEBACK}
+WHOLE = {PaymentKind.REFUND, PaymentKind.CHARGEBACK}
 
 
 @dataclass(frozen=True, slots=True)
 class Movement:
-    """A row of the ledger, in minor units: positive in, negative out. `charged` is with tax; 0: not known."""
+    """A row of the ledger, in minor units: positive in, negative out. `charged` is with tax; 0: not known.
+
+    What goes back before its payment was heard of has an amount of 0 until then: `lifecycle.receive_payment`.
+    """
 
     kind: str
     amount: int
     transaction_id: str
     charged: int = 0
+    # The provider's own order, where the row's claim named it.
+    provider_order_id: str = ""
+    id: int = 0
+
+
+def belongs(row: Movement, transaction_id: str, provider_order_id: str) -> bool:
+    """Whether a row is about this payment, which is known by its transaction or by the provider's order."""
+    same_order = bool(provider_order_id) and row.provider_order_id == provider_order_id
+    return row.transaction_id == transaction_id or same_order
+
+
+def payment_of(ledger: Sequence[Movement], transaction_id: str, provider_order_id: str) -> Movement | None:
+    """Return the payment that is known by this transaction or, if by none, by this order of the provider."""
+    payments = [row for row in ledger if row.kind == PaymentKind.PAYMENT]
+    exact = (row for row in payments if row.transaction_id == transaction_id)
+    return next(exact, None) or next((row for row in payments if belongs(row, "", provider_order_id)), None)
+
+
+def earlier_than(ledger: Sequence[Movement], payment: Movement) -> list[Movement]:
+    """Return what the ledger holds of a payment that came only now: what took it back, before it came."""
+    key = payment.transaction_id, payment.provider_order_id
+    return [row for row in ledger if row.kind != PaymentKind.PAYMENT and belongs(row, *key)]
 
 
 def returned(ledger: Sequence[Movement], transaction_id: str) -> int:
@@ -25,7 +50,7 @@ def returned(ledger: Sequence[Movement], transaction_id: str) -> int:
 
 def undone_in_full(ledger: Sequence[Movement], transaction_id: str) -> bool:
     """Whether a refund or a chargeback took the whole transaction back, even before we knew of it."""
-    return any(row.kind in _WHOLE and row.transaction_id == transaction_id for row in ledger)
+    return any(row.kind in WHOLE and row.transaction_id == transaction_id for row in ledger)
 
 
 def _stands(ledger: Sequence[Movement], payment: Movement) -> bool:
@@ -54,21 +79,24 @@ def money_status(ledger: Sequence[Movement]) -> OrderStatus | None:
     return OrderStatus.CHARGED_BACK if charged_back else OrderStatus.REFUNDED
 
 
-def part_in_price(ledger: Sequence[Movement], transaction_id: str, charged_back: int, total: int) -> int:
-    """Return what a partial refund of `charged_back` (with tax) means in the price, both in minor units.
+def part_in_price(payment: Movement, parts: Sequence[int], part: int) -> int | None:
+    """Return what a partial refund means in the price of its payment; None when it is not known.
 
-    The provider gives back tax with the price: the part is the same share of both. The last part is what is
-    left, so that parts add up to the whole. 0 when the part is not known: nothing was said, or as much as the
-    whole payment, which some readings of the provider's documents put there.
+    The provider gives back tax with the price: a part is the same share of both. Parts are rounded as a sum,
+    so that they add up to the whole, and to the same in every order of arrival.
+
+    Args:
+        payment: what was paid.
+        parts: what went back before, with tax, in minor units.
+        part: what goes back now, likewise. A part as large as the whole is not known: some readings of the
+            provider's documents put the whole payment there.
     """
-    taken = next((row for row in ledger if _pays(row, transaction_id)), None)
-    whole = (taken.charged if taken else 0) or total
-    before = -sum(row.charged for row in ledger if row.transaction_id == transaction_id and row.charged < 0)
-    left = total - returned(ledger, transaction_id)
-    if charged_back <= 0 or (charged_back >= whole and before == 0):
-        return 0
-    return left if before + charged_back >= whole else min(left, round(charged_back * total / whole))
+    whole = payment.charged or payment.amount
+    if not 0 < part < whole:
+        return None
+    before = sum(one for one in parts if 0 < one < whole)
+    return _in_price(payment, whole, before + part) - _in_price(payment, whole, before)
 
 
-def _pays(row: Movement, transaction_id: str) -> bool:
-    return row.kind == PaymentKind.PAYMENT and row.transaction_id == transaction_id
+def _in_price(payment: Movement, whole: int, charged: int) -> int:
+    return min(payment.amount, (2 * charged * payment.amount + whole) // (2 * whole))

@@ -32,7 +32,17 @@ from store_app.models import (
     utc_now,
 )
 from store_app.orders import statements as sql
-from store_app.orders.ledger import Movement, money_status, part_in_price, returned, undone_in_full
+from store_app.orders.ledger import (
+    WHOLE,
+    Movement,
+    belongs,
+    earlier_than,
+    money_status,
+    part_in_price,
+    payment_of,
+    returned,
+    undone_in_full,
+)
 from store_app.orders.transitions import MESSAGES, TRANSITIONS, Event
 
 FIRST_CHECK_AFTER = timedelta(minutes=2)
@@ -41,6 +51,7 @@ _NUMBER_ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 
 
 _GRANTING = {OrderStatus.PAID, OrderStatus.PARTIALLY_REFUNDED}
+_UNKNOWN_PART = "partly refunded, but the notification does not say how much"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +66,15 @@ class NewLine:
 class Money:
     """What the provider says it took or gave back: minor units, and the transaction that took it.
 
-    `charged` is the amount with tax, 0 where it is not known.
+    `charged` is the amount with tax, 0 where it is not known; `provider_order_id` is the provider's own order,
+    where it named it.
     """
 
     amount: int
     currency: str
     transaction_id: str
     charged: int = 0
+    provider_order_id: str = ""
 
 
 def _short_number() -> str:
@@ -154,46 +167,83 @@ def start_attempt(session: Session, order: Order, provider_order_id: str | None,
 
 
 def receive_payment(session: Session, order: Order, money: Money) -> bool:
-    """Book a payment of a locked order and grant what it bought. False when it was booked before."""
+    """Book a payment of a locked order and grant what it bought. False when it was booked before.
+
+    What took it back already, before it came, is joined to it: then it grants nothing.
+    """
     if not _book(session, order, PaymentKind.PAYMENT, money, money.transaction_id):
         return False
     if order.status in _GRANTING:
         _flag(session, order, "paid twice: one payment must be refunded")
-    _settle(session, order)
+    ledger = _ledger(session, order)
+    payment = payment_of(ledger, money.transaction_id, "")
+    if payment and (earlier := earlier_than(ledger, payment)):
+        _join(session, order, payment, earlier)
+        ledger = _ledger(session, order)
+    _settle(session, order, ledger)
     return True
 
 
-def return_money(session: Session, order: Order, kind: PaymentKind, money: Money, provider_id: str) -> bool:
+def _join(session: Session, order: Order, payment: Movement, earlier: Sequence[Movement]) -> None:
+    """Give what came before its payment the payment's transaction and its amount in the price."""
+    whole = next((row for row in earlier if row.kind in WHOLE), None)
+    parts: list[int] = []
+    for row in earlier:
+        value: int | None = payment.amount if row is whole else 0
+        if whole is None:
+            value = part_in_price(payment, parts, -row.charged)
+            parts.append(-row.charged)
+        joined = {"id_": row.id, "transaction_id": payment.transaction_id, "amount": -(value or 0)}
+        _run(session, sql.JOIN_PAYMENT, **joined)
+        if value is None:
+            _flag(session, order, _UNKNOWN_PART)
+
+
+def return_money(session: Session, order: Order, kind: PaymentKind, money: Money) -> bool:
     """Book that a payment went back in full, by refund or chargeback, and take back what the order gave.
 
-    The amount is what is left of the transaction: nothing when the provider tells of both, and both are
-    noted. One that comes before its payment is remembered: that payment will not grant. False when it was
-    booked before.
+    The amount is what is left of the payment: nothing when the provider tells of both, and both are noted. One
+    that comes before its payment is remembered: that payment will not grant. False when it was booked before.
     """
-    left = max(0, order.total - returned(_ledger(session, order), money.transaction_id))
-    if not _book(session, order, kind, replace(money, amount=-left, charged=0), provider_id):
+    ledger = _ledger(session, order)
+    payment = payment_of(ledger, money.transaction_id, money.provider_order_id)
+    transaction = payment.transaction_id if payment else money.transaction_id
+    if any(row.kind == kind and belongs(row, transaction, money.provider_order_id) for row in ledger):
         return False
-    if not was_paid_by(session, order, money.transaction_id):
+    left = payment.amount - returned(ledger, transaction) if payment else 0
+    row = replace(money, amount=-left, charged=0, transaction_id=transaction)
+    if not _book(session, order, kind, row, transaction):
+        return False
+    if payment is None:
         _close(session, order, Event.CANCELED)
-    _settle(session, order)
+    _settle(session, order, _ledger(session, order))
     return True
 
 
-def return_part(session: Session, order: Order, money: Money, provider_id: str) -> bool:
+def return_part(session: Session, order: Order, money: Money, detail: str) -> bool:
     """Book that a part of a payment went back: `money.charged`, with tax. What was bought stays.
 
     False when it was booked before, or when the whole payment went back already.
+
+    Args:
+        session: the caller's transaction.
+        order: the order, locked.
+        money: the payment it is a part of; its `amount` is not looked at.
+        detail: tells several parts of one payment from each other.
     """
     ledger = _ledger(session, order)
-    if undone_in_full(ledger, money.transaction_id):
+    payment = payment_of(ledger, money.transaction_id, money.provider_order_id)
+    transaction = payment.transaction_id if payment else money.transaction_id
+    if undone_in_full(ledger, transaction):
         return False
-    part = part_in_price(ledger, money.transaction_id, money.charged, order.total)
-    row = replace(money, amount=-part, charged=-money.charged if part else 0)
-    if not _book(session, order, PaymentKind.PARTIAL_REFUND, row, provider_id):
+    before = [-row.charged for row in ledger if row.charged < 0 and row.transaction_id == transaction]
+    value = part_in_price(payment, before, money.charged) if payment else 0
+    part = replace(money, amount=-(value or 0), charged=-money.charged, transaction_id=transaction)
+    if not _book(session, order, PaymentKind.PARTIAL_REFUND, part, f"{money.transaction_id}:{detail}"):
         return False
-    if not part:
-        _flag(session, order, "partly refunded, but the notification does not say how much")
-    _settle(session, order)
+    if value is None:
+        _flag(session, order, _UNKNOWN_PART)
+    _settle(session, order, _ledger(session, order))
     return True
 
 
@@ -299,6 +349,7 @@ def _book(session: Session, order: Order, kind: PaymentKind, money: Money, provi
         charged=money.charged,
         currency=money.currency,
         transaction_id=money.transaction_id,
+        provider_order_id=money.provider_order_id,
         provider_id=provider_id,
         at=utc_now(),
     )
@@ -307,12 +358,15 @@ def _book(session: Session, order: Order, kind: PaymentKind, money: Money, provi
 
 def _ledger(session: Session, order: Order) -> list[Movement]:
     rows = _run(session, sql.LEDGER, order_id_=order.id)
-    return [Movement(row.kind, row.amount, row.transaction_id, row.charged) for row in rows]
+    return [
+        Movement(row.kind, row.amount, row.transaction_id, row.charged, row.provider_order_id, row.id)
+        for row in rows
+    ]
 
 
-def _settle(session: Session, order: Order) -> None:
+def _settle(session: Session, order: Order, ledger: Sequence[Movement]) -> None:
     """Make the order and its purchases what the ledger says."""
-    status = money_status(_ledger(session, order))
+    status = money_status(ledger)
     if status is None or status == order.status:
         return
     after = TRANSITIONS[order.status, Event(status)]

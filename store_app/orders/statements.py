@@ -32,8 +32,22 @@ MOVE_ORDER = (
 )
 FLAG_ORDER = update(Order).where(col(Order.id) == _ORDER).values(needs_attention=bindparam("needs_attention"))
 ADD_EVENT = insert(OrderEvent)
-LEDGER = select(col(Payment.kind), col(Payment.amount), col(Payment.transaction_id), col(Payment.charged)).where(
-    col(Payment.order_id) == _ORDER
+LEDGER = (
+    select(
+        col(Payment.kind),
+        col(Payment.amount),
+        col(Payment.transaction_id),
+        col(Payment.charged),
+        col(Payment.provider_order_id),
+        col(Payment.id),
+    )
+    .where(col(Payment.order_id) == _ORDER)
+    .order_by(col(Payment.id))
+)
+JOIN_PAYMENT = (
+    update(Payment)
+    .where(col(Payment.id) == bindparam("id_"))
+    .values(transaction_id=bindparam("transaction_id"), amount=bindparam("amount"))
 )
 
 

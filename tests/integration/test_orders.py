@@ -1,17 +1,13 @@
 """The life of an order through signed notifications, on both databases."""
 
-from itertools import permutations
-
 import pytest
-from hypothesis import HealthCheck, example, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, settings
 
 from store_app.database import reading, unit_of_work
 from store_app.errors import NotFound, OrderClosed
-from store_app.models import Order, OrderStatus, PaymentKind
+from store_app.models import Order
 from store_app.orders import lifecycle, service
-from store_app.orders.lifecycle import Money
-from tests.integration.shop import Json, Shop, declined, order_canceled, order_paid, payment, refund
+from tests.integration.shop import Shop, declined, order_canceled, order_paid, refund
 from tests.support.invariants import check
 
 on_one_database = settings(
@@ -302,140 +298,6 @@ def test_many_expire_a_part_at_a_time(shop: Shop) -> None:
         assert lifecycle.expire_due(session, limit=3) == 3
     with unit_of_work() as session:
         assert lifecycle.expire_due(session, limit=3) == 2
-
-
-# --- partial refunds: the ledger takes them; their notifications follow
-
-
-def _book(order: Order, kind: PaymentKind, amount: int, provider_id: str) -> None:
-    with unit_of_work() as session:
-        locked = lifecycle.lock(session, order.id)
-        money = Money(amount, locked.currency, "T1", charged=amount)
-        if kind == PaymentKind.PAYMENT:
-            lifecycle.receive_payment(session, locked, money)
-        elif kind == PaymentKind.PARTIAL_REFUND:
-            lifecycle.return_part(session, locked, money, provider_id)
-        else:
-            lifecycle.return_money(session, locked, kind, money, provider_id)
-
-
-@pytest.mark.parametrize(
-    "arrival", permutations([("payment", 199, "T1"), ("partial_refund", 50, "a"), ("partial_refund", 60, "b")])
-)
-def test_partial_refunds_leave_what_was_bought(shop: Shop, arrival: list[tuple[str, int, str]]) -> None:
-    order = shop.order(shop.player(), shop.item(199))
-    for kind, amount, provider_id in [*arrival, *arrival]:
-        _book(order, PaymentKind(kind), amount, provider_id)
-    assert shop.read(order.id).status == "partially_refunded"
-    assert shop.purchases(order.id) == ["granted"]
-    assert shop.rows("SELECT SUM(amount) FROM payments") == [(89,)]
-    check(shop.engine)
-
-
-@pytest.mark.parametrize(
-    "arrival", permutations([("payment", 199, "T1"), ("partial_refund", 50, "a"), ("refund", 199, "T1")])
-)
-def test_a_partial_refund_and_a_whole_one_give_back_everything_once(
-    shop: Shop, arrival: list[tuple[str, int, str]]
-) -> None:
-    order = shop.order(shop.player(), shop.item(199))
-    for kind, amount, provider_id in [*arrival, *arrival]:
-        _book(order, PaymentKind(kind), amount, provider_id)
-    assert shop.read(order.id).status == "refunded"
-    assert shop.purchases(order.id) == ["refunded"]
-    assert shop.rows("SELECT SUM(amount) FROM payments") == [(0,)]
-    check(shop.engine)
-
-
-# --- every permutation and repetition
-
-
-KINDS = {
-    "order_paid": order_paid,
-    "payment": payment,
-    "refund": refund,
-    "order_canceled": order_canceled,
-    "chargeback": lambda order: refund(order, code=2),
-    "ps_declined": declined,
-}
-
-
-def _state(shop: Shop, order: Order) -> tuple[object, ...]:
-    money = shop.rows("SELECT COALESCE(SUM(amount), 0) FROM payments WHERE order_id = :id", id=order.id)
-    return shop.read(order.id).status, shop.purchases(order.id), _pending(shop, order), money
-
-
-def _expected(names: frozenset[str]) -> str:
-    undone = names & {"refund", "order_canceled", "chargeback"}
-    if "order_paid" in names:
-        if not undone:
-            return OrderStatus.PAID
-        return OrderStatus.CHARGED_BACK if "chargeback" in names else OrderStatus.REFUNDED
-    if undone:
-        return OrderStatus.CANCELED
-    return OrderStatus.FAILED if "ps_declined" in names else OrderStatus.PENDING
-
-
-@on_one_database
-@given(
-    st.lists(st.sampled_from(sorted(KINDS)), min_size=1, max_size=8).flatmap(
-        lambda n: st.tuples(st.just(n), st.permutations(n))
-    )
-)
-@example((["refund", "chargeback", "order_paid"], ["chargeback", "refund", "order_paid"]))
-@example((["order_paid", "order_canceled", "chargeback"], ["chargeback", "order_paid", "order_canceled"]))
-@example((["order_canceled", "chargeback"], ["chargeback", "order_canceled"]))
-def test_every_permutation_and_repetition_ends_in_one_state(
-    shop: Shop, arrivals: tuple[list[str], list[str]]
-) -> None:
-    sword = shop.item()
-    states = []
-    for names in arrivals:
-        # Each arrival tells of an order of its own, with a transaction of its own.
-        order = shop.order(shop.player(), sword)
-        transaction = f"T{order.id[:16]}"
-        for name in names:
-            told: Json = KINDS[name](order)
-            _rename(told, transaction)
-            assert shop.tell(told).status == 204
-        states.append(_state(shop, order))
-    assert states[0] == states[1]
-    assert states[0][0] == _expected(frozenset(arrivals[0]))
-    check(shop.engine)
-
-
-def _rename(told: Json, transaction: str) -> None:
-    for part in (told.get("transaction"), told.get("billing", {}).get("transaction")):
-        if part and part.get("id") == "T1":
-            part["id"] = transaction
-    if told.get("order", {}).get("invoice_id") == "T1":
-        told["order"]["invoice_id"] = transaction
-
-
-@on_one_database
-@given(
-    st.lists(
-        st.tuples(st.sampled_from(["paid", "refund", "chargeback"]), st.sampled_from(["A", "B"])),
-        min_size=1,
-        max_size=6,
-        unique=True,
-    ).flatmap(lambda facts: st.tuples(st.just(facts), st.permutations(facts)))
-)
-def test_two_attempts_of_one_order_end_the_same_too(
-    shop: Shop, arrivals: tuple[list[tuple[str, str]], list[tuple[str, str]]]
-) -> None:
-    sword = shop.item()
-    states = []
-    for facts in arrivals:
-        order = shop.order(shop.player(), sword, attempts=2)
-        for kind, attempt in facts:
-            transaction = f"{attempt}{order.id[:16]}"
-            told = order_paid(order, transaction) if kind == "paid" else None
-            told = told or refund(order, transaction, code=2 if kind == "chargeback" else 1)
-            assert shop.tell(told).status == 204
-        states.append(_state(shop, order))
-    assert states[0] == states[1]
-    check(shop.engine)
 
 
 def test_reading_changes_nothing(shop: Shop) -> None:

@@ -1,6 +1,7 @@
 """The signature: the provider's own vector, and everything that only looks like one."""
 
 import hashlib
+import hmac
 import json
 
 import pytest
@@ -67,6 +68,19 @@ def test_while_secrets_rotate_the_old_and_the_new_one_count() -> None:
 
 def test_without_secrets_nothing_is_genuine() -> None:
     assert not is_genuine(BODY, _signed(BODY, ""), [])
+
+
+def test_signatures_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    # No outcome tells it from ==: the time would, to who can measure it.
+    compared: list[bytes] = []
+
+    def compare(told: bytes, expected: bytes) -> bool:
+        compared.append(expected)
+        return told == expected
+
+    monkeypatch.setattr(hmac, "compare_digest", compare)
+    assert is_genuine(BODY, GOOD, ["new", SECRET])
+    assert compared[1:] == [VECTOR.encode()]
 
 
 @given(st.binary(max_size=80))
