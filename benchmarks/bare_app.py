@@ -9,26 +9,20 @@ import json
 from datetime import UTC, datetime, timedelta
 
 from fastapi import FastAPI, Request, Response
-from sqlalchemy import bindparam, insert, select
-from sqlmodel import col
-from starlette.concurrency import run_in_threadpool
+from sqlalchemy import insert
 
-from store_app.database import dialect_of, unit_of_work
-from store_app.models import Order, OutboxMessage, PaymentAttempt, Purchase, WebhookDelivery
+from store_app import outbox
+from store_app.database import dialect_of, in_database_thread, unit_of_work
+from store_app.models import Purchase
+from store_app.orders import locked
 from store_app.orders import statements as sql
+from store_app.orders.claims import BY_PROVIDER_ORDER
+from webhook import inbox
+from webhook.processing import WAITING
 
 app = FastAPI()
 
-_DELIVERY, _PURCHASE = insert(WebhookDelivery), insert(Purchase)
-_OUTBOX = insert(OutboxMessage).returning(col(OutboxMessage.id))
-_ATTEMPT = select(col(PaymentAttempt.order_id)).where(
-    col(PaymentAttempt.provider_order_id) == bindparam("provider_order_id")
-)
-_ORDER = (
-    select(*Order.metadata.tables["orders"].c)
-    .where(col(Order.id) == bindparam("id_"))
-    .with_for_update(key_share=True)
-)
+_PURCHASE = insert(Purchase)
 
 
 def _delivery(now: datetime, order_id: str, body: bytes) -> dict[str, object]:
@@ -50,7 +44,7 @@ def _two_inserts(body: bytes, order_id: str, user_id: str) -> None:
     now = datetime.now(UTC)
     with unit_of_work() as session:
         connection = session.connection()
-        connection.execute(_DELIVERY, _delivery(now, order_id, body))
+        connection.execute(inbox.INSERT, _delivery(now, order_id, body))
         purchase = {"order_id": order_id, "user_id": user_id, "item_id": 4, "quantity": 1, "unit_price": 4999}
         rest = {"currency": "USD", "owned_once": False, "timestamp": now, "status": "granted"}
         connection.execute(_PURCHASE, purchase | rest)
@@ -60,10 +54,10 @@ def _same_statements(body: bytes, order_id: str, user_id: str) -> None:
     now = datetime.now(UTC)
     with unit_of_work() as session:
         connection, order, dialect = session.connection(), {"order_id_": order_id}, dialect_of(session)
-        connection.execute(_ATTEMPT, {"provider_order_id": order_id}).first()
-        connection.execute(_ORDER, {"id_": order_id}).one()
+        connection.execute(BY_PROVIDER_ORDER, {"provider_order_id": order_id}).first()
+        connection.execute(locked.BY_ID, order).one()
         payment = {"order_id": order_id, "kind": "payment", "amount": 4999, "charged": 4999, "currency": "USD"}
-        rest = {"transaction_id": order_id, "provider_id": order_id, "at": now}
+        rest = {"transaction_id": order_id, "provider_id": order_id, "provider_order_id": order_id, "at": now}
         connection.execute(sql.book(dialect), payment | rest).first()
         connection.execute(sql.LEDGER, order).all()
         connection.execute(sql.PENDING_LINES, order).all()
@@ -73,15 +67,18 @@ def _same_statements(body: bytes, order_id: str, user_id: str) -> None:
         connection.execute(sql.MOVE_ORDER, order | {"status": "paid", "updated_at": now})
         connection.execute(sql.ADD_EVENT, {"order_id": order_id, "kind": "paid", "at": now})
         message = {"user_id": user_id, "payload": json.dumps({"order_id": order_id}), "last_error": ""}
-        connection.execute(_OUTBOX, message | {"leased_until": now + timedelta(days=1), "attempts": 0}).scalar()
-        connection.execute(_DELIVERY, _delivery(now, order_id, body))
+        connection.execute(
+            outbox.INSERT, message | {"leased_until": now + timedelta(days=1), "attempts": 0}
+        ).scalar()
+        connection.execute(WAITING, {"transaction_id": order_id}).all()
+        connection.execute(inbox.INSERT, _delivery(now, order_id, body))
 
 
 @app.post("/two-inserts")
 async def two_inserts(request: Request) -> Response:
     """Write the delivery and the purchase."""
     body = await request.body()
-    await run_in_threadpool(_two_inserts, body, request.headers["x-order"], request.headers["x-user"])
+    await in_database_thread(_two_inserts, body, request.headers["x-order"], request.headers["x-user"])
     return Response(status_code=204)
 
 
@@ -89,5 +86,5 @@ async def two_inserts(request: Request) -> Response:
 async def same_statements(request: Request) -> Response:
     """Run the statements of a paid order."""
     body = await request.body()
-    await run_in_threadpool(_same_statements, body, request.headers["x-order"], request.headers["x-user"])
+    await in_database_thread(_same_statements, body, request.headers["x-order"], request.headers["x-user"])
     return Response(status_code=204)

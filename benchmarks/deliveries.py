@@ -35,7 +35,8 @@ def order_paid(store: StoreProcess, order: PlacedOrder) -> Delivery:
     """Return the notification that pays an order, in the shape of Xsolla's combined mode."""
     project, transaction = int(store.env["XSOLLA_PROJECT_ID"]), next(_transactions)
     price = {"currency": "USD", "amount": float(order.total)}
-    body = json.dumps(
+    return signed(
+        store,
         {
             "notification_type": "order_paid",
             "items": [{"sku": order.sku, "type": "virtual_good", "quantity": 1, "amount": order.total}],
@@ -58,8 +59,13 @@ def order_paid(store: StoreProcess, order: PlacedOrder) -> Delivery:
                 "payment_details": {"payment": price, "payout": price, "sales_tax": price},
             },
             "custom_parameters": {"order_id": order.order_id},
-        }
-    ).encode()
+        },
+    )
+
+
+def signed(store: StoreProcess, notification: Mapping[str, object]) -> Delivery:
+    """Return a notification as the provider would send it to this store."""
+    body = json.dumps(notification).encode()
     signature = hashlib.sha1(body + store.env["XSOLLA_WEBHOOK_SECRET"].encode()).hexdigest()  # noqa: S324 - Xsolla's
     return Delivery(body, {"Authorization": f"Signature {signature}", "Content-Type": "application/json"})
 

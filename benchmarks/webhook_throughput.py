@@ -1,55 +1,30 @@
 """Paid orders a second: the store's whole work against bare FastAPI apps (`bare_app`).
 
-Same server (Granian, one worker), same database, same client, taking turns in bursts.
+Same server (Granian, one worker), same database, same client, taking turns in bursts. Then the time that a
+delivery takes at half of the highest rate; and, on PostgreSQL, transactions a second beside pgbench's.
 """
 
-import asyncio
+import re
 import statistics
+import subprocess
 import sys
-import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
-import aiohttp
+import psycopg2
 
 from benchmarks.deliveries import Delivery, PlacedOrder, order_paid, place_orders
+from benchmarks.load import Run, burst, paced
 from tests.support.ports import free_port
-from tests.support.postgres import fresh_database, postgres
+from tests.support.postgres import PostgresServer, fresh_database, postgres
 from tests.support.processes import ROOT, Child
 from tests.support.store import StoreProcess
 
-ROUNDS, DELIVERIES = 5, 300
+ROUNDS, DELIVERIES = 5, 320
 AT_ONCE = (1, 4, 16)
-PLAYERS = 30
+PLAYERS = 32
 PEERS = ("two-inserts", "same-statements")
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """One burst of deliveries."""
-
-    per_second: float
-    p99_ms: float
-    errors: int
-
-
-async def _burst(url: str, deliveries: Sequence[Delivery], at_once: int) -> Run:
-    waiting, times, errors = iter(deliveries), list[float](), 0
-
-    async def deliver(client: aiohttp.ClientSession) -> None:
-        nonlocal errors
-        for delivery in waiting:
-            begin = time.perf_counter()
-            async with client.post(url, data=delivery.body, headers=delivery.headers) as answer:
-                await answer.read()
-            times.append(time.perf_counter() - begin)
-            errors += answer.status != 204
-
-    async with aiohttp.ClientSession() as client:
-        begin = time.perf_counter()
-        await asyncio.gather(*(deliver(client) for _ in range(at_once)))
-        seconds = time.perf_counter() - begin
-    return Run(len(times) / seconds, 1000 * statistics.quantiles(times, n=100)[98], errors)
+PGBENCH_SECONDS = 5
 
 
 def _bare(store: StoreProcess, order: PlacedOrder) -> Delivery:
@@ -57,7 +32,12 @@ def _bare(store: StoreProcess, order: PlacedOrder) -> Delivery:
     return Delivery(signed.body, {"x-order": order.order_id, "x-user": order.user_id})
 
 
-def _measure(store: StoreProcess, bare_url: str, at_once: int) -> None:
+def _webhook(store: StoreProcess) -> str:
+    return f"{store.url}/api/webhooks/payment"
+
+
+def _measure(store: StoreProcess, bare_url: str, at_once: int) -> float:
+    """Take turns, print the medians; return the store's rate."""
     bursts = (ROUNDS + 1) * (1 + len(PEERS))
     orders = iter(place_orders(store, PLAYERS, bursts * DELIVERIES // PLAYERS))
     runs: dict[str, list[Run]] = {name: [] for name in ("store", *PEERS)}
@@ -65,16 +45,17 @@ def _measure(store: StoreProcess, bare_url: str, at_once: int) -> None:
         for name, measured in runs.items():
             taken = [next(orders) for _ in range(DELIVERIES)]
             ours = name == "store"
-            url = f"{store.url}/api/webhooks/payment" if ours else f"{bare_url}/{name}"
+            url = _webhook(store) if ours else f"{bare_url}/{name}"
             deliveries = [order_paid(store, order) if ours else _bare(store, order) for order in taken]
-            measured.append(asyncio.run(_burst(url, deliveries, at_once)))
+            measured.append(burst(url, deliveries, at_once))
     # The first round warms everything up.
     _print(at_once, {name: measured[1:] for name, measured in runs.items()})
+    return _rate(runs["store"][1:])
 
 
 def _print(at_once: int, runs: dict[str, list[Run]]) -> None:
     store = runs["store"]
-    words = [f"store {_rate(store):.0f}/s, p99 {statistics.median(run.p99_ms for run in store):.0f} ms"]
+    words = [f"store {_rate(store):.0f}/s, p99 {statistics.median(run.quantile_ms(99) for run in store):.0f} ms"]
     for name in PEERS:
         pairs = zip(store, runs[name], strict=True)
         ratio = statistics.median(ours.per_second / theirs.per_second for ours, theirs in pairs)
@@ -87,7 +68,18 @@ def _rate(runs: Sequence[Run]) -> float:
     return statistics.median(run.per_second for run in runs)
 
 
-def _against(name: str, store: StoreProcess) -> None:
+def _measure_half(store: StoreProcess, highest: float) -> None:
+    orders = place_orders(store, PLAYERS, 3 * DELIVERIES // PLAYERS)
+    run = paced(_webhook(store), [order_paid(store, order) for order in orders], highest / 2)
+    print(
+        f"  at half of that, {run.per_second:.0f}/s: median {run.quantile_ms(50):.1f} ms, "
+        f"p99 {run.quantile_ms(99):.1f} ms; errors {run.errors}",
+        flush=True,
+    )
+
+
+@contextmanager
+def _bare_app(store: StoreProcess) -> Iterator[str]:
     port = free_port()
     command = [
         sys.executable,
@@ -102,11 +94,50 @@ def _against(name: str, store: StoreProcess) -> None:
     bare = Child("bare app", command, env=store.env, log=store.data_dir / "bare.log", cwd=ROOT)
     try:
         bare.start().wait_until_answers(f"http://localhost:{port}/docs", 30)
-        print(f"{name}, one worker, {DELIVERIES} deliveries a burst, medians of {ROUNDS}:", flush=True)
-        for at_once in AT_ONCE:
-            _measure(store, f"http://localhost:{port}", at_once)
+        yield f"http://localhost:{port}"
     finally:
         bare.stop()
+
+
+def _against(name: str, store: StoreProcess) -> float:
+    print(f"{name}, one worker, {DELIVERIES} deliveries a burst, medians of {ROUNDS}:", flush=True)
+    with _bare_app(store) as bare_url:
+        highest = max([_measure(store, bare_url, at_once) for at_once in AT_ONCE])
+    _measure_half(store, highest)
+    return highest
+
+
+def _committed(url: str) -> int:
+    connection = psycopg2.connect(url)
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()")
+            return int(cursor.fetchone()[0])
+    finally:
+        connection.close()
+
+
+def _pgbench(server: PostgresServer) -> float:
+    """Return pgbench's transactions a second (simple update: five statements each), with 16 clients."""
+    url, program = fresh_database(server.url), str(server.binaries / "pgbench")
+    subprocess.run([program, "-i", "-s", "10", "-q", url], check=True, capture_output=True)
+    timed = [program, "-N", "-c", "16", "-j", "1", "-T", str(PGBENCH_SECONDS), url]
+    printed = subprocess.run(timed, check=True, capture_output=True, text=True).stdout
+    found = re.search(r"tps = ([\d.]+)", printed)
+    assert found, printed
+    return float(found[1])
+
+
+def _beside_pgbench(server: PostgresServer, store: StoreProcess) -> None:
+    orders = place_orders(store, PLAYERS, 2 * DELIVERIES // PLAYERS)
+    before = _committed(store.database_url)
+    run = burst(_webhook(store), [order_paid(store, order) for order in orders], max(AT_ONCE))
+    transactions = _committed(store.database_url) - before
+    print(
+        f"  16 at once: {run.per_second:.0f} paid orders/s in {transactions / run.seconds:.0f} transactions/s "
+        f"({len(orders) / transactions:.1f} orders each); pgbench -N -c 16: {_pgbench(server):.0f} transactions/s",
+        flush=True,
+    )
 
 
 def main() -> None:
@@ -115,6 +146,7 @@ def main() -> None:
         _against("SQLite", store)
     with postgres(durable=True) as server, StoreProcess(database_url=fresh_database(server.url)) as store:
         _against("PostgreSQL", store)
+        _beside_pgbench(server, store)
 
 
 if __name__ == "__main__":

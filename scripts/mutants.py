@@ -93,9 +93,9 @@ MUTANTS = (
     ),
     Mutant(
         "the order's row is not locked",
-        LIFECYCLE,
-        "    .with_for_update(key_share=True)\n    .execution_options",
-        "    .execution_options",
+        "store_app/orders/locked.py",
+        "return columns.with_for_update(key_share=True, skip_locked=skip_locked)",
+        "return columns",
         ("tests/integration/test_mutants.py",),
     ),
     Mutant(
@@ -195,8 +195,8 @@ MUTANTS = (
     Mutant(
         "an order that closed while the provider was asked is paid for",
         SERVICE,
-        "        order = lifecycle.lock(session, order_id)\n        if order.status not in OPEN:\n",
-        "        order = lifecycle.lock(session, order_id)\n        if not order:\n",
+        "        order = lock(session, order_id)\n        if order.status not in OPEN:\n",
+        "        order = lock(session, order_id)\n        if not order:\n",
         (CHECKOUT,),
     ),
     Mutant(

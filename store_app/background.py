@@ -1,27 +1,28 @@
-"""Work that nobody asks for: unpaid orders expire, old sessions are forgotten."""
+"""Work that nobody asks for, done now and then: orders expire, old sessions are forgotten."""
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 from store_app.accounts.service import prune_sessions
 from store_app.database import in_database_thread, unit_of_work
 from store_app.orders import lifecycle
 
 logger = logging.getLogger(__name__)
-EVERY = 30.0
 
 
-def _tidy() -> None:
+def tidy() -> None:
+    """Expire orders and forget old sessions; every worker may, as each row is taken by one of them."""
     with unit_of_work() as session:
         lifecycle.expire_due(session)
     prune_sessions()
 
 
-async def tidy_for_ever() -> None:
-    """Tidy up now and then until cancelled; every worker may, as each row is taken by one of them."""
+async def every(seconds: float, work: Callable[[], object]) -> None:
+    """Do some work of the database now and then, until cancelled."""
     while True:
         try:
-            await in_database_thread(_tidy)
+            await in_database_thread(work)
         except Exception:
-            logger.exception("could not tidy up; trying again")
-        await asyncio.sleep(EVERY)
+            logger.exception("%s failed; trying again", work.__name__)
+        await asyncio.sleep(seconds)

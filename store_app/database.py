@@ -2,15 +2,17 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-from sqlalchemy import Engine, create_engine, event, make_url
+from sqlalchemy import Engine, Insert, create_engine, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlmodel import Session, SQLModel
 
 from store_app.settings import get_settings
@@ -115,9 +117,38 @@ def reading() -> Iterator[Session]:
         yield session
 
 
+def insert_at_end(session: Session, statement: Insert, row: Mapping[str, Any]) -> None:
+    """Insert a row just before the unit of work commits: all rows of one statement are sent together.
+
+    For what nothing reads before the commit. Each statement sent by itself costs more than the row.
+    """
+    session.info.setdefault("at_end", {}).setdefault(statement, []).append(row)
+
+
+@event.listens_for(Session, "before_commit")
+def _insert_what_waits(session: Session) -> None:
+    for statement, rows in session.info.pop("at_end", {}).items():
+        session.connection().execute(statement, rows)
+
+
 async def in_database_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Run a blocking database function without stopping the event loop."""
     return await asyncio.get_running_loop().run_in_executor(_threads, partial(function, *args, **kwargs))
+
+
+def writers() -> int:
+    """Return how many transactions that write are worth having at a time; the other threads are for reading."""
+    return 1 if get_settings().database_url.startswith("sqlite") else CONNECTIONS // 2
+
+
+def cannot_be_reached(error: Exception) -> bool:
+    """Whether the database does not answer, or is locked by another process: the next try would only wait too.
+
+    What PostgreSQL itself refuses (a deadlock, a lock not had in time) has a code, and is worth a try.
+    """
+    if isinstance(error, OperationalError | InterfaceError):
+        return getattr(error.orig, "pgcode", None) is None
+    return isinstance(error, PoolTimeoutError)
 
 
 def insert_or_ignore(dialect: str, model: type[SQLModel]) -> Any:

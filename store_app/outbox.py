@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import delete, event, insert, update
+from sqlalchemy import delete, event, exists, insert, update
+from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
 from store_app.database import reading, unit_of_work
@@ -31,7 +32,7 @@ class Message:
     payload: dict[str, Any]
 
 
-_INSERT = insert(OutboxMessage).returning(col(OutboxMessage.id))
+INSERT = insert(OutboxMessage).returning(col(OutboxMessage.id), sort_by_parameter_order=True)
 _listeners: list[Callable[[Sequence[Message]], None]] = []
 
 
@@ -45,28 +46,30 @@ def on_commit(listener: Callable[[Sequence[Message]], None]) -> Callable[[], Non
 
 
 def write(session: Session, user_id: str, payload: dict[str, Any]) -> None:
-    """Write a message in the caller's transaction."""
-    row = insert(OutboxMessage).values(
-        user_id=user_id,
-        payload=json.dumps(payload),
-        leased_until=utc_now() + LEASE,
-        attempts=0,
-        last_error="",
-    )
-    written = session.execute(row.returning(col(OutboxMessage.id))).scalar_one()
-    session.info.setdefault("outbox", []).append(Message(written, user_id, payload))
+    """Write a message in the caller's transaction, when that commits."""
+    session.info.setdefault("outbox", []).append((user_id, payload))
+
+
+@event.listens_for(Session, "before_commit")
+def _insert(session: Session) -> None:
+    if written := session.info.pop("outbox", None):
+        common = {"leased_until": utc_now() + LEASE, "attempts": 0, "last_error": ""}
+        rows = [{"user_id": user_id, "payload": json.dumps(payload), **common} for user_id, payload in written]
+        ids = session.connection().execute(INSERT, rows).scalars()
+        session.info["sent"] = [Message(new, *message) for new, message in zip(ids, written, strict=True)]
 
 
 @event.listens_for(Session, "after_commit")
 def _hand_on(session: Session) -> None:
-    if messages := session.info.pop("outbox", None):
+    if messages := session.info.pop("sent", None):
         for listener in _listeners:
             listener(messages)
 
 
 @event.listens_for(Session, "after_rollback")
 def _forget(session: Session) -> None:
-    session.info.pop("outbox", None)
+    for kept in ("outbox", "sent"):
+        session.info.pop(kept, None)
 
 
 def claim() -> list[Message]:
@@ -77,8 +80,16 @@ def claim() -> list[Message]:
         # Looking takes no write lock; there is nothing to do nearly always.
         if session.exec(select(OutboxMessage.id).where(overdue).limit(1)).first() is None:
             return []
+    earlier = aliased(OutboxMessage)
+    # Nothing overtakes what somebody else is about to send to the same user.
+    held_up = exists().where(
+        col(earlier.user_id) == OutboxMessage.user_id,
+        col(earlier.id) < OutboxMessage.id,
+        col(earlier.leased_until) >= now,
+    )
     with unit_of_work() as session:
-        ids = select(OutboxMessage.id).where(overdue).order_by(col(OutboxMessage.id)).limit(_LARGEST_BATCH)
+        ids = select(OutboxMessage.id).where(overdue, ~held_up)
+        ids = ids.order_by(col(OutboxMessage.id)).limit(_LARGEST_BATCH)
         claimed = (
             update(OutboxMessage)
             .where(col(OutboxMessage.id).in_(ids.with_for_update(skip_locked=True)))

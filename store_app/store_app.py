@@ -12,7 +12,7 @@ from store_app.accounts import api as accounts_api
 from store_app.accounts import forms
 from store_app.accounts.page import account_page, login_page, register_page
 from store_app.accounts.state import AccountState, FormState
-from store_app.background import tidy_for_ever
+from store_app.background import every, tidy
 from store_app.catalogue import api as items_api
 from store_app.catalogue.page import item_page, store_page
 from store_app.catalogue.state import ItemState, ShelfState
@@ -33,6 +33,7 @@ from store_app.orders.page import order_page
 from store_app.orders.state import OrderState
 from store_app.ui.not_found import not_found_page
 from store_app.ui.shell import ShellState
+from webhook.processing import catch_up
 from webhook.router import router as webhook_router
 
 configure_logging()
@@ -69,7 +70,8 @@ app = rx.App(
 @asynccontextmanager
 async def background_work() -> AsyncIterator[None]:
     """Run the background work for as long as the server runs."""
-    tasks = [asyncio.create_task(work) for work in (get_bus().run(), tidy_for_ever(), repair.run_for_ever())]
+    works = (get_bus().run(), repair.run_for_ever(), every(30, tidy), every(5, catch_up))
+    tasks = [asyncio.create_task(work) for work in works]
     yield
     for task in tasks:
         task.cancel()

@@ -1,17 +1,20 @@
 """From a delivery to a claim about an order, in one transaction with the inbox."""
 
 import hashlib
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
+from typing import Self
 
 from sqlalchemy import bindparam, text
 from sqlalchemy.exc import DBAPIError
 from sqlmodel import Session, col, select
 
 from store_app.accounts.service import username_key
-from store_app.database import unit_of_work
+from store_app.database import cannot_be_reached, reading, unit_of_work
 from store_app.failpoints import failpoint
-from store_app.models import User, Verdict, WebhookDelivery
+from store_app.models import Payment, PaymentKind, User, Verdict, WebhookDelivery
 from store_app.orders import claims
 from store_app.orders.claims import Claim, Judgement, Rule
 from store_app.settings import get_settings
@@ -19,10 +22,12 @@ from webhook.inbox import Delivery, Outcome, keep
 from webhook.notifications import Malformed, Notification
 from webhook.signature import is_genuine
 
+logger = logging.getLogger(__name__)
+
 # Xsolla's codes of refund_details that mean that the bank took the money back.
 CHARGEBACK_CODES = {"2"}
 # Built once: building a statement costs more than running it.
-_WAITING = (
+WAITING = (
     select(WebhookDelivery.id)
     .where(
         WebhookDelivery.transaction_id == bindparam("transaction_id"),
@@ -31,34 +36,75 @@ _WAITING = (
     )
     .order_by(col(WebhookDelivery.id))
 )
+_LATE = (
+    select(col(WebhookDelivery.id), col(Payment.order_id))
+    .join(Payment, col(Payment.transaction_id) == col(WebhookDelivery.transaction_id))
+    .where(text("verdict = 'unmatched'"), col(Payment.kind) == PaymentKind.PAYMENT)
+    .order_by(col(WebhookDelivery.id))
+)
+_KNOWN_USER = select(col(User.id)).where(col(User.id) == bindparam("user_id"), col(User.closed_at).is_(None))
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A delivery that waits to be taken, and whether its signature is right."""
+
+    delivery: Delivery
+    genuine: bool
+
+    @classmethod
+    def of(cls, body: bytes, signature: bytes | None, headers: dict[str, str]) -> Self:
+        """Make one of a request's body and headers."""
+        return cls(Delivery.of(body, headers), is_genuine(body, signature, get_settings().webhook_secrets))
 
 
 def receive(body: bytes, signature: bytes | None, headers: dict[str, str]) -> Outcome:
     """Verify, keep and act on one delivery, in one transaction; whatever raises is for a retry (5xx)."""
-    delivery = Delivery.of(body, headers)
-    if not is_genuine(body, signature, get_settings().webhook_secrets):
-        outcome = Outcome(
-            Verdict.BAD_SIGNATURE,
-            400,
-            "INVALID_SIGNATURE",
-            "The signature does not fit this body and our secret.",
-        )
-        with unit_of_work() as session:
-            keep(session, delivery, "", outcome)
-        return outcome
-    try:
-        with unit_of_work() as session:
-            failpoint("webhook: transaction begun")
-            outcome = process(session, delivery)
-            failpoint("webhook: before commit")
-        failpoint("webhook: after commit")
-    except Exception as error:
-        # What it had done is undone; the delivery itself is kept, and the provider sends it again.
-        outcome = Outcome(Verdict.FAILED, 503, reason=f"{type(error).__name__}: {error}")
-        with suppress(DBAPIError), unit_of_work() as session:
-            keep(session, delivery, "", outcome)
-        raise
+    (outcome,) = receive_all([Arrival.of(body, signature, headers)])
+    if isinstance(outcome, Exception):
+        raise outcome
     return outcome
+
+
+def receive_all(arrivals: Sequence[Arrival]) -> list[Outcome | Exception]:
+    """Keep and act on deliveries, in one transaction; return what was made of each, or why it must be retried.
+
+    When one of them fails all are undone, and each is taken by itself.
+    """
+    try:
+        return [*_take(arrivals)]
+    except Exception as error:  # noqa: BLE001 - it is returned
+        if len(arrivals) == 1:
+            _keep_failed(arrivals[0].delivery, error)
+        if len(arrivals) == 1 or cannot_be_reached(error):
+            return [error] * len(arrivals)
+        logger.warning("%s deliveries could not be taken together (%s): each by itself", len(arrivals), error)
+    return [outcome for arrival in arrivals for outcome in receive_all([arrival])]
+
+
+def _take(arrivals: Sequence[Arrival]) -> list[Outcome]:
+    with unit_of_work() as session:
+        failpoint("webhook: transaction begun")
+        outcomes = [_take_one(session, arrival) for arrival in arrivals]
+        failpoint("webhook: before commit")
+    failpoint("webhook: after commit")
+    return outcomes
+
+
+def _take_one(session: Session, arrival: Arrival) -> Outcome:
+    if arrival.genuine:
+        return process(session, arrival.delivery)
+    reason = "The signature does not fit this body and our secret."
+    outcome = Outcome(Verdict.BAD_SIGNATURE, 400, "INVALID_SIGNATURE", reason)
+    keep(session, arrival.delivery, "", outcome)
+    return outcome
+
+
+def _keep_failed(delivery: Delivery, error: Exception) -> None:
+    # What it had done is undone; the delivery itself is kept, and the provider sends it again.
+    outcome = Outcome(Verdict.FAILED, 503, reason=f"{type(error).__name__}: {error}")
+    with suppress(DBAPIError), unit_of_work() as session:
+        keep(session, delivery, "", outcome)
 
 
 def process(session: Session, delivery: Delivery) -> Outcome:
@@ -131,19 +177,34 @@ def _outcome(notification: Notification, judgement: Judgement) -> Outcome:
 
 def _catch_up(session: Session, notification: Notification, outcome: Outcome) -> None:
     """Apply what came before this payment and fitted no order, because it named only the transaction."""
-    if not notification.transaction_id:
-        return
-    waiting = session.connection().execute(_WAITING, {"transaction_id": notification.transaction_id}).scalars()
-    for delivery_id in waiting.all():
-        row = session.get_one(WebhookDelivery, delivery_id)
-        late = _act(session, Notification.parse(row.body), Delivery(row.body, row.headers))
-        row.verdict, row.reason, row.order_id = late.verdict, "waited for its payment", outcome.order_id
-        session.add(row)
+    if notification.transaction_id:
+        waiting = session.connection().execute(WAITING, {"transaction_id": notification.transaction_id})
+        for (delivery_id,) in waiting.all():
+            _act_late(session, delivery_id, outcome.order_id)
+
+
+def _act_late(session: Session, delivery_id: int, order_id: str | None) -> None:
+    row = session.get_one(WebhookDelivery, delivery_id)
+    late = _act(session, Notification.parse(row.body), Delivery(row.body, row.headers))
+    row.verdict, row.reason, row.order_id = late.verdict, "waited for its payment", late.order_id or order_id
+    session.add(row)
+
+
+def catch_up() -> int:
+    """Apply what still waits for a payment that is booked by now; returns how much was looked at.
+
+    The payment itself does so as it is booked, unless a repair booked it, or both came at the same moment.
+    """
+    with reading() as session:
+        late = session.execute(_LATE).all()
+    for delivery_id, order_id in late:
+        with unit_of_work() as session:
+            _act_late(session, delivery_id, order_id)
+    return len(late)
 
 
 def _validate_user(session: Session, notification: Notification) -> Outcome:
-    known = select(User.id).where(User.id == notification.user_id, col(User.closed_at).is_(None))
-    if session.exec(known).first():
+    if session.connection().execute(_KNOWN_USER, {"user_id": notification.user_id}).first():
         return Outcome(Verdict.DONE)
     return _refusal("INVALID_USER", "There is no such user.")
 

@@ -7,8 +7,8 @@ from fastapi.responses import JSONResponse
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from store_app.database import in_database_thread
-from webhook.processing import receive
+from webhook.batches import get_batches
+from webhook.processing import Arrival
 
 logger = logging.getLogger(__name__)
 router = APIRouter(prefix="/api/webhooks", tags=["webhook"])
@@ -53,7 +53,7 @@ async def take_notification(request: Request) -> Response:
     signatures = request.headers.getlist("authorization")
     signature = signatures[0].encode("latin-1", "replace") if len(signatures) == 1 else None
     try:
-        outcome = await in_database_thread(receive, body, signature, dict(request.headers))
+        outcome = await get_batches().put(Arrival.of(body, signature, dict(request.headers)))
     except (DBAPIError, PoolTimeoutError):
         logger.exception("the database failed while taking a notification; the provider will send it again")
         return _error(503, "TEMPORARY_FAULT", "The store cannot take this now. Send it again.")

@@ -17,6 +17,7 @@ from store_app.failpoints import failpoint
 from store_app.library.queries import owned_skus
 from store_app.models import OPEN, Item, ItemKind, ItemStatus, Order, PendingPurchase, User
 from store_app.orders import lifecycle
+from store_app.orders.locked import LockedOrder, lock
 from store_app.orders.queries import find_order, live_attempt
 from store_app.settings import get_settings
 
@@ -27,7 +28,7 @@ LARGEST_QUANTITY, LARGEST_ORDER = 100, 50
 class Checkout:
     """An order and where it is paid. A free order is paid already and leads to its own page."""
 
-    order: Order
+    order: Order | LockedOrder
     payment_url: str
 
 
@@ -58,7 +59,7 @@ async def buy(
     return await open_payment_page(viewer, order.id, provider)
 
 
-def _own_page(order: Order) -> Checkout:
+def _own_page(order: Order | LockedOrder) -> Checkout:
     return Checkout(order, get_settings().public_url + routes.order(order.id))
 
 
@@ -75,7 +76,9 @@ def _place(user_id: str, wanted: Mapping[str, int], idempotency_key: str | None)
         expires_in = timedelta(minutes=get_settings().order_expires_minutes)
         order = lifecycle.place(session, user_id, lines, expires_in, idempotency_key)
         if order.total == 0:
-            lifecycle.receive_payment(session, order, lifecycle.Money(0, order.currency, f"free:{order.id}"))
+            free = lifecycle.Money(0, order.currency, f"free:{order.id}")
+            lifecycle.receive_payment(session, lock(session, order.id), free)
+            session.refresh(order)
         return order
 
 
@@ -182,7 +185,7 @@ def _prepare_attempt(viewer: Viewer, order_id: str) -> Checkout | PaymentRequest
             order_id=order.id,
             number=order.number,
             total=order.total,
-            attempt=lifecycle.next_attempt(session, order),
+            attempt=lifecycle.next_attempt(session, order.id),
             user_id=viewer.user_id,
             username=viewer.username,
             lines=tuple((line.sku, line.quantity) for line in details.lines),
@@ -193,7 +196,7 @@ def _prepare_attempt(viewer: Viewer, order_id: str) -> Checkout | PaymentRequest
 def _save_attempt(order_id: str, page: PaymentPage) -> Checkout:
     with unit_of_work() as session:
         # Read again under the lock: while the provider was asked, the order may have moved.
-        order = lifecycle.lock(session, order_id)
+        order = lock(session, order_id)
         if order.status not in OPEN:
             return _own_page(order)
         attempt = live_attempt(session, order_id)

@@ -11,11 +11,12 @@ from sqlmodel import Session, select
 
 from store_app import money
 from store_app.errors import NotFound
-from store_app.models import UNPAID, Order, Payment, PaymentAttempt, PaymentKind, Verdict
+from store_app.models import UNPAID, Payment, PaymentAttempt, PaymentKind, Verdict
 from store_app.orders import lifecycle
+from store_app.orders.locked import LockedOrder, lock
 from store_app.settings import get_settings
 
-_BY_PROVIDER = select(PaymentAttempt.order_id).where(
+BY_PROVIDER_ORDER = select(PaymentAttempt.order_id).where(
     PaymentAttempt.provider_order_id == bindparam("provider_order_id")
 )
 _BY_TRANSACTION = select(Payment.order_id).where(Payment.transaction_id == bindparam("transaction_id"))
@@ -55,7 +56,7 @@ class Judgement:
     order_id: str | None = None
 
 
-Rule = Callable[[Session, Order, Claim], Judgement]
+Rule = Callable[[Session, LockedOrder, Claim], Judgement]
 
 
 def judge(session: Session, claim: Claim, rule: Rule) -> Judgement:
@@ -71,18 +72,18 @@ def judge(session: Session, claim: Claim, rule: Rule) -> Judgement:
     return rule(session, order, claim)
 
 
-def _find_order(session: Session, claim: Claim) -> Order | None:
+def _find_order(session: Session, claim: Claim) -> LockedOrder | None:
     """Return our order, locked: by the provider's order id, by our own id, by the external id, by transaction."""
     order_id = _order_id(session, claim)
     try:
-        return lifecycle.lock(session, order_id) if order_id else None
+        return lock(session, order_id) if order_id else None
     except NotFound:
         return None
 
 
 def _order_id(session: Session, claim: Claim) -> str:
     if claim.provider_order_id:
-        found = session.connection().execute(_BY_PROVIDER, {"provider_order_id": claim.provider_order_id})
+        found = session.connection().execute(BY_PROVIDER_ORDER, {"provider_order_id": claim.provider_order_id})
         if order_id := found.scalar():
             return str(order_id)
     if order_id := claim.order_id or claim.external_id.rpartition("-")[0]:
@@ -93,11 +94,11 @@ def _order_id(session: Session, claim: Claim) -> str:
     return ""
 
 
-def _done(order: Order, *, changed: bool) -> Judgement:
+def _done(order: LockedOrder, *, changed: bool) -> Judgement:
     return Judgement(Verdict.DONE if changed else Verdict.REPEAT, order_id=order.id)
 
 
-def _mismatch(order: Order, claim: Claim) -> tuple[str, str] | None:
+def _mismatch(order: LockedOrder, claim: Claim) -> tuple[str, str] | None:
     """Return the reason and the provider's code when the payment is not the one that was asked for."""
     if claim.user_id and claim.user_id != order.user_id:
         return "the payment is another user's", "INVALID_USER"
@@ -110,7 +111,7 @@ def _mismatch(order: Order, claim: Claim) -> tuple[str, str] | None:
     return None if paid == order.total else ("the payment has another amount", "INCORRECT_AMOUNT")
 
 
-def _charged(order: Order, claim: Claim) -> int:
+def _charged(order: LockedOrder, claim: Claim) -> int:
     """Return what the buyer paid or got back with tax, in minor units; 0 when it is not known."""
     if claim.charged_currency != order.currency:
         return 0
@@ -120,7 +121,7 @@ def _charged(order: Order, claim: Claim) -> int:
         return 0
 
 
-def _money(order: Order, claim: Claim, amount: int) -> lifecycle.Money:
+def _money(order: LockedOrder, claim: Claim, amount: int) -> lifecycle.Money:
     # Without a transaction (free orders) the provider's order stands for it.
     transaction = claim.transaction_id or f"order:{claim.provider_order_id or order.id}"[:_LONGEST_TRANSACTION]
     return lifecycle.Money(
@@ -128,7 +129,7 @@ def _money(order: Order, claim: Claim, amount: int) -> lifecycle.Money:
     )
 
 
-def paid(session: Session, order: Order, claim: Claim) -> Judgement:
+def paid(session: Session, order: LockedOrder, claim: Claim) -> Judgement:
     """The order was paid: grant it, if it is the payment that was asked for."""
     if mismatch := _mismatch(order, claim):
         lifecycle.flag(session, order, mismatch[0])
@@ -142,7 +143,7 @@ def paid(session: Session, order: Order, claim: Claim) -> Judgement:
     return _done(order, changed=received)
 
 
-def noted(session: Session, order: Order, claim: Claim) -> Judgement:
+def noted(session: Session, order: LockedOrder, claim: Claim) -> Judgement:
     """Money was taken, and a claim that the order is paid follows (Xsolla's separate mode); it grants.
 
     A payment by a merchant token has no order at the provider: nothing follows, and this grants.
@@ -155,17 +156,17 @@ def noted(session: Session, order: Order, claim: Claim) -> Judgement:
     return Judgement(Verdict.IGNORED, "noted; order_paid grants", order_id=order.id)
 
 
-def refunded(session: Session, order: Order, claim: Claim) -> Judgement:
+def refunded(session: Session, order: LockedOrder, claim: Claim) -> Judgement:
     """All the money of a payment went back, or the provider canceled an order that nobody paid."""
     return _returned(session, order, claim, PaymentKind.REFUND)
 
 
-def charged_back(session: Session, order: Order, claim: Claim) -> Judgement:
+def charged_back(session: Session, order: LockedOrder, claim: Claim) -> Judgement:
     """The bank took a payment back."""
     return _returned(session, order, claim, PaymentKind.CHARGEBACK)
 
 
-def _returned(session: Session, order: Order, claim: Claim, kind: PaymentKind) -> Judgement:
+def _returned(session: Session, order: LockedOrder, claim: Claim, kind: PaymentKind) -> Judgement:
     if claim.transaction_id or claim.provider_order_id:
         return _done(
             order, changed=lifecycle.return_money(session, order, kind, _money(order, claim, order.total))
@@ -176,7 +177,7 @@ def _returned(session: Session, order: Order, claim: Claim, kind: PaymentKind) -
     return _done(order, changed=changed)
 
 
-def partly_refunded(session: Session, order: Order, claim: Claim) -> Judgement:
+def partly_refunded(session: Session, order: LockedOrder, claim: Claim) -> Judgement:
     """A part of a payment went back.
 
     What of `payment_details` is the part is not documented: where it is as large as the payment itself, the
@@ -185,14 +186,14 @@ def partly_refunded(session: Session, order: Order, claim: Claim) -> Judgement:
     return _done(order, changed=lifecycle.return_part(session, order, _money(order, claim, 0), claim.detail))
 
 
-def declined(session: Session, order: Order, claim: Claim) -> Judgement:
+def declined(session: Session, order: LockedOrder, claim: Claim) -> Judgement:
     """A payment was declined; another attempt may follow."""
     attempt = claim.external_id.rpartition("-")[2]
     number = int(attempt) if attempt.isdecimal() and len(attempt) < _LONGEST_ATTEMPT else None
     return _done(order, changed=lifecycle.decline(session, order, number))
 
 
-def disputed(session: Session, order: Order, claim: Claim) -> Judgement:
+def disputed(session: Session, order: LockedOrder, claim: Claim) -> Judgement:
     """The buyer's bank asks questions: nothing moves, a person looks at it."""
     lifecycle.flag(session, order, f"dispute: {claim.reason}"[:200])
     return Judgement(Verdict.DONE, order_id=order.id)

@@ -10,12 +10,11 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import CursorResult, Row, bindparam, update
-from sqlalchemy.orm.attributes import set_committed_value
+from sqlalchemy import CursorResult, Row, update
 from sqlmodel import Session, col, func, select
 
 from store_app import outbox
-from store_app.database import dialect_of
+from store_app.database import dialect_of, insert_at_end
 from store_app.errors import NotFound, OrderClosed
 from store_app.models import (
     OPEN,
@@ -43,6 +42,7 @@ from store_app.orders.ledger import (
     returned,
     undone_in_full,
 )
+from store_app.orders.locked import LockedOrder, lock, select_locking
 from store_app.orders.transitions import MESSAGES, TRANSITIONS, Event
 
 FIRST_CHECK_AFTER = timedelta(minutes=2)
@@ -125,48 +125,26 @@ def place(
     return order
 
 
-_LOCK = (
-    select(Order)
-    .where(Order.id == bindparam("order_id_"))
-    # NO KEY: rows that only refer to the order may still be written.
-    .with_for_update(key_share=True)
-    .execution_options(populate_existing=True)
-)
-
-
-def lock(session: Session, order_id: str) -> Order:
-    """Return the order with its row locked until the transaction ends.
-
-    Raises:
-        NotFound: there is no such order.
-    """
-    # PostgreSQL takes no NUL in a text, nor half a character.
-    order = session.exec(_LOCK, params={"order_id_": order_id}).first() if order_id.isprintable() else None
-    if order is None:
-        raise NotFound("order")
-    return order
-
-
-def next_attempt(session: Session, order: Order) -> int:
+def next_attempt(session: Session, order_id: str) -> int:
     """Return the number of the order's next payment attempt: 1, 2, 3 ..."""
-    last = select(func.max(PaymentAttempt.number)).where(PaymentAttempt.order_id == order.id)
+    last = select(func.max(PaymentAttempt.number)).where(PaymentAttempt.order_id == order_id)
     return (session.exec(last).one() or 0) + 1
 
 
-def start_attempt(session: Session, order: Order, provider_order_id: str | None, payment_url: str) -> None:
+def start_attempt(session: Session, order: LockedOrder, provider_order_id: str | None, payment_url: str) -> None:
     """Note a payment page that the provider opened for a locked order; a failed order is open again."""
-    number = next_attempt(session, order)
+    number = next_attempt(session, order.id)
     session.add(
         PaymentAttempt(
             order_id=order.id, number=number, provider_order_id=provider_order_id, payment_url=payment_url
         )
     )
     # Should no notification come, the provider is asked: `checkout.repair`.
-    order.next_check_at, order.checks = utc_now() + FIRST_CHECK_AFTER, 0
+    _run(session, sql.CHECK_LATER, order_id_=order.id, next_check_at=utc_now() + FIRST_CHECK_AFTER, checks=0)
     _close(session, order, Event.RETRIED)
 
 
-def receive_payment(session: Session, order: Order, money: Money) -> bool:
+def receive_payment(session: Session, order: LockedOrder, money: Money) -> bool:
     """Book a payment of a locked order and grant what it bought. False when it was booked before.
 
     What took it back already, before it came, is joined to it: then it grants nothing.
@@ -184,7 +162,7 @@ def receive_payment(session: Session, order: Order, money: Money) -> bool:
     return True
 
 
-def _join(session: Session, order: Order, payment: Movement, earlier: Sequence[Movement]) -> None:
+def _join(session: Session, order: LockedOrder, payment: Movement, earlier: Sequence[Movement]) -> None:
     """Give what came before its payment the payment's transaction and its amount in the price."""
     whole = next((row for row in earlier if row.kind in WHOLE), None)
     parts: list[int] = []
@@ -199,7 +177,7 @@ def _join(session: Session, order: Order, payment: Movement, earlier: Sequence[M
             _flag(session, order, _UNKNOWN_PART)
 
 
-def return_money(session: Session, order: Order, kind: PaymentKind, money: Money) -> bool:
+def return_money(session: Session, order: LockedOrder, kind: PaymentKind, money: Money) -> bool:
     """Book that a payment went back in full, by refund or chargeback, and take back what the order gave.
 
     The amount is what is left of the payment: nothing when the provider tells of both, and both are noted. One
@@ -220,7 +198,7 @@ def return_money(session: Session, order: Order, kind: PaymentKind, money: Money
     return True
 
 
-def return_part(session: Session, order: Order, money: Money, detail: str) -> bool:
+def return_part(session: Session, order: LockedOrder, money: Money, detail: str) -> bool:
     """Book that a part of a payment went back: `money.charged`, with tax. What was bought stays.
 
     False when it was booked before, or when the whole payment went back already.
@@ -247,20 +225,20 @@ def return_part(session: Session, order: Order, money: Money, detail: str) -> bo
     return True
 
 
-def has_merchant_token(session: Session, order: Order) -> bool:
+def has_merchant_token(session: Session, order: LockedOrder) -> bool:
     """Whether the order is paid by a merchant token: the provider then knows no order of its own."""
     attempts = select(PaymentAttempt.provider_order_id).where(PaymentAttempt.order_id == order.id)
     ids = session.exec(attempts).all()
     return bool(ids) and all(provider_order_id is None for provider_order_id in ids)
 
 
-def was_paid_by(session: Session, order: Order, transaction_id: str) -> bool:
+def was_paid_by(session: Session, order: LockedOrder, transaction_id: str) -> bool:
     """Whether the ledger holds a payment of the order by this transaction."""
     ledger = _ledger(session, order)
     return any(row.kind == PaymentKind.PAYMENT and row.transaction_id == transaction_id for row in ledger)
 
 
-def decline(session: Session, order: Order, number: int | None = None) -> bool:
+def decline(session: Session, order: LockedOrder, number: int | None = None) -> bool:
     """Note that the provider declined attempt `number` (None: any) of a locked order.
 
     False when the order stays as it is: it is paid or over, or a newer attempt is open.
@@ -275,12 +253,12 @@ def decline(session: Session, order: Order, number: int | None = None) -> bool:
     return _close(session, order, Event.DECLINED)
 
 
-def cancel_by_provider(session: Session, order: Order) -> bool:
+def cancel_by_provider(session: Session, order: LockedOrder) -> bool:
     """Cancel a locked order that the provider canceled unpaid. False when it changes nothing."""
     return _close(session, order, Event.CANCELED)
 
 
-def cancel_by_player(session: Session, user_id: str, order_id: str) -> Order:
+def cancel_by_player(session: Session, user_id: str, order_id: str) -> None:
     """Cancel a player's own open order.
 
     Raises:
@@ -292,32 +270,30 @@ def cancel_by_player(session: Session, user_id: str, order_id: str) -> Order:
         raise NotFound("order")
     if order.status != OrderStatus.CANCELED and not _close(session, order, Event.CANCELED):
         raise OrderClosed(order.status)
-    return order
 
 
 def expire_due(session: Session, limit: int = 100) -> int:
     """Expire open orders whose time is over; returns how many."""
-    now = utc_now()
-    due = select(Order).where(col(Order.status).in_(OPEN), Order.expires_at < now).limit(limit)
-    orders = session.exec(due.with_for_update(skip_locked=True, key_share=True)).all()
-    for order in orders:
-        _close(session, order, Event.EXPIRED)
-    return len(orders)
+    due = select_locking(skip_locked=True).where(col(Order.status).in_(OPEN), col(Order.expires_at) < utc_now())
+    rows = session.execute(due.limit(limit)).all()
+    for row in rows:
+        _close(session, LockedOrder(*row), Event.EXPIRED)
+    return len(rows)
 
 
-def flag(session: Session, order: Order, reason: str) -> None:
+def flag(session: Session, order: LockedOrder, reason: str) -> None:
     """Mark a locked order for a person to look at; the first reason stands."""
     _flag(session, order, reason)
     _announce(session, order, "order_flagged", [])
 
 
-def _flag(session: Session, order: Order, reason: str) -> None:
+def _flag(session: Session, order: LockedOrder, reason: str) -> None:
     if not order.needs_attention:
-        set_committed_value(order, "needs_attention", reason)
+        order.needs_attention = reason
         _run(session, sql.FLAG_ORDER, order_id_=order.id, needs_attention=reason)
 
 
-def _close(session: Session, order: Order, event: Event) -> bool:
+def _close(session: Session, order: LockedOrder, event: Event) -> bool:
     after = TRANSITIONS.get((order.status, event))
     if after is None:
         return False
@@ -331,15 +307,14 @@ def _run(session: Session, statement: Any, **values: object) -> CursorResult[Any
     return session.connection().execute(statement, values)
 
 
-def _move(session: Session, order: Order, status: OrderStatus) -> None:
+def _move(session: Session, order: LockedOrder, status: OrderStatus) -> None:
     now = utc_now()
-    set_committed_value(order, "status", status)
-    set_committed_value(order, "updated_at", now)
+    order.status = status
     _run(session, sql.MOVE_ORDER, order_id_=order.id, status=status, updated_at=now)
-    _run(session, sql.ADD_EVENT, order_id=order.id, kind=status, at=now)
+    insert_at_end(session, sql.ADD_EVENT, {"order_id": order.id, "kind": status, "at": now})
 
 
-def _book(session: Session, order: Order, kind: PaymentKind, money: Money, provider_id: str) -> bool:
+def _book(session: Session, order: LockedOrder, kind: PaymentKind, money: Money, provider_id: str) -> bool:
     booked = _run(
         session,
         sql.book(dialect_of(session)),
@@ -356,7 +331,7 @@ def _book(session: Session, order: Order, kind: PaymentKind, money: Money, provi
     return booked.first() is not None
 
 
-def _ledger(session: Session, order: Order) -> list[Movement]:
+def _ledger(session: Session, order: LockedOrder) -> list[Movement]:
     rows = _run(session, sql.LEDGER, order_id_=order.id)
     return [
         Movement(row.kind, row.amount, row.transaction_id, row.charged, row.provider_order_id, row.id)
@@ -364,7 +339,7 @@ def _ledger(session: Session, order: Order) -> list[Movement]:
     ]
 
 
-def _settle(session: Session, order: Order, ledger: Sequence[Movement]) -> None:
+def _settle(session: Session, order: LockedOrder, ledger: Sequence[Movement]) -> None:
     """Make the order and its purchases what the ledger says."""
     status = money_status(ledger)
     if status is None or status == order.status:
@@ -383,7 +358,7 @@ def _settle(session: Session, order: Order, ledger: Sequence[Movement]) -> None:
     _announce(session, order, MESSAGES[after], lines)
 
 
-def _move_lines(session: Session, order: Order, count: int, *, granting: bool) -> None:
+def _move_lines(session: Session, order: LockedOrder, count: int, *, granting: bool) -> None:
     now = utc_now()
     status = PurchaseStatus.GRANTED if granting else PurchaseStatus.REFUNDED
     # Two orders of one player for the same thing can be paid at the same moment: the database lets one of
@@ -396,7 +371,7 @@ def _move_lines(session: Session, order: Order, count: int, *, granting: bool) -
     _run(session, sql.EMPTY_CART, order_id_=order.id, user_id_=order.user_id)
 
 
-def _grant_again(session: Session, order: Order) -> None:
+def _grant_again(session: Session, order: LockedOrder) -> None:
     """Grant a refunded order's purchases, because another attempt of it was paid."""
     for purchase in session.exec(select(Purchase).where(Purchase.order_id == order.id)):
         owned = select(Purchase.id).where(
@@ -412,7 +387,7 @@ def _grant_again(session: Session, order: Order) -> None:
     session.flush()
 
 
-def _announce(session: Session, order: Order, event: str, lines: Sequence[Row[Any]]) -> None:
+def _announce(session: Session, order: LockedOrder, event: str, lines: Sequence[Row[Any]]) -> None:
     message = {
         "event": event,
         "order_id": order.id,

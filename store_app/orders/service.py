@@ -26,7 +26,7 @@ def cancel(user_id: str, order_id: str) -> OrderDetails:
     """
     with unit_of_work() as session:
         lifecycle.cancel_by_player(session, user_id, order_id)
-        return find_order(session, user_id, order_id)
+    return read(user_id, order_id)
 
 
 def wanted_again(user_id: str, order_id: str) -> Mapping[str, int]:

@@ -30,8 +30,13 @@ MOVE_ORDER = (
     .where(col(Order.id) == _ORDER)
     .values(status=bindparam("status"), updated_at=bindparam("updated_at"))
 )
+CHECK_LATER = (
+    update(Order)
+    .where(col(Order.id) == _ORDER)
+    .values(next_check_at=bindparam("next_check_at"), checks=bindparam("checks"))
+)
 FLAG_ORDER = update(Order).where(col(Order.id) == _ORDER).values(needs_attention=bindparam("needs_attention"))
-ADD_EVENT = insert(OrderEvent)
+ADD_EVENT = insert(OrderEvent).inline()
 LEDGER = (
     select(
         col(Payment.kind),

@@ -24,6 +24,7 @@ from store_app.checkout.xsolla import XsollaClient, get_provider
 from store_app.database import reading, unit_of_work
 from store_app.models import Item, ItemKind, Order, User, utc_now
 from store_app.orders import lifecycle
+from store_app.orders.locked import LockedOrder, lock
 from store_app.settings import get_settings
 from webhook.inbox import Outcome
 from webhook.processing import receive
@@ -48,6 +49,7 @@ SETTINGS = {
     "LOG_FORMAT": "text",
 }
 Json = dict[str, Any]
+AnyOrder = Order | LockedOrder
 _numbers = count(700_000_000)
 
 
@@ -149,7 +151,9 @@ class Shop:
             order = lifecycle.place(session, player.user_id, lines, timedelta(days=1))
             for _ in range(attempts):
                 number = str(next(_numbers))
-                lifecycle.start_attempt(session, order, number, f"http://provider.test/?token={number}")
+                lifecycle.start_attempt(
+                    session, lock(session, order.id), number, f"http://provider.test/?token={number}"
+                )
         return order
 
     def paid_order(self, player: Viewer, *items: Item) -> Order:
@@ -190,16 +194,15 @@ class Shop:
     def age(self, order_id: str) -> None:
         """Let an order's time be over."""
         with unit_of_work() as session:
-            order = lifecycle.lock(session, order_id)
-            order.expires_at = utc_now() - timedelta(minutes=1)
+            session.get_one(Order, order_id).expires_at = utc_now() - timedelta(minutes=1)
 
 
-def amount_of(order: Order) -> str:
+def amount_of(order: AnyOrder) -> str:
     """Return an order's total as the provider writes it."""
     return f"{order.total / 100:.4f}"
 
 
-def _order_notification(kind: str, order: Order, transaction: str | None) -> Json:
+def _order_notification(kind: str, order: AnyOrder, transaction: str | None) -> Json:
     return {
         "notification_type": kind,
         "items": [],
@@ -222,17 +225,17 @@ def _order_notification(kind: str, order: Order, transaction: str | None) -> Jso
     }
 
 
-def order_paid(order: Order, transaction: str = "T1") -> Json:
+def order_paid(order: AnyOrder, transaction: str = "T1") -> Json:
     """Return the notification that an order was paid (combined mode)."""
     return _order_notification("order_paid", order, transaction)
 
 
-def order_canceled(order: Order, transaction: str | None = "T1") -> Json:
+def order_canceled(order: AnyOrder, transaction: str | None = "T1") -> Json:
     """Return the notification that a paid order was canceled: its money goes back."""
     return _order_notification("order_canceled", order, transaction)
 
 
-def _transaction_notification(kind: str, order: Order, transaction: str, attempt: int = 1) -> Json:
+def _transaction_notification(kind: str, order: AnyOrder, transaction: str, attempt: int = 1) -> Json:
     return {
         "notification_type": kind,
         "settings": {"project_id": PROJECT, "merchant_id": 887981},
@@ -243,12 +246,12 @@ def _transaction_notification(kind: str, order: Order, transaction: str, attempt
     }
 
 
-def payment(order: Order, transaction: str = "T1") -> Json:
+def payment(order: AnyOrder, transaction: str = "T1") -> Json:
     """Return the notification that money was taken (separate mode)."""
     return _transaction_notification("payment", order, transaction)
 
 
-def refund(order: Order, transaction: str = "T1", code: int = 1) -> Json:
+def refund(order: AnyOrder, transaction: str = "T1", code: int = 1) -> Json:
     """Return the notification that money went back; code 2 is a chargeback."""
     return {
         **_transaction_notification("refund", order, transaction),
@@ -256,6 +259,6 @@ def refund(order: Order, transaction: str = "T1", code: int = 1) -> Json:
     }
 
 
-def declined(order: Order, attempt: int = 1) -> Json:
+def declined(order: AnyOrder, attempt: int = 1) -> Json:
     """Return the notification that the payment system declined an attempt."""
     return _transaction_notification("ps_declined", order, "declined", attempt)

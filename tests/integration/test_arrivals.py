@@ -11,6 +11,7 @@ from store_app.database import unit_of_work
 from store_app.models import Order, OrderStatus, PaymentKind
 from store_app.orders import lifecycle
 from store_app.orders.lifecycle import Money
+from store_app.orders.locked import lock
 from tests.integration.shop import Json, Shop, declined, order_canceled, order_paid, payment, refund
 from tests.support.invariants import check
 
@@ -24,7 +25,7 @@ on_one_database = settings(
 
 def _book(order: Order, kind: PaymentKind, amount: int, provider_id: str) -> None:
     with unit_of_work() as session:
-        locked = lifecycle.lock(session, order.id)
+        locked = lock(session, order.id)
         money = Money(amount, locked.currency, "T1", charged=amount)
         if kind == PaymentKind.PAYMENT:
             lifecycle.receive_payment(session, locked, money)

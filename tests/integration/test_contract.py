@@ -8,8 +8,10 @@ import pytest
 from store_app.database import unit_of_work
 from store_app.models import Order, Verdict
 from store_app.orders import lifecycle
+from store_app.orders.locked import lock
 from tests.integration.shop import Json, Shop, order_paid, payment, refund
 from tests.support.invariants import check
+from webhook.processing import catch_up
 
 
 def _with_tax(order: Order) -> Json:
@@ -84,10 +86,25 @@ def test_a_refund_that_names_only_its_transaction_finds_its_payment(shop: Shop, 
     check(shop.engine)
 
 
+def test_a_refund_that_named_only_its_transaction_finds_a_payment_that_was_repaired(shop: Shop) -> None:
+    order = shop.order(shop.player(), shop.item(1000))
+    anonymous = refund(order)
+    del anonymous["custom_parameters"], anonymous["transaction"]["external_id"]
+    assert shop.tell(anonymous).verdict is Verdict.UNMATCHED
+    assert catch_up() == 0
+    # What a repair does, which knows nothing of deliveries.
+    with unit_of_work() as session:
+        lifecycle.receive_payment(session, lock(session, order.id), lifecycle.Money(1000, "USD", "T1"))
+    assert (catch_up(), catch_up()) == (1, 0)
+    assert (shop.read(order.id).status, shop.purchases(order.id)) == ("refunded", ["refunded"])
+    assert shop.rows("SELECT verdict, order_id FROM webhook_deliveries") == [("done", order.id)]
+    check(shop.engine)
+
+
 def test_a_payment_by_a_merchant_token_grants_by_itself(shop: Shop) -> None:
     order = shop.order(shop.player(), shop.item(1000), attempts=0)
     with unit_of_work() as session:
-        lifecycle.start_attempt(session, lifecycle.lock(session, order.id), None, "http://provider.test/?token=m")
+        lifecycle.start_attempt(session, lock(session, order.id), None, "http://provider.test/?token=m")
     assert shop.tell(payment(order)).verdict is Verdict.DONE
     assert shop.tell(payment(order)).verdict is Verdict.REPEAT
     assert shop.purchases(order.id) == ["granted"]

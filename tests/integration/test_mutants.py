@@ -7,6 +7,7 @@ from sqlalchemy.exc import OperationalError
 from store_app.database import unit_of_work
 from store_app.errors import NotFound
 from store_app.orders import lifecycle
+from store_app.orders.locked import lock
 from tests.integration.shop import Shop
 
 
@@ -15,7 +16,7 @@ def test_a_locked_order_is_locked_until_its_transaction_ends(shop: Shop) -> None
     order = shop.order(shop.player(), shop.item())
     take = text("SELECT id FROM orders WHERE id = :id FOR NO KEY UPDATE NOWAIT")
     with unit_of_work() as session, shop.engine.connect() as other:
-        lifecycle.lock(session, order.id)
+        lock(session, order.id)
         with pytest.raises(OperationalError, match="could not obtain lock"):
             other.execute(take, {"id": order.id})
     with shop.engine.connect() as other:

@@ -7,6 +7,7 @@ from store_app.database import reading, unit_of_work
 from store_app.errors import NotFound, OrderClosed
 from store_app.models import Order
 from store_app.orders import lifecycle, service
+from store_app.orders.locked import lock
 from tests.integration.shop import Shop, declined, order_canceled, order_paid, refund
 from tests.support.invariants import check
 
@@ -207,7 +208,7 @@ def test_declined_then_paid(shop: Shop) -> None:
     assert shop.tell(declined(order)).verdict == "done"
     assert shop.read(order.id).status == "failed"
     with unit_of_work() as session:
-        lifecycle.start_attempt(session, lifecycle.lock(session, order.id), "again", "http://provider.test/again")
+        lifecycle.start_attempt(session, lock(session, order.id), "again", "http://provider.test/again")
     assert shop.read(order.id).status == "pending"
     shop.tell(order_paid(order))
     assert _timeline(shop, order) == ["placed", "failed", "pending", "paid"]

@@ -11,6 +11,8 @@ from store_app.database import unit_of_work
 from store_app.outbox import Message
 from tests.integration.shop import Shop, order_canceled, order_paid, refund
 
+LONG_AGO = "2020-01-01 00:00:00+00:00"
+
 
 @pytest.fixture
 def heard() -> Iterator[list[Message]]:
@@ -33,7 +35,7 @@ def _write(shop: Shop, count: int = 1) -> str:
 
 
 def _overdue(shop: Shop) -> None:
-    shop.change("UPDATE outbox SET leased_until = :then", then="2020-01-01 00:00:00+00:00")
+    shop.change("UPDATE outbox SET leased_until = :then", then=LONG_AGO)
 
 
 def test_a_message_is_handed_on_when_its_transaction_committed(shop: Shop, heard: list[Message]) -> None:
@@ -99,6 +101,17 @@ def test_a_message_that_could_not_be_sent_is_tried_again_later(shop: Shop) -> No
     _overdue(shop)
     assert outbox.claim() == []
     assert shop.rows("SELECT id FROM outbox") == []
+
+
+def test_a_message_does_not_overtake_an_earlier_one_of_its_user(shop: Shop) -> None:
+    user_id = _write(shop, 3)
+    other_id = _write(shop)
+    first = shop.rows("SELECT MIN(id) FROM outbox")[0][0]
+    shop.change("UPDATE outbox SET leased_until = :then WHERE id <> :first", then=LONG_AGO, first=first)
+    # Somebody is about to send the first: the others of its user wait, another user's does not.
+    assert [message.user_id for message in outbox.claim()] == [other_id]
+    _overdue(shop)
+    assert [message.payload["number"] for message in outbox.claim() if message.user_id == user_id] == [0, 1, 2]
 
 
 def test_workers_that_claim_at_once_share_the_messages(shop: Shop) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import delete, insert
 from sqlmodel import Session, col, select
 
-from store_app.database import unit_of_work
+from store_app.database import insert_at_end, unit_of_work
 from store_app.models import Verdict, WebhookDelivery, utc_now
 
 # Anyone can send a body with a wrong signature: of those only the beginning is kept.
@@ -19,7 +19,8 @@ UNPROVEN_KEPT = 1_000
 KEPT_FOR = timedelta(days=400)
 LONGEST_HEADERS = 8_000
 _PRUNED_EVERY = 50
-_INSERT = insert(WebhookDelivery).returning(col(WebhookDelivery.id))
+INSERT = insert(WebhookDelivery).inline()
+_INSERT_UNPROVEN = insert(WebhookDelivery).returning(col(WebhookDelivery.id))
 _SECRET_HEADERS = {"authorization", "cookie"}
 
 
@@ -66,9 +67,15 @@ def keep(session: Session, delivery: Delivery, kind: str, outcome: Outcome, tran
         "headers": delivery.headers,
         "body": delivery.body if proven else delivery.body[:UNPROVEN_BODY_KEPT],
     }
-    delivery_id = session.connection().execute(_INSERT, row).scalar_one()
-    if not proven and delivery_id % _PRUNED_EVERY == 0:
-        _prune_unproven(session)
+    if not proven:
+        delivery_id = session.connection().execute(_INSERT_UNPROVEN, row).scalar_one()
+        if delivery_id % _PRUNED_EVERY == 0:
+            _prune_unproven(session)
+    elif outcome.verdict is Verdict.UNMATCHED:
+        # Its payment may come in this very transaction, and looks for it.
+        session.connection().execute(INSERT, row)
+    else:
+        insert_at_end(session, INSERT, row)
 
 
 def _prune_unproven(session: Session) -> None:
