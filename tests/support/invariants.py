@@ -109,7 +109,8 @@ RULES: dict[str, str] = {
     """,
     "what was answered fits what was made of it": """
         SELECT id FROM webhook_deliveries
-        WHERE (verdict IN ('done', 'repeat', 'ignored', 'unmatched') AND answered <> 204)
+        WHERE (verdict IN ('done', 'repeat', 'ignored', 'unmatched') AND answered <> 204
+               AND NOT (notification_type = 'user_search' AND answered = 200))
         OR (verdict = 'bad_signature' AND answered <> 400) OR (verdict = 'failed' AND answered < 500)
     """,
 }
