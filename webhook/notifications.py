@@ -12,6 +12,9 @@ class Malformed(Exception):
 
 
 LONGEST_ID = 64
+_LONGEST_AMOUNT = 40
+# Stands for an id that is there and cannot be read: it must not pass for one that was not said.
+UNREADABLE = "?"
 
 
 def _mapping(value: Any) -> dict[str, Any]:
@@ -28,9 +31,21 @@ def _identifier(value: Any) -> str:
     return text if len(text) <= LONGEST_ID and text.isprintable() else ""
 
 
+def _stated(section: Any, *names: str) -> str:
+    """Return the first of these ids that a section states, which may be UNREADABLE; empty when it states none."""
+    if not isinstance(section, dict):
+        return UNREADABLE if section else ""
+    said = [section[name] for name in names if section.get(name) not in (None, "")]
+    return (_identifier(said[0]) or UNREADABLE) if said else ""
+
+
 def _amount(value: Any) -> str:
     """Return an amount as the text it was written with; empty when there is none."""
-    return str(value)[:40] if isinstance(value, (str, int, float)) and not isinstance(value, bool) else ""
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        return ""
+    text = str(value)
+    # Not cut: what is left could be another amount.
+    return text if len(text) <= _LONGEST_AMOUNT else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +78,7 @@ class Notification:
         """Read a notification.
 
         Raises:
-            Malformed: not JSON, not an object, or without a type.
+            Malformed: not JSON, not an object, a name twice in one object, or without a type.
         """
         data = _load(body)
         kind = data.get("notification_type")
@@ -74,7 +89,7 @@ class Notification:
 
 def _load(body: bytes) -> dict[str, Any]:
     try:
-        data = json.loads(body, parse_constant=_refuse_constant)
+        data = json.loads(body, parse_constant=_refuse_constant, object_pairs_hook=_each_once)
     except (ValueError, RecursionError):
         raise Malformed("the body is not JSON") from None
     if not isinstance(data, dict):
@@ -86,10 +101,18 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
+def _each_once(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object. Of a name that stands twice, two readers would take two values."""
+    found = dict(members)
+    if len(found) < len(members):
+        raise Malformed("a name stands twice in one object")
+    return found
+
+
 def _common(data: dict[str, Any]) -> dict[str, Any]:
     billing, order, user = (_mapping(data.get(name)) for name in ("billing", "order", "user"))
     transaction = {**_mapping(billing.get("transaction")), **_mapping(data.get("transaction"))}
-    settings = {**_mapping(billing.get("settings")), **_mapping(data.get("settings"))}
+    project_id = _stated(data.get("settings"), "project_id") or _stated(billing.get("settings"), "project_id")
     parameters = {**_mapping(billing.get("custom_parameters")), **_mapping(data.get("custom_parameters"))}
     refund = {**_mapping(billing.get("refund_details")), **_mapping(data.get("refund_details"))}
     details = {**_mapping(billing.get("payment_details")), **_mapping(data.get("payment_details"))}
@@ -99,8 +122,8 @@ def _common(data: dict[str, Any]) -> dict[str, Any]:
         "charged_currency": _identifier(charged.get("currency")),
         "reason": _identifier(dispute.get("reason")),
         "public_id": _identifier(user.get("public_id")),
-        "project_id": _identifier(settings.get("project_id")),
-        "user_id": _identifier(user.get("external_id")) or _identifier(user.get("id")),
+        "project_id": project_id,
+        "user_id": _stated(data.get("user"), "external_id", "id"),
         "provider_order_id": _identifier(order.get("id")),
         "transaction_id": _identifier(transaction.get("id")) or _identifier(order.get("invoice_id")),
         "order_id": _identifier(parameters.get("order_id")),

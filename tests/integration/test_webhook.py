@@ -149,7 +149,11 @@ WRONG_CLAIMS: dict[str, tuple[str, Any, str]] = {
     "true": ("order.amount", True, "INCORRECT_AMOUNT"),
     "another currency": ("order.currency", "EUR", "INCORRECT_AMOUNT"),
     "no currency": ("order.currency", None, "INCORRECT_AMOUNT"),
+    "digits beyond those that are read": ("order.amount", "1.99" + "0" * 40 + "1", "INCORRECT_AMOUNT"),
     "another user": ("user.external_id", "somebody-else", "INVALID_USER"),
+    "a user that is a list": ("user.external_id", ["somebody-else"], "INVALID_USER"),
+    "a user with a NUL": ("user.external_id", "\x00", "INVALID_USER"),
+    "a user too long to read": ("user.external_id", "x" * 65, "INVALID_USER"),
 }
 
 
@@ -162,6 +166,23 @@ def test_a_payment_that_does_not_fit_is_kept_and_flagged_and_grants_nothing(
     assert (outcome.status, outcome.code, outcome.verdict) == (400, code, "refused")
     assert shop.read(order.id).needs_attention
     assert _last(shop)["order_id"] == order.id
+    _untouched(shop, order)
+
+
+@pytest.mark.parametrize("project", [[1], {"id": 1}, True, "1\x00", 1.5])
+def test_a_project_that_cannot_be_read_is_another_one(shop: Shop, project: Any) -> None:
+    order = shop.order(shop.player(), shop.item(199))
+    outcome = shop.tell(_with(order_paid(order), "billing.settings.project_id", project))
+    assert (outcome.status, outcome.code) == (400, "INVALID_PARAMETER")
+    _untouched(shop, order)
+
+
+def test_a_payment_that_says_two_things_under_one_name_grants_nothing(shop: Shop) -> None:
+    order = shop.order(shop.player(), shop.item(199))
+    right = json.dumps(order_paid(order))
+    for body in (right.replace('"amount":', '"amount": "0", "amount":'), right[:-1] + ', "user": {}}'):
+        outcome = receive(body.encode(), sign(body.encode()), {})
+        assert (outcome.status, outcome.code) == (400, "INVALID_PARAMETER")
     _untouched(shop, order)
 
 

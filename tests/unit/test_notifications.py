@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit import xsolla_samples as samples
-from webhook.notifications import LONGEST_ID, Malformed, Notification
+from webhook.notifications import LONGEST_ID, UNREADABLE, Malformed, Notification
 
 
 def _parse(data: Any) -> Notification:
@@ -94,11 +94,35 @@ def test_ids_are_text_or_nothing(value: Any, text: str) -> None:
     data = {
         "notification_type": "order_paid",
         "order": {"id": value},
-        "user": {"id": value},
         "custom_parameters": {"order_id": value},
     }
     read = _parse(data)
-    assert (read.provider_order_id, read.user_id, read.order_id) == (text, text, text)
+    assert (read.provider_order_id, read.order_id) == (text, text)
+
+
+UNREADABLE_IDS: list[Any] = [True, 4.2, 0.0, [42], [], {"id": 42}, "a\x00b", "\ud800", "x" * 65, 10**64]
+
+
+@pytest.mark.parametrize("value", UNREADABLE_IDS, ids=ascii)
+def test_a_user_or_project_that_cannot_be_read_does_not_pass_for_one_that_was_not_said(value: Any) -> None:
+    for user in ({"id": value}, {"external_id": value}, {"external_id": value, "id": samples.USER}):
+        assert _parse({**samples.ORDER_PAID, "user": user}).user_id == UNREADABLE
+    assert _parse({**samples.PAYMENT, "settings": {"project_id": value}}).project_id == UNREADABLE
+    billing = {**samples.ORDER_PAID["billing"], "settings": {"project_id": value}}
+    assert _parse({**samples.ORDER_PAID, "billing": billing}).project_id == UNREADABLE
+
+
+@pytest.mark.parametrize("section", ["text", 1, True, [{}], [{"id": "42"}]])
+def test_nor_does_a_user_or_project_of_another_shape(section: Any) -> None:
+    read = _parse({"notification_type": "order_paid", "user": section, "settings": section})
+    assert (read.user_id, read.project_id) == (UNREADABLE, UNREADABLE)
+
+
+# PHP, which the provider writes its JSON with, writes an object without members as a list.
+@pytest.mark.parametrize("section", [None, [], {}, {"id": None}, {"id": "", "external_id": ""}])
+def test_an_empty_user_or_project_says_nothing(section: Any) -> None:
+    read = _parse({"notification_type": "order_paid", "user": section, "settings": section})
+    assert (read.user_id, read.project_id) == ("", "")
 
 
 @pytest.mark.parametrize(
@@ -108,15 +132,13 @@ def test_parts_of_another_shape_are_as_good_as_missing(part: Any) -> None:
     names = (
         "billing",
         "order",
-        "user",
         "transaction",
-        "settings",
         "custom_parameters",
         "refund_details",
         "purchase",
     )
     read = _parse({"notification_type": "order_paid", **dict.fromkeys(names, part)})
-    assert read.transaction_id == read.order_id == read.user_id == ""
+    assert read.transaction_id == read.order_id == ""
 
 
 @pytest.mark.parametrize(
@@ -150,10 +172,22 @@ def test_what_is_not_a_notification(body: bytes) -> None:
         Notification.parse(body)
 
 
-def test_of_a_name_said_twice_the_last_counts_everywhere() -> None:
-    body = b'{"notification_type":"payment","notification_type":"order_paid","order":{"amount":"1","amount":"2"}}'
-    read = Notification.parse(body)
-    assert (read.kind, read.amount) == ("order_paid", "2")
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"notification_type":"payment","notification_type":"order_paid"}',
+        b'{"notification_type":"order_paid","order":{"amount":"1","amount":"2"}}',
+        b'{"notification_type":"order_paid","items":[{"sku":"a","sku":"a"}]}',
+    ],
+)
+def test_a_name_that_stands_twice_in_one_object_is_refused(body: bytes) -> None:
+    with pytest.raises(Malformed, match="twice"):
+        Notification.parse(body)
+
+
+def test_a_long_amount_is_not_cut_to_another_one() -> None:
+    long = "1.99" + "0" * 40 + "1"
+    assert _parse({"notification_type": "order_paid", "order": {"amount": long}}).amount == ""
 
 
 def test_an_amount_too_large_for_a_float_is_no_amount() -> None:
