@@ -18,7 +18,7 @@ from store_app.settings import get_settings
 router = APIRouter(tags=["health"])
 
 
-@router.get("/livez", summary="The process is alive")
+@router.get("/livez", response_class=PlainTextResponse, summary="The process is alive")
 async def livez() -> PlainTextResponse:
     """Answer without asking anything else."""
     return PlainTextResponse("ok\n")
@@ -60,7 +60,7 @@ async def health() -> Response:
     return JSONResponse({"ready": not problems, "problems": problems}, status_code=503 if problems else 200)
 
 
-@router.get("/metrics", summary="Prometheus metrics of this process")
+@router.get("/metrics", response_class=PlainTextResponse, summary="Prometheus metrics of this process")
 async def metrics() -> Response:
     """Return the process's metrics in Prometheus's text format."""
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

@@ -5,7 +5,8 @@ from http import HTTPStatus
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
-from fastapi import FastAPI, Query, Request, Response
+from fastapi import FastAPI, Query, Request
+from fastapi import HTTPException as EndpointError
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
@@ -14,7 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
-from starlette.routing import Match
+from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from store_app import routes
@@ -26,6 +27,8 @@ logger = logging.getLogger(__name__)
 PROBLEM_TYPE = "application/problem+json"
 # No request of ours comes near it; without a limit one caller could fill the memory.
 LARGEST_BODY = 1024 * 1024
+# How every route that reads JSON may answer besides: the bytes are no text, or too many.
+BAD_BODY = (400, 413)
 Limit = Annotated[int, Query(ge=1, le=100, description="How many to return at most.")]
 CursorParameter = Annotated[
     str, Query(max_length=500, description='From the `Link: <...>; rel="next"` of the page before.')
@@ -85,17 +88,21 @@ def add_problem_handlers(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _bug)
 
 
-_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
-
-
 def add_api_floor(app: FastAPI) -> None:
     """Answer what no route under /api answers; call it last. Else the pages, mounted behind, would."""
+    for path in ("/api", "/api/{rest:path}"):
+        app.router.routes.append(Route(path, _Nowhere(app), include_in_schema=False))
 
-    async def nowhere(request: Request) -> Response:
-        other_method = any(route.matches(request.scope)[0] is Match.PARTIAL for route in app.routes)
+
+class _Nowhere:
+    """The end of the API, for methods that nobody has heard of too: what is no function has every method."""
+
+    def __init__(self, api: FastAPI) -> None:
+        self._api = api
+
+    async def __call__(self, scope: Scope, _receive: Receive, _send: Send) -> None:
+        other_method = any(route.matches(scope)[0] is Match.PARTIAL for route in self._api.routes)
         raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED if other_method else HTTPStatus.NOT_FOUND)
-
-    app.add_route("/api/{rest:path}", nowhere, methods=_METHODS, include_in_schema=False)
 
 
 def _refused(_request: Request, refusal: Any) -> JSONResponse:
@@ -152,6 +159,32 @@ async def _refuse_origin(scope: Scope, receive: Receive, send: Send) -> None:
         return
     answer = problem(403, "foreign-origin", "This address answers only the store's own pages.")
     await answer(scope, receive, send)
+
+
+class BodyLimit:
+    """Refuses bodies over `LARGEST_BODY` while they are read; the error becomes a problem document like any other.
+
+    A promised length is not believed. What reads no further than a smaller limit of its own may still answer.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        """Wrap `app`."""
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        size = 0
+
+        async def receive_within_limit() -> Message:
+            nonlocal size
+            message = await receive()
+            size += len(message.get("body", b""))
+            if size > LARGEST_BODY:
+                # FastAPI takes anything but its own error for JSON that cannot be read.
+                raise EndpointError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The body is larger than 1 MiB.")
+            return message
+
+        await self._app(scope, receive_within_limit if scope["type"] == "http" else receive, send)
 
 
 class PlainPages:

@@ -45,8 +45,8 @@ def create_api() -> FastAPI:
         title="Digital Game Store",
         version="1",
         description="Items, orders, purchases and accounts.",
-        max_body_size=http.LARGEST_BODY,
     )
+    api.add_middleware(http.BodyLimit)
     for part in (items_api, library_api, checkout_api, orders_api, accounts_api, live_api, health):
         api.include_router(part.router)
     api.include_router(webhook_router)
@@ -63,7 +63,13 @@ app = rx.App(
     toaster=None,
     app_wraps={},
     # In this order: the API around Reflex, then the guards around both.
-    api_transformer=[create_api(), EventSocketGuard, http.PlainPages, http.ResponseHeaders, http.OriginGuard],
+    api_transformer=[
+        create_api(),
+        EventSocketGuard,
+        http.PlainPages,
+        http.ResponseHeaders,
+        http.OriginGuard,
+    ],
 )
 
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 from store_app.accounts import service
 from store_app.accounts.web import CurrentViewer, clear_session_cookie, client_address
 from store_app.database import in_database_thread
-from store_app.http import problems
+from store_app.http import BAD_BODY, problems
 from store_app.live.bus import get_bus
 
 router = APIRouter(prefix="/api", tags=["accounts"])
@@ -36,7 +36,7 @@ class SessionOut(BaseModel):
     user_id: str
 
 
-@router.post("/users", status_code=201, summary="Create an account", responses=problems(409, 422))
+@router.post("/users", status_code=201, summary="Create an account", responses=problems(*BAD_BODY, 409, 422))
 async def create_user(credentials: Credentials) -> UserOut:
     """Create an account; the name must be free in every letter case."""
     user = await service.register(credentials.username, credentials.password)
@@ -53,7 +53,7 @@ async def close_account(user_id: str, viewer: CurrentViewer) -> Response:
     return _signed_out()
 
 
-@router.post("/sessions", status_code=201, summary="Sign in", responses=problems(401, 422, 429))
+@router.post("/sessions", status_code=201, summary="Sign in", responses=problems(*BAD_BODY, 401, 422, 429))
 async def create_session(credentials: Credentials, request: Request) -> SessionOut:
     """Sign in and get a token."""
     address = client_address(request)

@@ -9,7 +9,7 @@ from store_app import money
 from store_app.accounts.web import CurrentViewer
 from store_app.checkout import service
 from store_app.errors import Invalid
-from store_app.http import problems
+from store_app.http import BAD_BODY, problems
 from store_app.models import OrderStatus
 
 router = APIRouter(prefix="/api/purchases", tags=["purchases"])
@@ -51,7 +51,7 @@ def _quantities(wanted: Wanted) -> dict[str, int]:
     return quantities
 
 
-@router.post("", status_code=201, summary="Order items", responses=problems(401, 409, 422, 503))
+@router.post("", status_code=201, summary="Order items", responses=problems(*BAD_BODY, 401, 409, 422, 503))
 async def place_order(
     wanted: Wanted,
     viewer: CurrentViewer,

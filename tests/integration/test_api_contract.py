@@ -102,6 +102,12 @@ def test_the_document_does_not_promise_another_shape_for_422(document: Json) -> 
     assert "HTTPValidationError" not in str(document["paths"])
 
 
+@pytest.mark.parametrize("path", ["/livez", "/metrics"])
+def test_plain_text_is_documented_as_such(web: Web, document: Json, path: str) -> None:
+    assert list(document["paths"][path]["get"]["responses"]["200"]["content"]) == ["text/plain"]
+    assert web.http.get(path).headers["content-type"].startswith("text/plain")
+
+
 def test_documentation_for_people(web: Web) -> None:
     assert "swagger" in web.http.get("/docs").text.lower()
 
@@ -115,6 +121,10 @@ def test_documentation_for_people(web: Web) -> None:
         ("GET", "/api/users", 405),
         ("GET", "/api/orders", 404),
         ("PUT", "/api/orders/5f0c", 405),
+        ("TRACE", "/api/items", 405),
+        ("BREW", "/api/items", 405),
+        ("BREW", "/api/no-such-route", 404),
+        ("GET", "/api", 404),
     ],
 )
 def test_routes_that_are_not_there(web: Web, method: str, path: str, status: int) -> None:
@@ -146,7 +156,14 @@ def test_a_body_of_many_megabytes_is_not_read(web: Web, path: str) -> None:
         assert sent > 1024 * 1024
     else:
         assert answer.status_code == 413
-    assert web.http.post(path, content=b"x" * (1024 * 1024 + 1), headers=headers).status_code == 413
+    problem(web.http.post(path, content=b"x" * (1024 * 1024 + 1), headers=headers), 413)
+
+
+@pytest.mark.parametrize("path", ["/api/users", "/api/sessions", "/api/purchases"])
+def test_bytes_that_are_no_text_are_refused_as_documented(web: Web, document: Json, path: str) -> None:
+    headers = {**web.player().headers, "Content-Type": "application/json"}
+    problem(web.http.post(path, content=b"\xff\xfe\x00", headers=headers), 400)
+    assert {"400", "413"} <= set(document["paths"][path]["post"]["responses"])
 
 
 def test_health_and_metrics(web: Web) -> None:

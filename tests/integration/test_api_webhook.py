@@ -68,6 +68,8 @@ def test_a_body_of_the_largest_size_is_taken_and_one_byte_more_is_not(web: Web) 
     assert web.deliver(body).status_code == 204
     before = _deliveries(web)
     _error(web.deliver(body[:-2] + b"x" + body[-2:]), 413, "INVALID_PARAMETER")
+    # Above the limit of the rest of the API, too.
+    _error(web.deliver(b"x" * (1024 * 1024 + 1)), 413, "INVALID_PARAMETER")
     assert _deliveries(web) == before
 
 
@@ -104,6 +106,7 @@ STRANGE = {
     "broken": b"{",
     "not an object": b"[]",
     "no type": b"{}",
+    "a name twice": b'{"notification_type":"payment","notification_type":"order_paid"}',
     "deep": b'{"notification_type":"order_paid","x":' + b"[" * 10_000 + b"]" * 10_000 + b"}",
     "not UTF-8": b'{"notification_type":"\xff"}',
     "NUL": b'{"notification_type":"a\\u0000b"}',
