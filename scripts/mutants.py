@@ -63,6 +63,27 @@ MUTANTS = (
         (WEBHOOK,),
     ),
     Mutant(
+        "a user that cannot be read passes for none",
+        "webhook/notifications.py",
+        'return (_identifier(said[0]) or UNREADABLE) if said else ""',
+        'return _identifier(said[0]) if said else ""',
+        ("tests/unit/test_notifications.py",),
+    ),
+    Mutant(
+        "an amount is cut to what is read",
+        "webhook/notifications.py",
+        'return text if len(text) <= _LONGEST_AMOUNT else ""',
+        "return text[:_LONGEST_AMOUNT]",
+        ("tests/unit/test_notifications.py",),
+    ),
+    Mutant(
+        "a name may stand twice",
+        "webhook/notifications.py",
+        "if len(found) < len(members):",
+        "if len(found) > len(members):",
+        ("tests/unit/test_notifications.py",),
+    ),
+    Mutant(
         "a test payment counts in live mode",
         CLAIMS,
         "if claim.sandbox not in {None, get_settings().xsolla_sandbox}:",
