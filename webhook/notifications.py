@@ -34,7 +34,8 @@ def _identifier(value: Any) -> str:
 def _stated(section: Any, *names: str) -> str:
     """Return the first of these ids that a section states, which may be UNREADABLE; empty when it states none."""
     if not isinstance(section, dict):
-        return UNREADABLE if section else ""
+        # PHP writes an object without members as a list.
+        return "" if section in (None, [], "") else UNREADABLE
     said = [section[name] for name in names if section.get(name) not in (None, "")]
     return (_identifier(said[0]) or UNREADABLE) if said else ""
 

@@ -112,13 +112,12 @@ def test_a_user_or_project_that_cannot_be_read_does_not_pass_for_one_that_was_no
     assert _parse({**samples.ORDER_PAID, "billing": billing}).project_id == UNREADABLE
 
 
-@pytest.mark.parametrize("section", ["text", 1, True, [{}], [{"id": "42"}]])
+@pytest.mark.parametrize("section", ["text", 1, 0, True, False, 0.0, [{}], [{"id": "42"}]])
 def test_nor_does_a_user_or_project_of_another_shape(section: Any) -> None:
     read = _parse({"notification_type": "order_paid", "user": section, "settings": section})
     assert (read.user_id, read.project_id) == (UNREADABLE, UNREADABLE)
 
 
-# PHP, which the provider writes its JSON with, writes an object without members as a list.
 @pytest.mark.parametrize("section", [None, [], {}, {"id": None}, {"id": "", "external_id": ""}])
 def test_an_empty_user_or_project_says_nothing(section: Any) -> None:
     read = _parse({"notification_type": "order_paid", "user": section, "settings": section})
