@@ -6,7 +6,7 @@ ARGS ?=
 
 export ARGS
 .DEFAULT_GOAL := help
-.PHONY: help run dev env install test lint fix unit integration e2e torture mutants benchmark clean
+.PHONY: help run dev env install test lint fix unit integration e2e torture fuzz mutants benchmark clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ e2e: develop ## Run the tests in a real browser
 
 torture: develop ## Kill the store 500 times under load, then send 10,000 notifications (ARGS="--kills 50")
 	@exec $(RUN) scripts.torture $(ARGS)
+
+fuzz: develop ## Send 100,000 malformed requests to a real store (ARGS="--examples 5000 --seed 7 --postgres")
+	@exec $(RUN) scripts.fuzz $(ARGS)
 
 mutants: develop ## Break the code on purpose, in a copy, and see the tests fail (ARGS="name ...")
 	@exec $(RUN) scripts.mutants $(ARGS)
