@@ -15,6 +15,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlmodel import Session, SQLModel
 
+from store_app import silence
 from store_app.settings import get_settings
 
 P = ParamSpec("P")
@@ -56,14 +57,18 @@ def _sqlite_engine(url: str) -> Engine:
 
 
 def _postgres_engine(url: str) -> Engine:
-    return create_engine(
+    engine = create_engine(
         url,
         pool_size=CONNECTIONS,
         max_overflow=2,
         pool_timeout=5,
         connect_args={
             "connect_timeout": 5,
-            "options": "-c statement_timeout=5000 -c lock_timeout=4000 -c timezone=UTC",
+            "options": (
+                "-c statement_timeout=5000 -c lock_timeout=4000 -c timezone=UTC"
+                # The server may never learn that we hung up, and would keep our rows locked.
+                " -c idle_in_transaction_session_timeout=10000"
+            ),
             # A black-holed network is noticed in seconds, not after the kernel's two hours.
             "keepalives_idle": 5,
             "keepalives_interval": 2,
@@ -71,6 +76,8 @@ def _postgres_engine(url: str) -> Engine:
             "tcp_user_timeout": 10_000,
         },
     )
+    silence.note_use(engine)
+    return engine
 
 
 def make_engine(url: str) -> Engine:
@@ -107,7 +114,11 @@ def trial() -> Iterator[Session]:
 def _turn() -> AbstractContextManager[Any]:
     # SQLite has one writer at a time, and those who wait for it sleep and try again, unfairly. Our own
     # threads queue here instead; other processes still meet SQLite's lock.
-    return _sqlite_writer if get_settings().database_url.startswith("sqlite") else nullcontext()
+    return _sqlite_writer if _is_sqlite() else nullcontext()
+
+
+def _is_sqlite() -> bool:
+    return get_settings().database_url.startswith("sqlite")
 
 
 @contextmanager
@@ -132,13 +143,23 @@ def _insert_what_waits(session: Session) -> None:
 
 
 async def in_database_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Run a blocking database function without stopping the event loop."""
-    return await asyncio.get_running_loop().run_in_executor(_threads, partial(function, *args, **kwargs))
+    """Run a blocking database function without stopping the event loop.
+
+    Raises:
+        PoolTimeoutError: PostgreSQL did not answer in time. What had begun may still be committed.
+    """
+    try:
+        # Also for those who wait for a thread, while the threads wait for a network that swallows everything:
+        # what is given up before it began never begins. A file needs no such limit.
+        async with asyncio.timeout(None if _is_sqlite() else silence.LONGEST_WAIT):
+            return await asyncio.get_running_loop().run_in_executor(_threads, partial(function, *args, **kwargs))
+    except TimeoutError:
+        raise PoolTimeoutError("the database did not answer in time") from None
 
 
 def writers() -> int:
     """Return how many transactions that write are worth having at a time; the other threads are for reading."""
-    return 1 if get_settings().database_url.startswith("sqlite") else CONNECTIONS // 2
+    return 1 if _is_sqlite() else CONNECTIONS // 2
 
 
 def cannot_be_reached(error: Exception) -> bool:

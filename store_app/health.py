@@ -29,14 +29,18 @@ def _newest_migration() -> str | None:
     return ScriptDirectory.from_config(Config("alembic.ini")).get_current_head()
 
 
-def _database_problem() -> str:
-    try:
-        with get_engine().connect() as connection:
-            current = MigrationContext.configure(connection).get_current_revision()
-    except SQLAlchemyError as error:
-        return f"the database does not answer ({type(error).__name__})"
+def _migration_problem() -> str:
+    with get_engine().connect() as connection:
+        current = MigrationContext.configure(connection).get_current_revision()
     newest = _newest_migration()
     return "" if current == newest else f"the database is at migration {current}, the code at {newest}"
+
+
+async def _database_problem() -> str:
+    try:
+        return await in_database_thread(_migration_problem)
+    except SQLAlchemyError as error:
+        return f"the database does not answer ({type(error).__name__})"
 
 
 async def _redis_problem() -> str:
@@ -54,9 +58,7 @@ async def _redis_problem() -> str:
 @router.get("/health", summary="Ready for work", responses={503: {"description": "Not ready; the reasons."}})
 async def health() -> Response:
     """Check the database, its migrations and, where it is set, Redis."""
-    problems = [
-        problem for problem in (await in_database_thread(_database_problem), await _redis_problem()) if problem
-    ]
+    problems = [problem for problem in (await _database_problem(), await _redis_problem()) if problem]
     return JSONResponse({"ready": not problems, "problems": problems}, status_code=503 if problems else 200)
 
 

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import reflex as rx
 from fastapi import FastAPI
 
-from store_app import health, http, routes
+from store_app import health, http, routes, silence
 from store_app.accounts import api as accounts_api
 from store_app.accounts import forms
 from store_app.accounts.page import account_page, login_page, register_page
@@ -76,7 +76,13 @@ app = rx.App(
 @asynccontextmanager
 async def background_work() -> AsyncIterator[None]:
     """Run the background work for as long as the server runs."""
-    works = (get_bus().run(), repair.run_for_ever(), every(30, tidy), every(5, catch_up))
+    works = (
+        get_bus().run(),
+        repair.run_for_ever(),
+        every(30, tidy),
+        every(5, catch_up),
+        silence.hang_up_for_ever(),
+    )
     tasks = [asyncio.create_task(work) for work in works]
     yield
     for task in tasks:

@@ -1,0 +1,1 @@
+"""PostgreSQL, Redis or the network between them is away for seconds, and comes back."""
