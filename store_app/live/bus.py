@@ -4,7 +4,8 @@ import asyncio
 import json
 import logging
 import secrets
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from functools import lru_cache
 from typing import Any
@@ -21,10 +22,22 @@ from store_app.settings import get_settings
 
 logger = logging.getLogger(__name__)
 
-CHANNEL = "digital-game-store:live"
+# A stream in Redis, and how much it keeps. With pub/sub, who connects again would have missed what was said
+# meanwhile.
+STREAM = "digital-game-store:live"
+_KEPT = 10_000
 # Well within a message's lease, or it would be sent twice.
 TIDY_EVERY = 1.0
 _RECONNECT_AFTER = 1.0
+# How long Redis may take to answer: whoever signs out waits for it.
+_PATIENCE = 2.0
+# Redis says at least that there is nothing new so often; else the connection has died silently.
+_QUIET = 4.0
+# A tab's state is in Redis too, and Reflex waits for it for ever. Others wait for a slow listener only so long;
+# it is given up much later, as a lock that Reflex was about to take would stay behind.
+_OTHERS_WAIT = 1.0
+_GIVEN_UP_AFTER = 30.0
+_hearing: set[asyncio.Task[None]] = set()
 
 
 class Bus:
@@ -33,7 +46,8 @@ class Bus:
     def __init__(self, redis_url: str) -> None:
         """Use Redis when there is a URL, and only this process otherwise."""
         self._me = secrets.token_hex(8)
-        self._redis = redis.from_url(redis_url, socket_timeout=5) if redis_url else None
+        self._redis_url = redis_url
+        self._redis = redis.from_url(redis_url, socket_timeout=_PATIENCE) if redis_url else None
         self._sent: list[int] = []
         self._committed: asyncio.Queue[Sequence[Message]] = asyncio.Queue()
 
@@ -50,7 +64,7 @@ class Bus:
                 tasks.create_task(self._send_committed())
                 tasks.create_task(self._tidy_outbox())
                 if self._redis:
-                    tasks.create_task(self._listen(self._redis))
+                    tasks.create_task(self._listen())
         finally:
             stop()
             if self._redis:
@@ -86,27 +100,27 @@ class Bus:
                 logger.exception("could not tidy the outbox; trying again")
 
     async def _send(self, messages: Sequence[Message]) -> None:
-        ids = [message.id for message in messages]
+        waiting = deque(messages)
         failpoint("outbox: before sending")
         try:
-            for message in messages:
-                await self._tell_everybody(message)
+            while waiting:
+                await self._tell_everybody(waiting[0])
+                self._sent.append(waiting.popleft().id)
             failpoint("outbox: sent")
-            self._sent += ids
         except RedisError as error:
             logger.warning("Redis does not answer; messages stay in the outbox: %s", error)
-            await self._note_failure(ids, error)
+            await self._note_failure(waiting, error)
         except Exception as error:
             logger.exception("could not send messages; they stay in the outbox")
-            await self._note_failure(ids, error)
+            await self._note_failure(waiting, error)
 
     async def _tell_everybody(self, message: Message) -> None:
-        if self._redis:
-            await asyncio.gather(deliver(message), self._publish({"message": asdict(message)}))
-        else:
-            await deliver(message)
+        # Here last: what Redis does not take is sent again and again, and would be heard here each time.
+        await self._publish({"message": asdict(message)})
+        await deliver(message)
 
-    async def _note_failure(self, ids: Sequence[int], error: Exception) -> None:
+    async def _note_failure(self, messages: Iterable[Message], error: Exception) -> None:
+        ids = [message.id for message in messages]
         try:
             await in_database_thread(outbox.failed, ids, f"{type(error).__name__}: {error}")
         except Exception:
@@ -114,40 +128,61 @@ class Bus:
 
     async def _publish(self, news: dict[str, Any]) -> None:
         if self._redis:
-            await self._redis.publish(CHANNEL, json.dumps({"from": self._me, **news}))
+            said = json.dumps({"from": self._me, **news})
+            await self._redis.xadd(STREAM, {"news": said}, maxlen=_KEPT, approximate=True)
 
-    async def _listen(self, connection: redis.Redis) -> None:
-        while True:
-            try:
-                async with connection.pubsub(ignore_subscribe_messages=True) as channel:
-                    await channel.subscribe(CHANNEL)
-                    while True:
-                        # The wait also notices a connection that died silently.
-                        heard = await channel.get_message(timeout=1.0)
-                        if heard:
-                            await self._hear(json.loads(heard["data"]))
-            except RedisError as error:
-                logger.warning("lost Redis, connecting again: %s", error)
-                await asyncio.sleep(_RECONNECT_AFTER)
+    async def _listen(self) -> None:
+        last = ""
+        async with redis.from_url(self._redis_url, socket_timeout=_QUIET + _PATIENCE) as connection:
+            while True:
+                try:
+                    last = last or await _now(connection)
+                    for key, entry in await _entries_after(last, connection):
+                        await self._hear(entry)
+                        last = key
+                except RedisError as error:
+                    logger.warning("lost Redis, connecting again: %s", error)
+                    await asyncio.sleep(_RECONNECT_AFTER)
 
-    async def _hear(self, news: dict[str, Any]) -> None:
-        if news["from"] == self._me:
-            return
-        if "ended" in news:
-            await hub.end_sessions(news["ended"])
-        else:
-            await deliver(Message(**news["message"]))
+    async def _hear(self, entry: dict[bytes, bytes]) -> None:
+        try:
+            news = json.loads(entry[b"news"])
+            if news["from"] == self._me:
+                return
+            if "ended" in news:
+                await hub.end_sessions(news["ended"])
+            else:
+                await deliver(Message(**news["message"]))
+        except Exception:
+            # A worker of another release may say what this one does not understand; the next is heard again.
+            logger.exception("could not follow what another worker said")
+
+
+async def _now(connection: redis.Redis) -> str:
+    seconds, microseconds = await connection.time()
+    return f"{seconds * 1000 + microseconds // 1000}-0"
+
+
+async def _entries_after(last: str, connection: redis.Redis) -> list[tuple[str, dict[bytes, bytes]]]:
+    """Wait for what was said after `last`; nothing, when it stayed quiet."""
+    answer = await connection.xread({STREAM: last}, block=int(_QUIET * 1000))
+    return [(key.decode(), entry) for _stream, entries in answer for key, entry in entries]
 
 
 async def deliver(message: Message) -> None:
     """Let the user's listeners in this process hear a message."""
-    if listeners := hub.of_user(message.user_id):
-        await asyncio.gather(*(_let_hear(listener, message) for listener in listeners))
+    tasks = {asyncio.create_task(_let_hear(listener, message)) for listener in hub.of_user(message.user_id)}
+    if tasks:
+        _hearing.update(tasks)
+        for task in tasks:
+            task.add_done_callback(_hearing.discard)
+        await asyncio.wait(tasks, timeout=_OTHERS_WAIT)
 
 
 async def _let_hear(listener: Listener, message: Message) -> None:
     try:
-        await listener.hear(message)
+        async with asyncio.timeout(_GIVEN_UP_AFTER):
+            await listener.hear(message)
     except Exception:
         # One broken connection must not keep the others from hearing.
         logger.exception("could not tell a listener; it reads the database when it comes back")

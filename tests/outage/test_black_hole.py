@@ -10,7 +10,7 @@ ORDERS = 60
 # More than the store has connections, so that some wait for a thread.
 THREADS = 12
 CONNECTIONS = 8
-SWALLOWED_FOR = 10.0
+SWALLOWED_FOR = 9.0
 SLOW_FOR = 1.0
 # Each way: a webhook needs some ten statements.
 DELAY = 0.02
