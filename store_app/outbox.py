@@ -2,7 +2,7 @@
 
 The process that committed hands its rows on at once (`on_commit`); rows that are left over, because a
 process died or Redis was away, are found by `claim` and sent by whichever process is alive. So a message is
-sent at least once.
+sent at least once, and the messages of one user in their order: behind one that could not be sent the next wait.
 """
 
 import json
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import delete, event, exists, insert, update
+from sqlalchemy import delete, event, exists, insert, literal_column, update
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
@@ -32,7 +32,13 @@ class Message:
     payload: dict[str, Any]
 
 
-INSERT = insert(OutboxMessage).returning(col(OutboxMessage.id), sort_by_parameter_order=True)
+# Whether an earlier message of the same user could not be sent: the new one must wait behind it. As text: for
+# SQLite, SQLAlchemy leaves out the names of tables in RETURNING, and here there are two.
+_HELD_UP: Any = literal_column(
+    "EXISTS (SELECT 1 FROM outbox AS earlier WHERE earlier.user_id = outbox.user_id"
+    " AND earlier.id < outbox.id AND (earlier.last_error <> '' OR earlier.attempts > 0))"
+).label("held_up")
+INSERT = insert(OutboxMessage).returning(col(OutboxMessage.id), _HELD_UP, sort_by_parameter_order=True)
 _listeners: list[Callable[[Sequence[Message]], None]] = []
 
 
@@ -55,8 +61,10 @@ def _insert(session: Session) -> None:
     if written := session.info.pop("outbox", None):
         common = {"leased_until": utc_now() + LEASE, "attempts": 0, "last_error": ""}
         rows = [{"user_id": user_id, "payload": json.dumps(payload), **common} for user_id, payload in written]
-        ids = session.connection().execute(INSERT, rows).scalars()
-        session.info["sent"] = [Message(new, *message) for new, message in zip(ids, written, strict=True)]
+        inserted = session.connection().execute(INSERT, rows).all()
+        session.info["sent"] = [
+            Message(row.id, *message) for row, message in zip(inserted, written, strict=True) if not row.held_up
+        ]
 
 
 @event.listens_for(Session, "after_commit")
@@ -80,8 +88,8 @@ def claim() -> list[Message]:
         # Looking takes no write lock; there is nothing to do nearly always.
         if session.exec(select(OutboxMessage.id).where(overdue).limit(1)).first() is None:
             return []
-    earlier = aliased(OutboxMessage)
     # Nothing overtakes what somebody else is about to send to the same user.
+    earlier = aliased(OutboxMessage)
     held_up = exists().where(
         col(earlier.user_id) == OutboxMessage.user_id,
         col(earlier.id) < OutboxMessage.id,

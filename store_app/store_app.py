@@ -34,6 +34,7 @@ from store_app.orders.state import OrderState
 from store_app.ui.not_found import not_found_page
 from store_app.ui.shell import ShellState
 from webhook.processing import catch_up
+from webhook.router import WebhookFirst
 from webhook.router import router as webhook_router
 
 configure_logging()
@@ -67,6 +68,7 @@ app = rx.App(
         create_api(),
         EventSocketGuard,
         http.PlainPages,
+        WebhookFirst,
         http.ResponseHeaders,
         http.OriginGuard,
     ],

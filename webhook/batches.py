@@ -42,7 +42,9 @@ class Batches:
 
     async def _work(self) -> None:
         while self._waiting:
-            batch = [self._waiting.popleft() for _ in range(min(LARGEST, len(self._waiting)))]
+            # A fair share: what one lane takes all the others cannot work on at the same time.
+            share = min(LARGEST, -(-len(self._waiting) // self._lanes))
+            batch = [self._waiting.popleft() for _ in range(share)]
             arrivals, futures = zip(*batch, strict=True)
             try:
                 outcomes = await in_database_thread(self._take, arrivals)

@@ -13,7 +13,7 @@ class OutboxMessage(SQLModel, table=True):
     __tablename__ = "outbox"
 
     id: int = Field(default=None, primary_key=True, sa_type=BigId)
-    user_id: str = Field(foreign_key="users.id", max_length=36)
+    user_id: str = Field(foreign_key="users.id", max_length=36, index=True)
     # The JSON text that `/ws` clients receive.
     payload: str
     # Until then the process that holds the row sends it; later anyone may.

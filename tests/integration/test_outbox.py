@@ -114,6 +114,20 @@ def test_a_message_does_not_overtake_an_earlier_one_of_its_user(shop: Shop) -> N
     assert [message.payload["number"] for message in outbox.claim() if message.user_id == user_id] == [0, 1, 2]
 
 
+def test_behind_one_that_could_not_be_sent_the_next_of_its_user_wait(shop: Shop, heard: list[Message]) -> None:
+    user_id = _write(shop)
+    outbox.failed([heard[0].id], "Redis does not answer")
+    heard.clear()
+    other = shop.player()
+    with unit_of_work() as session:
+        outbox.write(session, user_id, {"event": "test", "number": 1})
+        outbox.write(session, other.user_id, {"event": "test", "number": 2})
+    assert [message.payload["number"] for message in heard] == [2]
+    _overdue(shop)
+    claimed = [message.payload["number"] for message in outbox.claim() if message.user_id == user_id]
+    assert claimed == [0, 1]
+
+
 def test_workers_that_claim_at_once_share_the_messages(shop: Shop) -> None:
     _write(shop, 40)
     _overdue(shop)
