@@ -121,7 +121,7 @@ class Provider:
         del told["billing"]
 
         def hear(_body: bytes) -> None:
-            order.must_be_flagged |= order.status not in UNPAID
+            order.flagged |= order.status not in UNPAID
             self._world.close(order, "canceled")
 
         return self._message("order canceled (nameless)", told, hear)
@@ -179,7 +179,7 @@ def _nothing(_body: bytes) -> None:
 
 
 def _flag(order: PlacedOrder, _body: bytes, status: int = 204) -> int:
-    order.must_be_flagged = True
+    order.flagged = True
     return status
 
 

@@ -4,7 +4,7 @@ Money is a set of facts per payment, so that no order of arrival matters: what w
 parts went back. Only while nothing was paid does an order's history decide: declined, canceled, expired.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from fractions import Fraction
 from math import floor
@@ -60,8 +60,9 @@ class Attempt:
     waiting: list[Callable[[], None]] = field(default_factory=list)
 
     def unknown_parts(self) -> bool:
-        """Whether a part went back of which nobody can say how large it is."""
-        return any(part is None or not 0 < part < self.whole for part in self.parts.values())
+        """Whether only a part of a payment went back, and nobody can say how large it is."""
+        unknown = any(part is None or not 0 < part < self.whole for part in self.parts.values())
+        return unknown and self.paid and not self.taken_back
 
     def left(self) -> int:
         """Return what is left of the payment, in the price without tax."""
@@ -87,7 +88,9 @@ class PlacedOrder:
     noted: dict[int, Attempt] = field(default_factory=dict)
     live: set[int] = field(default_factory=set)
     purchases: dict[Thing, str] = field(default_factory=dict)
-    must_be_flagged: bool = False
+    # What its timeline must say.
+    history: list[str] = field(default_factory=lambda: ["pending"])
+    flagged: bool = False
 
     @property
     def total(self) -> int:
@@ -122,12 +125,6 @@ class PlacedOrder:
     def payments(self) -> int:
         """How many payments its ledger must hold."""
         return sum(attempt.paid for attempt in self.attempts)
-
-    @property
-    def flagged(self) -> bool:
-        """Whether a person must be asked to look at it."""
-        unknown = any(one.paid and not one.taken_back and one.unknown_parts() for one in self.attempts)
-        return self.must_be_flagged or unknown
 
     def unpaid_attempts(self) -> list[Attempt]:
         """Return the payment pages that can be paid at the provider."""
@@ -166,27 +163,28 @@ class World:
         order = attempt.order
         order.noted[attempt.number] = attempt
         order.live.add(attempt.number)
-        if order.unpaid == "failed":
-            order.unpaid = "pending"
+        self.close(order, "pending", {"failed"})
 
-    def close(self, order: PlacedOrder, how: str) -> None:
-        """Something ended an order that nobody paid; what is over stays as it is."""
-        if order.unpaid in OPEN:
+    def close(self, order: PlacedOrder, how: str, before: Collection[str] = OPEN) -> None:
+        """An order that nobody paid goes from a status `before` to another one; what is over stays as it is."""
+        if order.status in before:
             order.unpaid = how
+            order.history.append(how)
 
     def decline(self, order: PlacedOrder, number: int | None) -> None:
         """A payment page was declined; None: it is not known which."""
         order.live -= {number} if number is not None else set(order.noted)
-        if not order.live and order.unpaid == "pending":
-            order.unpaid = "failed"
+        if not order.live:
+            self.close(order, "failed", {"pending"})
 
     def pay(self, attempt: Attempt, charged: int) -> bool:
         """A payment was heard of; False when it was before."""
         if attempt.paid:
             return False
         with _Change(self, attempt.order) as order:
-            order.must_be_flagged |= order.status in GRANTING
+            order.flagged |= order.status in GRANTING
             attempt.paid, attempt.known, attempt.whole = True, True, charged or order.total
+            order.flagged |= attempt.unknown_parts()
         return True
 
     def catch_up(self, attempt: Attempt) -> None:
@@ -205,9 +203,9 @@ class World:
 
     def part(self, attempt: Attempt, key: bytes, charged: int | None) -> None:
         """A part of a payment went back."""
-        with _Change(self, attempt.order):
-            attempt.parts[key] = charged
-            attempt.known = True
+        with _Change(self, attempt.order) as order:
+            attempt.parts[key], attempt.known = charged, True
+            order.flagged |= attempt.unknown_parts()
 
     def repair(self, order: PlacedOrder) -> None:
         """The provider was asked about an order's payment pages; it says nothing of tax, nor of parts."""
@@ -221,11 +219,13 @@ class World:
     def settle(self, order: PlacedOrder, before: str) -> None:
         """Grant what an order bought, or take it back, when its status went over that line."""
         after = order.status
+        if after != before and after not in UNPAID:
+            order.history.append(after)
         if after in GRANTING and before not in GRANTING:
             for thing in order.quantities:
                 held = thing.once and self.owns(order.player, thing)
                 order.purchases[thing] = "held" if held else "granted"
-                order.must_be_flagged |= held
+                order.flagged |= held
         elif after not in GRANTING | UNPAID:
             order.purchases = dict.fromkeys(order.quantities, "refunded")
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections import defaultdict
+from dataclasses import dataclass
 from datetime import timedelta
 from itertools import count
 
@@ -27,6 +28,19 @@ from webhook.processing import receive
 
 DAY = timedelta(days=1)
 LONG_AGO = "2020-01-01 00:00:00+00:00"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How an order stands, by the store or by the model."""
+
+    status: str
+    purchases: dict[str, str]
+    money: int
+    payments: int
+    history: list[str]
+    told: list[str]
+    flagged: bool
 
 
 class Stage:
@@ -179,24 +193,26 @@ class Stage:
         elif self.zygote.do(failpoint, repair=answers(self.world)) is None:
             return
         self.world.repair(order)
+        if len([attempt for attempt in order.noted.values() if attempt.status != "new"]) > 1:
+            # It was asked about several payments at once: which answer came first cannot be known.
+            order.history = self._timelines()[order.id]
 
     # --- comparing
 
     def check(self) -> None:
         """Check the rules in SQL, that nothing answered with success is missing, and the model."""
         check(self.shop.engine, self.accepted)
-        found = self._orders()
-        assert set(found) == {order.id for order in self.world.orders}
-        purchases, money, told = self._purchases(), self._money(), self._told()
+        found, expected = self._found(), {order.id: _expected(order) for order in self.world.orders}
+        assert set(found) == set(expected)
         for order in self.world.orders:
-            status, reason = found[order.id]
-            assert reason or not order.flagged, f"nobody is asked to look at {order}"
-            stands = status, purchases[order.id], money.get(order.id, (0, 0)), told.get(order.id, TOLD["pending"])
-            assert stands == _expected(order), f"{stands} is not {_expected(order)}, for {order}"
+            assert found[order.id] == expected[order.id], f"{found[order.id]} is not as expected: {order}"
 
-    def _orders(self) -> dict[str, tuple[str, str]]:
+    def _found(self) -> dict[str, Standing]:
+        orders = self.shop.rows("SELECT id, status, needs_attention FROM orders")
+        purchases, money, told, timelines = self._purchases(), self._money(), self._told(), self._timelines()
         return {
-            row[0]: (row[1], row[2]) for row in self.shop.rows("SELECT id, status, needs_attention FROM orders")
+            id_: Standing(status, purchases[id_], *money.get(id_, (0, 0)), timelines[id_], told[id_], bool(reason))
+            for id_, status, reason in orders
         }
 
     def _purchases(self) -> defaultdict[str, dict[str, str]]:
@@ -211,12 +227,30 @@ class Stage:
         rows = self.shop.rows(f"SELECT order_id, SUM(amount), {payments} FROM payments GROUP BY order_id")
         return {row[0]: (int(row[1]), int(row[2])) for row in rows}
 
-    def _told(self) -> dict[str, str]:
-        """Return the last message on each order, flags for staff aside."""
-        messages = [json.loads(row[0]) for row in self.shop.rows("SELECT payload FROM outbox ORDER BY id")]
-        return {one["order_id"]: one["event"] for one in messages if one["event"] != "order_flagged"}
+    def _timelines(self) -> defaultdict[str, list[str]]:
+        found: defaultdict[str, list[str]] = defaultdict(list)
+        for order_id, kind in self.shop.rows("SELECT order_id, kind FROM order_events ORDER BY id"):
+            found[order_id].append("pending" if kind == "placed" else kind)
+        return found
+
+    def _told(self) -> defaultdict[str, list[str]]:
+        """Return the messages on each order, flags for staff aside."""
+        found: defaultdict[str, list[str]] = defaultdict(list)
+        for (payload,) in self.shop.rows("SELECT payload FROM outbox ORDER BY id"):
+            message = json.loads(payload)
+            if message["event"] != "order_flagged":
+                found[message["order_id"]].append(message["event"])
+        return found
 
 
-def _expected(order: PlacedOrder) -> tuple[str, dict[str, str], tuple[int, int], str]:
-    purchases = {thing.sku: status for thing, status in order.purchases.items()}
-    return order.status, purchases, (order.money, order.payments), TOLD[order.status]
+def _expected(order: PlacedOrder) -> Standing:
+    return Standing(
+        order.status,
+        {thing.sku: status for thing, status in order.purchases.items()},
+        order.money,
+        order.payments,
+        order.history,
+        # Nobody is told that an order was placed.
+        [TOLD[status] for status in order.history[1:]],
+        order.flagged,
+    )

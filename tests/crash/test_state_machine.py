@@ -33,9 +33,9 @@ from tests.crash.stage import Stage
 from tests.crash.zygote import Zygote
 from tests.integration.shop import Shop
 
-EXAMPLES = int(os.environ.get("HYPOTHESIS_EXAMPLES", "25"))
+EXAMPLES = int(os.environ.get("HYPOTHESIS_EXAMPLES", "20"))
 STEPS = 40
-MOST_ORDERS = 4
+MOST_ORDERS = 5
 THINGS = (Thing("map", 350, once=True), Thing("potion", 101, once=False), Thing("sword", 999, once=True))
 PLAYERS = ("ann", "ben")
 # What the store answers when it does not know the user, and when it does.
@@ -57,14 +57,18 @@ anybody = st.sampled_from(ALL)
 which, any_message = st.integers(0, 3), st.integers(0, 15)
 # What a buyer is charged for a price of 100; None: the notification does not say.
 taxes = st.sampled_from([None, 100, 119, 125])
+noises = st.sampled_from(sorted(ABOUT_USERS))
 declines = st.sampled_from(["ps_declined", "afs_reject"])
-wrongs = st.sampled_from(["total", "currency", "user_id", "id"])
+wrongs = st.sampled_from(["total", "currency", "user_id", "id", "transaction", "dispute"])
 codes = st.sampled_from([REFUND, CHARGEBACK])
 # Of what was charged: 100 is as much as the whole, None is not told.
 shares = st.sampled_from([1, 30, 50, 70, 99, 100, None])
 LATER, NOW = "later", "now"
 # When a notification is delivered; a failpoint: now, to a process that dies there.
 moments = st.sampled_from([LATER, LATER, LATER, NOW, NOW, NOW, NOW, *failpoints_of("webhook")])
+# Who orders what, its tax, whether the notifications are separate, and when they are delivered.
+Beginning = tuple[str, set[Thing], int | None, bool, str]
+beginning = st.tuples(anybody, some_things, taxes, st.booleans(), moments)
 
 
 def few_orders(machine: "StoreMachine") -> bool:
@@ -89,24 +93,26 @@ class StoreMachine(RuleBasedStateMachine):
         self.messages: list[Message] = []
         self.checked = False
 
-    @initialize(player=anybody, things=some_things, tax=taxes, separate=st.booleans(), moment=moments)
-    def the_store_opens(
-        self, player: str, things: set[Thing], tax: int | None, separate: bool, moment: str
-    ) -> None:
-        """Have things on sale, players, and an order that is paid."""
+    @initialize(beginnings=st.lists(beginning, min_size=1, max_size=3))
+    def the_store_opens(self, beginnings: list[Beginning]) -> None:
+        """Have things on sale, players, and orders that are paid."""
         for thing in THINGS:
             self.stage.sell(thing)
         for name in ALL:
             self.stage.join(name)
         self.done["examples"] += 1
-        self.a_player_orders_twice_at_once(player, things, 1)
-        self.a_player_pays(0, 0, tax, separate, moment)
+        for number, (player, things, tax, separate, moment) in enumerate(beginnings):
+            self.a_player_orders_twice_at_once(player, things, 1)
+            self.a_player_pays(number, 0, tax, separate, moment)
 
     def _order(self, which: int) -> PlacedOrder:
         return self.world.orders[which % len(self.world.orders)]
 
     def _payment(self, which: int) -> Attempt:
         return self.payments[which % len(self.payments)]
+
+    def _message(self, which: int) -> Message:
+        return self.messages[which % len(self.messages)]
 
     def _send(self, message: Message, moment: str) -> None:
         note(f"# {moment}: {message}")
@@ -212,32 +218,30 @@ class StoreMachine(RuleBasedStateMachine):
         """One attempt, or it does not say which."""
         self._send(self.provider.declined(self._order(which), number, kind), moment)
 
-    @rule(which=which, wrong=wrongs, separate=st.booleans(), moment=moments)
-    def it_is_wrong(self, which: int, wrong: str, separate: bool, moment: str) -> None:
-        """Another amount, another currency, another user, an order that the store does not have."""
-        self._send(self.provider.wrongly_paid(self._order(which), wrong, separate=separate), moment)
+    @rule(noise=noises, known=st.booleans(), moment=moments)
+    def it_speaks_of_users(self, noise: str, known: bool, moment: str) -> None:
+        """Or of things that the store has no use for."""
+        user = {"id": self.stage.viewers["ann"].user_id, "public_id": "ANN"} if known else {"id": "-"}
+        self._send(self.provider.about_user(noise, user, ABOUT_USERS[noise][known]), moment)
 
-    @rule(which=which, other=which, moment=moments)
-    def a_person_must_look(self, which: int, other: int, moment: str) -> None:
-        """A transaction that is known to have paid one order pays another; or a bank disputes it."""
+    @rule(which=which, other=which, wrong=wrongs, separate=st.booleans(), moment=moments)
+    def a_person_must_look(self, which: int, other: int, wrong: str, separate: bool, moment: str) -> None:
+        """At a payment that does not fit, at a transaction that has paid another order, at a dispute."""
         payment, order = self._payment(which), self._order(other)
-        if payment.paid and payment.order is not order:
+        if wrong in {"total", "currency", "user_id", "id"}:
+            self._send(self.provider.wrongly_paid(order, wrong, separate=separate), moment)
+        elif payment.paid and payment.order is not order:
             self._send(self.provider.paid_before(payment, order), moment)
         else:
             self._send(self.provider.disputed(payment), moment)
 
-    @rule(kind=st.sampled_from(sorted(ABOUT_USERS)), known=st.booleans(), moment=moments)
-    def it_speaks_of_users(self, kind: str, known: bool, moment: str) -> None:
-        """Or of things that the store has no use for."""
-        user = {"id": self.stage.viewers["ann"].user_id, "public_id": "ANN"} if known else {"id": "-"}
-        self._send(self.provider.about_user(kind, user, ABOUT_USERS[kind][known]), moment)
-
     # --- the network, and people
 
-    @rule(which=any_message, moment=moments)
-    def it_is_delivered(self, which: int, moment: str) -> None:
+    @rule(which=st.lists(any_message, min_size=1, max_size=3), moment=moments)
+    def some_are_delivered(self, which: list[int], moment: str) -> None:
         """For the first time, or again."""
-        self._send(self.messages[which % len(self.messages)], NOW if moment == LATER else moment)
+        for number in which:
+            self._send(self._message(number), NOW if moment == LATER else moment)
 
     @rule()
     def what_was_not_answered_is_delivered_again(self) -> None:
@@ -247,7 +251,7 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(which=any_message, dry_run=st.booleans())
     def somebody_replays(self, which: int, dry_run: bool) -> None:
         """A delivery of the inbox is processed again."""
-        self.stage.replay(self.messages[which % len(self.messages)], dry_run=dry_run)
+        self.stage.replay(self._message(which), dry_run=dry_run)
 
     @rule(which=which, failpoint=st.sampled_from(["", "", *failpoints_of("repair")]))
     def the_provider_is_asked(self, which: int, failpoint: str) -> None:
