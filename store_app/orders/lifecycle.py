@@ -225,11 +225,14 @@ def return_part(session: Session, order: LockedOrder, money: Money, detail: str)
     return True
 
 
-def has_merchant_token(session: Session, order: LockedOrder) -> bool:
-    """Whether the order is paid by a merchant token: the provider then knows no order of its own."""
+def has_merchant_token(session: Session, order: LockedOrder, *, unless_noted: bool) -> bool:
+    """Whether the order is paid by a merchant token: the provider then knows no order of its own.
+
+    `unless_noted` is the answer where no payment page was noted, because the store died when one was opened.
+    """
     attempts = select(PaymentAttempt.provider_order_id).where(PaymentAttempt.order_id == order.id)
     ids = session.exec(attempts).all()
-    return bool(ids) and all(provider_order_id is None for provider_order_id in ids)
+    return all(provider_order_id is None for provider_order_id in ids) if ids else unless_noted
 
 
 def was_paid_by(session: Session, order: LockedOrder, transaction_id: str) -> bool:

@@ -9,6 +9,7 @@ from store_app.database import unit_of_work
 from store_app.models import Order, Verdict
 from store_app.orders import lifecycle
 from store_app.orders.locked import lock
+from store_app.settings import get_settings
 from tests.integration.shop import Json, Shop, order_paid, payment, refund
 from tests.support.invariants import check
 from webhook.processing import catch_up
@@ -108,6 +109,19 @@ def test_a_payment_by_a_merchant_token_grants_by_itself(shop: Shop) -> None:
     assert shop.tell(payment(order)).verdict is Verdict.DONE
     assert shop.tell(payment(order)).verdict is Verdict.REPEAT
     assert shop.purchases(order.id) == ["granted"]
+
+
+@pytest.mark.parametrize(("token", "granted"), [("merchant", ["granted"]), ("catalogue", [])])
+def test_a_payment_on_a_page_that_was_never_noted_grants_where_nothing_follows(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, token: str, granted: list[str]
+) -> None:
+    # The store died between opening the page and writing it down.
+    order = shop.order(shop.player(), shop.item(1000), attempts=0)
+    monkeypatch.setenv("XSOLLA_TOKEN", token)
+    get_settings.cache_clear()
+    assert shop.tell(payment(order)).status == 204
+    assert shop.purchases(order.id) == granted
+    check(shop.engine)
 
 
 def test_a_dispute_is_shown_to_a_person_and_moves_nothing(shop: Shop) -> None:
