@@ -23,6 +23,7 @@ from store_app.models import (
     Order,
     OrderEvent,
     OrderStatus,
+    Payment,
     PaymentAttempt,
     PaymentKind,
     PendingPurchase,
@@ -150,6 +151,7 @@ def receive_payment(session: Session, order: LockedOrder, money: Money) -> bool:
     What took it back already, before it came, is joined to it: then it grants nothing.
     """
     if not _book(session, order, PaymentKind.PAYMENT, money, money.transaction_id):
+        _learn_tax(session, order, money)
         return False
     if order.status in _GRANTING:
         _flag(session, order, "paid twice: one payment must be refunded")
@@ -160,6 +162,21 @@ def receive_payment(session: Session, order: LockedOrder, money: Money) -> bool:
         ledger = _ledger(session, order)
     _settle(session, order, ledger)
     return True
+
+
+def _learn_tax(session: Session, order: LockedOrder, money: Money) -> None:
+    """Note what a payment was charged with tax, and value its parts anew, if it was heard of without it.
+
+    The provider's answers to our questions do not say it (`checkout.repair`); its notifications do.
+    """
+    ledger = _ledger(session, order) if money.charged else []
+    payment = payment_of(ledger, money.transaction_id, "")
+    if payment is None or payment.charged or undone_in_full(ledger, payment.transaction_id):
+        return
+    _run(session, sql.LEARN_TAX, id_=payment.id, charged=money.charged)
+    parts = [row for row in earlier_than(ledger, payment) if row.kind == PaymentKind.PARTIAL_REFUND]
+    _join(session, order, replace(payment, charged=money.charged), parts)
+    _settle(session, order, _ledger(session, order))
 
 
 def _join(session: Session, order: LockedOrder, payment: Movement, earlier: Sequence[Movement]) -> None:

@@ -49,6 +49,7 @@ LEDGER = (
     .where(col(Payment.order_id) == _ORDER)
     .order_by(col(Payment.id))
 )
+LEARN_TAX = update(Payment).where(col(Payment.id) == bindparam("id_")).values(charged=bindparam("charged"))
 JOIN_PAYMENT = (
     update(Payment)
     .where(col(Payment.id) == bindparam("id_"))

@@ -49,8 +49,9 @@ class Attempt:
     charged: int = 0
     # --- heard by the store
     paid: bool = False
-    # With tax, as far as it was told.
+    # With tax, where it was told.
     whole: int = 0
+    taxed: bool = False
     taken_back: set[str] = field(default_factory=set)
     # By the bytes of their notifications; None: how much is not known.
     parts: dict[bytes, int | None] = field(default_factory=dict)
@@ -180,12 +181,21 @@ class World:
     def pay(self, attempt: Attempt, charged: int) -> bool:
         """A payment was heard of; False when it was before."""
         if attempt.paid:
+            self.learn_tax(attempt, charged)
             return False
         with _Change(self, attempt.order) as order:
             order.flagged |= order.status in GRANTING
-            attempt.paid, attempt.known, attempt.whole = True, True, charged or order.total
+            attempt.paid, attempt.known, attempt.taxed = True, True, charged > 0
+            attempt.whole = charged or order.total
             order.flagged |= attempt.unknown_parts()
         return True
+
+    def learn_tax(self, attempt: Attempt, charged: int) -> None:
+        """A payment is heard of again, and now with its tax."""
+        if charged and not attempt.taxed:
+            with _Change(self, attempt.order) as order:
+                attempt.taxed, attempt.whole = True, charged
+                order.flagged |= attempt.unknown_parts()
 
     def catch_up(self, attempt: Attempt) -> None:
         """Apply what waited for the payment."""

@@ -139,3 +139,18 @@ def test_a_public_id_is_resolved_to_the_user(shop: Shop) -> None:
     assert (found.status, found.answer) == (200, {"user": {"id": player.user_id}})
     missing = shop.tell({"notification_type": "user_search", "user": {"public_id": "nobody"}})
     assert (missing.status, missing.code) == (400, "INVALID_USER")
+
+
+def test_a_payment_that_was_heard_of_without_its_tax_learns_it(shop: Shop) -> None:
+    order = shop.order(shop.player(), shop.item(1000))
+    # As the provider answers when it is asked (`checkout.repair`): the tax is not in it.
+    shop.tell(order_paid(order))
+    for number in range(2):
+        shop.tell(_part(order, "5.20", number))
+    assert shop.read(order.id).status == "refunded"
+    shop.tell(_with_tax(order))
+    # 10.40 of 12.50 went back.
+    assert sum(amount for _kind, amount in _ledger(shop, order)) == 168
+    assert shop.read(order.id).status == "partially_refunded"
+    assert shop.purchases(order.id) == ["granted"]
+    check(shop.engine)
