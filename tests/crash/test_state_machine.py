@@ -4,7 +4,7 @@ Hypothesis puts the steps together. After each the rules in SQL hold, whatever w
 inbox, and orders, purchases and money are what `model` says they must be. When it fails it prints the shortest
 steps that it found, and the seed: `HYPOTHESIS_SEED=... pytest tests/crash/test_state_machine.py` repeats the run,
 `@reproduce_failure(...)` (printed too) above `StoreMachine` repeats the one example.
-`HYPOTHESIS_EXAMPLES=2000` runs longer.
+`HYPOTHESIS_EXAMPLES=2000` runs longer. Finding the shortest steps takes up to five minutes.
 """
 
 import os
@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 import pytest
-from hypothesis import HealthCheck, note, seed, settings
+from hypothesis import HealthCheck, Phase, note, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -294,6 +294,8 @@ def test_whatever_happens_the_store_is_what_the_model_says(machine: type[StoreMa
             stateful_step_count=STEPS,
             deadline=None,
             print_blob=True,
+            # Explaining runs a failure many times more, and each run takes its time.
+            phases=set(Phase) - {Phase.explain},
             suppress_health_check=list(HealthCheck),
         ),
     )
