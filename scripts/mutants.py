@@ -29,6 +29,7 @@ GREEN, RED = 0, 1
 _FIRST_FAILURE = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
 
 CLAIMS, LIFECYCLE = "store_app/orders/claims.py", "store_app/orders/lifecycle.py"
+BOOKKEEPING, BATCHES = "store_app/orders/bookkeeping.py", "tests/integration/test_batches.py"
 PROCESSING, SERVICE = "webhook/processing.py", "store_app/checkout/service.py"
 WEBHOOK, ORDERS = "tests/integration/test_webhook.py", "tests/integration/test_orders.py"
 CHECKOUT, ARRIVALS = "tests/integration/test_checkout.py", "tests/integration/test_arrivals.py"
@@ -107,9 +108,10 @@ MUTANTS = (
     Mutant(
         "the signature is checked over JSON written again",
         PROCESSING,
-        "if not is_genuine(body, signature,",
-        'import json\n    again = json.dumps(json.loads(body)).encode() if body[:1] == b"{" else body\n'
-        "    if not is_genuine(again, signature,",
+        "        return cls(Delivery.of(body, headers), is_genuine(body,",
+        "        import json\n\n"
+        '        again = json.dumps(json.loads(body)).encode() if body[:1] == b"{" else body\n'
+        "        return cls(Delivery.of(body, headers), is_genuine(again,",
         (WEBHOOK,),
     ),
     Mutant(
@@ -121,9 +123,9 @@ MUTANTS = (
     ),
     Mutant(
         "a payment that was booked is booked again",
-        LIFECYCLE,
-        "        provider_id=provider_id,\n        at=utc_now(),",
-        "        provider_id=provider_id + secrets.token_hex(4),\n        at=utc_now(),",
+        BOOKKEEPING,
+        '"provider_id": provider_id,',
+        '"provider_id": provider_id + str(utc_now().timestamp()),',
         (ORDERS,),
     ),
     Mutant(
@@ -144,16 +146,37 @@ MUTANTS = (
     Mutant(
         "an exception is swallowed and answered 204",
         PROCESSING,
-        "        raise\n    return outcome",
-        "        outcome = Outcome(Verdict.DONE)\n    return outcome",
+        "        if len(arrivals) == 1 or cannot_be_reached(error):\n            return [error] * len(arrivals)",
+        "        if len(arrivals) == 1:\n            return [Outcome(Verdict.DONE)]",
         (WEBHOOK,),
     ),
     Mutant(
         "a delivery that failed is not kept",
         PROCESSING,
-        '            keep(session, delivery, "", outcome)\n        raise',
-        "            session.rollback()\n        raise",
+        "            _keep_failed(arrivals[0].delivery, error)\n",
+        "            pass\n",
         (WEBHOOK,),
+    ),
+    Mutant(
+        "one delivery that fails takes its whole batch down",
+        PROCESSING,
+        "if len(arrivals) == 1 or cannot_be_reached(error):",
+        "if error:",
+        (BATCHES,),
+    ),
+    Mutant(
+        "a batch is answered before it is committed",
+        PROCESSING,
+        '        failpoint("webhook: before commit")\n',
+        '        failpoint("webhook: before commit")\n        session.rollback()\n',
+        (WEBHOOK,),
+    ),
+    Mutant(
+        "a message overtakes one that could not be sent",
+        "store_app/outbox.py",
+        " if not row.held_up",
+        "",
+        ("tests/integration/test_outbox.py",),
     ),
     Mutant(
         "a refund takes back by user and item",
@@ -180,7 +203,7 @@ MUTANTS = (
     ),
     Mutant(
         "a part that came before its payment is never valued",
-        LIFECYCLE,
+        BOOKKEEPING,
         '"amount": -(value or 0)}',
         '"amount": 0}',
         (ARRIVALS,),

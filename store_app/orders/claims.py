@@ -13,6 +13,7 @@ from store_app import money
 from store_app.errors import NotFound
 from store_app.models import UNPAID, Payment, PaymentAttempt, PaymentKind, Verdict
 from store_app.orders import lifecycle
+from store_app.orders.bookkeeping import Money
 from store_app.orders.locked import LockedOrder, lock
 from store_app.settings import get_settings
 
@@ -121,10 +122,10 @@ def _charged(order: LockedOrder, claim: Claim) -> int:
         return 0
 
 
-def _money(order: LockedOrder, claim: Claim, amount: int) -> lifecycle.Money:
+def _money(order: LockedOrder, claim: Claim, amount: int) -> Money:
     # Without a transaction (free orders) the provider's order stands for it.
     transaction = claim.transaction_id or f"order:{claim.provider_order_id or order.id}"[:_LONGEST_TRANSACTION]
-    return lifecycle.Money(
+    return Money(
         amount, order.currency, transaction, _charged(order, claim), provider_order_id=claim.provider_order_id
     )
 

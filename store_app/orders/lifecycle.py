@@ -23,7 +23,6 @@ from store_app.models import (
     Order,
     OrderEvent,
     OrderStatus,
-    Payment,
     PaymentAttempt,
     PaymentKind,
     PendingPurchase,
@@ -31,9 +30,10 @@ from store_app.models import (
     PurchaseStatus,
     utc_now,
 )
+from store_app.orders import bookkeeping
 from store_app.orders import statements as sql
+from store_app.orders.bookkeeping import Money
 from store_app.orders.ledger import (
-    WHOLE,
     Movement,
     belongs,
     earlier_than,
@@ -61,21 +61,6 @@ class NewLine:
 
     item: Item
     quantity: int
-
-
-@dataclass(frozen=True, slots=True)
-class Money:
-    """What the provider says it took or gave back: minor units, and the transaction that took it.
-
-    `charged` is the amount with tax, 0 where it is not known; `provider_order_id` is the provider's own order,
-    where it named it.
-    """
-
-    amount: int
-    currency: str
-    transaction_id: str
-    charged: int = 0
-    provider_order_id: str = ""
 
 
 def _short_number() -> str:
@@ -150,48 +135,20 @@ def receive_payment(session: Session, order: LockedOrder, money: Money) -> bool:
 
     What took it back already, before it came, is joined to it: then it grants nothing.
     """
-    if not _book(session, order, PaymentKind.PAYMENT, money, money.transaction_id):
-        _learn_tax(session, order, money)
+    if not bookkeeping.book(session, order, PaymentKind.PAYMENT, money, money.transaction_id):
+        if bookkeeping.learn_tax(session, order, money):
+            _settle(session, order, bookkeeping.read(session, order))
         return False
     if order.status in _GRANTING:
         _flag(session, order, "paid twice: one payment must be refunded")
-    ledger = _ledger(session, order)
+    ledger = bookkeeping.read(session, order)
     payment = payment_of(ledger, money.transaction_id, "")
     if payment and (earlier := earlier_than(ledger, payment)):
-        _join(session, order, payment, earlier)
-        ledger = _ledger(session, order)
+        if not bookkeeping.join(session, payment, earlier):
+            _flag(session, order, _UNKNOWN_PART)
+        ledger = bookkeeping.read(session, order)
     _settle(session, order, ledger)
     return True
-
-
-def _learn_tax(session: Session, order: LockedOrder, money: Money) -> None:
-    """Note what a payment was charged with tax, and value its parts anew, if it was heard of without it.
-
-    The provider's answers to our questions do not say it (`checkout.repair`); its notifications do.
-    """
-    ledger = _ledger(session, order) if money.charged else []
-    payment = payment_of(ledger, money.transaction_id, "")
-    if payment is None or payment.charged or undone_in_full(ledger, payment.transaction_id):
-        return
-    _run(session, sql.LEARN_TAX, id_=payment.id, charged=money.charged)
-    parts = [row for row in earlier_than(ledger, payment) if row.kind == PaymentKind.PARTIAL_REFUND]
-    _join(session, order, replace(payment, charged=money.charged), parts)
-    _settle(session, order, _ledger(session, order))
-
-
-def _join(session: Session, order: LockedOrder, payment: Movement, earlier: Sequence[Movement]) -> None:
-    """Give what came before its payment the payment's transaction and its amount in the price."""
-    whole = next((row for row in earlier if row.kind in WHOLE), None)
-    parts: list[int] = []
-    for row in earlier:
-        value: int | None = payment.amount if row is whole else 0
-        if whole is None:
-            value = part_in_price(payment, parts, -row.charged)
-            parts.append(-row.charged)
-        joined = {"id_": row.id, "transaction_id": payment.transaction_id, "amount": -(value or 0)}
-        _run(session, sql.JOIN_PAYMENT, **joined)
-        if value is None:
-            _flag(session, order, _UNKNOWN_PART)
 
 
 def return_money(session: Session, order: LockedOrder, kind: PaymentKind, money: Money) -> bool:
@@ -200,18 +157,18 @@ def return_money(session: Session, order: LockedOrder, kind: PaymentKind, money:
     The amount is what is left of the payment: nothing when the provider tells of both, and both are noted. One
     that comes before its payment is remembered: that payment will not grant. False when it was booked before.
     """
-    ledger = _ledger(session, order)
+    ledger = bookkeeping.read(session, order)
     payment = payment_of(ledger, money.transaction_id, money.provider_order_id)
     transaction = payment.transaction_id if payment else money.transaction_id
     if any(row.kind == kind and belongs(row, transaction, money.provider_order_id) for row in ledger):
         return False
     left = payment.amount - returned(ledger, transaction) if payment else 0
     row = replace(money, amount=-left, charged=0, transaction_id=transaction)
-    if not _book(session, order, kind, row, transaction):
+    if not bookkeeping.book(session, order, kind, row, transaction):
         return False
     if payment is None:
         _close(session, order, Event.CANCELED)
-    _settle(session, order, _ledger(session, order))
+    _settle(session, order, bookkeeping.read(session, order))
     return True
 
 
@@ -226,7 +183,7 @@ def return_part(session: Session, order: LockedOrder, money: Money, detail: str)
         money: the payment it is a part of; its `amount` is not looked at.
         detail: tells several parts of one payment from each other.
     """
-    ledger = _ledger(session, order)
+    ledger = bookkeeping.read(session, order)
     payment = payment_of(ledger, money.transaction_id, money.provider_order_id)
     transaction = payment.transaction_id if payment else money.transaction_id
     if undone_in_full(ledger, transaction):
@@ -234,11 +191,11 @@ def return_part(session: Session, order: LockedOrder, money: Money, detail: str)
     before = [-row.charged for row in ledger if row.charged < 0 and row.transaction_id == transaction]
     value = part_in_price(payment, before, money.charged) if payment else 0
     part = replace(money, amount=-(value or 0), charged=-money.charged, transaction_id=transaction)
-    if not _book(session, order, PaymentKind.PARTIAL_REFUND, part, f"{money.transaction_id}:{detail}"):
+    if not bookkeeping.book(session, order, PaymentKind.PARTIAL_REFUND, part, f"{money.transaction_id}:{detail}"):
         return False
     if value is None:
         _flag(session, order, _UNKNOWN_PART)
-    _settle(session, order, _ledger(session, order))
+    _settle(session, order, bookkeeping.read(session, order))
     return True
 
 
@@ -254,7 +211,7 @@ def has_merchant_token(session: Session, order: LockedOrder, *, unless_noted: bo
 
 def was_paid_by(session: Session, order: LockedOrder, transaction_id: str) -> bool:
     """Whether the ledger holds a payment of the order by this transaction."""
-    ledger = _ledger(session, order)
+    ledger = bookkeeping.read(session, order)
     return any(row.kind == PaymentKind.PAYMENT and row.transaction_id == transaction_id for row in ledger)
 
 
@@ -332,31 +289,6 @@ def _move(session: Session, order: LockedOrder, status: OrderStatus) -> None:
     order.status = status
     _run(session, sql.MOVE_ORDER, order_id_=order.id, status=status, updated_at=now)
     insert_at_end(session, sql.ADD_EVENT, {"order_id": order.id, "kind": status, "at": now})
-
-
-def _book(session: Session, order: LockedOrder, kind: PaymentKind, money: Money, provider_id: str) -> bool:
-    booked = _run(
-        session,
-        sql.book(dialect_of(session)),
-        order_id=order.id,
-        kind=kind,
-        amount=money.amount,
-        charged=money.charged,
-        currency=money.currency,
-        transaction_id=money.transaction_id,
-        provider_order_id=money.provider_order_id,
-        provider_id=provider_id,
-        at=utc_now(),
-    )
-    return booked.first() is not None
-
-
-def _ledger(session: Session, order: LockedOrder) -> list[Movement]:
-    rows = _run(session, sql.LEDGER, order_id_=order.id)
-    return [
-        Movement(row.kind, row.amount, row.transaction_id, row.charged, row.provider_order_id, row.id)
-        for row in rows
-    ]
 
 
 def _settle(session: Session, order: LockedOrder, ledger: Sequence[Movement]) -> None:

@@ -15,16 +15,17 @@ from store_app.checkout.repair import repair_due
 from store_app.checkout.service import open_payment_page
 from store_app.database import unit_of_work
 from store_app.errors import AlreadyOwned, InOpenOrder, OrderClosed
-from store_app.models import Item, Order
+from store_app.models import Item
 from store_app.orders import lifecycle, service
 from store_app.orders.lifecycle import NewLine
+from store_app.orders.locked import lock
 from tests.crash.facts import Message, answers
 from tests.crash.model import TOLD, Attempt, PlacedOrder, Thing, World
 from tests.crash.zygote import Zygote, client_of
-from tests.integration.shop import Shop, sign
+from tests.integration.shop import AnyOrder, Shop, sign
 from tests.support.invariants import check
 from webhook.inbox.replay import replay
-from webhook.processing import receive
+from webhook.processing import catch_up, receive
 
 DAY = timedelta(days=1)
 LONG_AGO = "2020-01-01 00:00:00+00:00"
@@ -80,13 +81,13 @@ class Stage:
             row = lifecycle.place(session, user_id, lines, DAY)
         return self.note_order(row, dict.fromkeys(things, 1), merchant=merchant)
 
-    def note_order(self, row: Order, quantities: dict[Thing, int], *, merchant: bool = False) -> PlacedOrder:
+    def note_order(self, row: AnyOrder, quantities: dict[Thing, int], *, merchant: bool = False) -> PlacedOrder:
         """Tell the model of an order that the store has placed."""
         order = PlacedOrder(row.id, row.user_id, quantities, merchant)
         self.world.orders.append(order)
         return order
 
-    def buy(self, player: str, quantities: dict[Thing, int]) -> Order | str:
+    def buy(self, player: str, quantities: dict[Thing, int]) -> AnyOrder | str:
         """Order things as a player does; returns the order, or the name of the refusal."""
         wanted = {thing.sku: quantity for thing, quantity in quantities.items()}
         try:
@@ -121,7 +122,7 @@ class Stage:
         order.attempts.append(attempt)
         if noted:
             with unit_of_work() as session:
-                row = lifecycle.lock(session, order.id)
+                row = lock(session, order.id)
                 lifecycle.start_attempt(session, row, name or None, "http://provider.test/?token=one")
             self.world.open_page(attempt)
 
@@ -193,6 +194,11 @@ class Stage:
         elif self.zygote.do(failpoint, repair=answers(self.world)) is None:
             return
         self.world.repair(order)
+        # As the store does now and then: what waited for a payment finds one that was repaired.
+        catch_up()
+        for attempt in order.attempts:
+            if attempt.paid:
+                self.world.catch_up(attempt)
         if len([attempt for attempt in order.noted.values() if attempt.status != "new"]) > 1:
             # It was asked about several payments at once: which answer came first cannot be known.
             order.history = self._timelines()[order.id]

@@ -8,6 +8,7 @@ import pytest
 from store_app.database import unit_of_work
 from store_app.models import Order, Verdict
 from store_app.orders import lifecycle
+from store_app.orders.bookkeeping import Money
 from store_app.orders.locked import lock
 from store_app.settings import get_settings
 from tests.integration.shop import Json, Shop, order_paid, payment, refund
@@ -95,7 +96,7 @@ def test_a_refund_that_named_only_its_transaction_finds_a_payment_that_was_repai
     assert catch_up() == 0
     # What a repair does, which knows nothing of deliveries.
     with unit_of_work() as session:
-        lifecycle.receive_payment(session, lock(session, order.id), lifecycle.Money(1000, "USD", "T1"))
+        lifecycle.receive_payment(session, lock(session, order.id), Money(1000, "USD", "T1"))
     assert (catch_up(), catch_up()) == (1, 0)
     assert (shop.read(order.id).status, shop.purchases(order.id)) == ("refunded", ["refunded"])
     assert shop.rows("SELECT verdict, order_id FROM webhook_deliveries") == [("done", order.id)]

@@ -1,0 +1,89 @@
+"""Writing and reading an order's ledger; what its rows mean for the order is said by `ledger`, and done by
+`lifecycle`, which alone calls this.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from sqlmodel import Session
+
+from store_app.database import dialect_of
+from store_app.models import PaymentKind, utc_now
+from store_app.orders import statements as sql
+from store_app.orders.ledger import WHOLE, Movement, earlier_than, part_in_price, payment_of, undone_in_full
+from store_app.orders.locked import LockedOrder
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """What the provider says it took or gave back: minor units, and the transaction that took it.
+
+    `charged` is the amount with tax, 0 where it is not known; `provider_order_id` is the provider's own order,
+    where it named it.
+    """
+
+    amount: int
+    currency: str
+    transaction_id: str
+    charged: int = 0
+    provider_order_id: str = ""
+
+
+def book(session: Session, order: LockedOrder, kind: PaymentKind, money: Money, provider_id: str) -> bool:
+    """Write a row of the ledger; False when it was booked before."""
+    row = {
+        "order_id": order.id,
+        "kind": kind,
+        "amount": money.amount,
+        "charged": money.charged,
+        "currency": money.currency,
+        "transaction_id": money.transaction_id,
+        "provider_order_id": money.provider_order_id,
+        "provider_id": provider_id,
+        "at": utc_now(),
+    }
+    return session.connection().execute(sql.book(dialect_of(session)), row).first() is not None
+
+
+def read(session: Session, order: LockedOrder) -> list[Movement]:
+    """Return the ledger of an order, in the order in which it was booked."""
+    rows = session.connection().execute(sql.LEDGER, {"order_id_": order.id})
+    return [
+        Movement(row.kind, row.amount, row.transaction_id, row.charged, row.provider_order_id, row.id)
+        for row in rows
+    ]
+
+
+def join(session: Session, payment: Movement, earlier: Sequence[Movement]) -> bool:
+    """Give what came before its payment the payment's transaction and its amount in the price.
+
+    Returns whether all of it is known: False when a part does not say how much it is.
+    """
+    whole = next((row for row in earlier if row.kind in WHOLE), None)
+    parts: list[int] = []
+    known = True
+    for row in earlier:
+        value: int | None = payment.amount if row is whole else 0
+        if whole is None:
+            value = part_in_price(payment, parts, -row.charged)
+            parts.append(-row.charged)
+        joined = {"id_": row.id, "transaction_id": payment.transaction_id, "amount": -(value or 0)}
+        session.connection().execute(sql.JOIN_PAYMENT, joined)
+        known = known and value is not None
+    return known
+
+
+def learn_tax(session: Session, order: LockedOrder, money: Money) -> bool:
+    """Note what a payment was charged with tax, and value its parts anew, if it was heard of without it.
+
+    The provider's answers to our questions do not say it (`checkout.repair`); its notifications do. Returns
+    whether anything was learnt.
+    """
+    ledger = read(session, order) if money.charged else []
+    payment = payment_of(ledger, money.transaction_id, "")
+    if payment is None or payment.charged or undone_in_full(ledger, payment.transaction_id):
+        return False
+    session.connection().execute(sql.LEARN_TAX, {"id_": payment.id, "charged": money.charged})
+    parts = [row for row in earlier_than(ledger, payment) if row.kind == PaymentKind.PARTIAL_REFUND]
+    join(session, replace(payment, charged=money.charged), parts)
+    return True
