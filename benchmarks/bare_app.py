@@ -50,17 +50,18 @@ def _two_inserts(body: bytes, order_id: str, user_id: str) -> None:
         connection.execute(_PURCHASE, purchase | rest)
 
 
-def _same_statements(body: bytes, order_id: str, user_id: str) -> None:
+def _same_statements(body: bytes, order_id: str, user_id: str, number: str) -> None:
     now = datetime.now(UTC)
     with unit_of_work() as session:
         connection, order, dialect = session.connection(), {"order_id_": order_id}, dialect_of(session)
-        connection.execute(BY_PROVIDER_ORDER, {"provider_order_id": order_id}).first()
+        connection.execute(BY_PROVIDER_ORDER, {"provider_order_id": number}).one()
         connection.execute(locked.BY_ID, order).one()
+        orders = {"order_ids_": [order_id]}
         payment = {"order_id": order_id, "kind": "payment", "amount": 4999, "charged": 4999, "currency": "USD"}
         rest = {"transaction_id": order_id, "provider_id": order_id, "provider_order_id": order_id, "at": now}
         connection.execute(sql.book(dialect), payment | rest).first()
-        connection.execute(sql.LEDGER, order).all()
-        connection.execute(sql.PENDING_LINES, order).all()
+        connection.execute(sql.LEDGERS, orders).all()
+        connection.execute(sql.PENDING_LINES, orders).all()
         connection.execute(sql.move_lines(dialect), order | {"at_": now, "status_": "granted"})
         connection.execute(sql.FORGET_PENDING, order)
         connection.execute(sql.EMPTY_CART, order | {"user_id_": user_id})
@@ -86,5 +87,6 @@ async def two_inserts(request: Request) -> Response:
 async def same_statements(request: Request) -> Response:
     """Run the statements of a paid order."""
     body = await request.body()
-    await in_database_thread(_same_statements, body, request.headers["x-order"], request.headers["x-user"])
+    named = (request.headers[name] for name in ("x-order", "x-user", "x-number"))
+    await in_database_thread(_same_statements, body, *named)
     return Response(status_code=204)

@@ -29,6 +29,8 @@ class PlacedOrder:
     user_id: str
     sku: str
     total: str
+    # The provider's own number of it; empty: one that the store has not noted.
+    provider_order_id: str = ""
 
 
 def order_paid(store: StoreProcess, order: PlacedOrder) -> Delivery:
@@ -41,7 +43,7 @@ def order_paid(store: StoreProcess, order: PlacedOrder) -> Delivery:
             "notification_type": "order_paid",
             "items": [{"sku": order.sku, "type": "virtual_good", "quantity": 1, "amount": order.total}],
             "order": {
-                "id": transaction,
+                "id": int(order.provider_order_id or transaction),
                 "mode": "sandbox",
                 "currency_type": "real",
                 "currency": "USD",

@@ -13,12 +13,13 @@ from sqlmodel import select
 from store_app.database import unit_of_work
 from store_app.models import Item, User
 from store_app.orders import lifecycle
+from store_app.orders.locked import lock
 
 SKU = "health-potion"
 
 
 def place(players: int, orders_each: int) -> list[list[str]]:
-    """Place the orders; returns [order id, user id, sku, total in major units] of each."""
+    """Place the orders; returns [order id, user id, sku, total in major units, provider's order id] of each."""
     placed = []
     for _ in range(players):
         with unit_of_work() as session:
@@ -29,7 +30,9 @@ def place(players: int, orders_each: int) -> list[list[str]]:
             session.flush()
             for _ in range(orders_each):
                 order = lifecycle.place(session, user.id, [lifecycle.NewLine(item, 1)], timedelta(days=1))
-                placed.append([order.id, user.id, SKU, f"{order.total / 100:.2f}"])
+                number = str(uuid4().int % 10**15)
+                lifecycle.start_attempt(session, lock(session, order.id), number, "http://provider.test/")
+                placed.append([order.id, user.id, SKU, f"{order.total / 100:.2f}", number])
     return placed
 
 

@@ -4,7 +4,7 @@ import statistics
 from uuid import uuid4
 
 from benchmarks.deliveries import Delivery, place_orders, signed
-from benchmarks.load import burst
+from benchmarks.load import burst, paced
 from tests.support.postgres import fresh_database, postgres
 from tests.support.store import StoreProcess
 
@@ -26,9 +26,11 @@ def _measure(name: str, store: StoreProcess) -> None:
     runs = [burst(url, _deliveries(store, order.user_id), AT_ONCE) for _ in range(ROUNDS + 1)][1:]
     rate = statistics.median(run.per_second for run in runs)
     middle, p99 = (statistics.median(run.quantile_ms(percent) for run in runs) for percent in (50, 99))
-    errors = sum(run.errors for run in runs)
+    half = paced(url, _deliveries(store, order.user_id), rate / 2)
+    errors = sum(run.errors for run in [*runs, half])
     print(
-        f"  {name}, {AT_ONCE} at once: {rate:.0f}/s, median {middle:.1f} ms, p99 {p99:.1f} ms; errors {errors}",
+        f"  {name}, {AT_ONCE} at once: {rate:.0f}/s, median {middle:.1f} ms, p99 {p99:.1f} ms; "
+        f"at half that rate: median {half.quantile_ms(50):.1f} ms, p99 {half.quantile_ms(99):.1f} ms; errors {errors}",
         flush=True,
     )
 

@@ -29,7 +29,9 @@ PGBENCH_SECONDS = 5
 
 def _bare(store: StoreProcess, order: PlacedOrder) -> Delivery:
     signed = order_paid(store, order)
-    return Delivery(signed.body, {"x-order": order.order_id, "x-user": order.user_id})
+    return Delivery(
+        signed.body, {"x-order": order.order_id, "x-user": order.user_id, "x-number": order.provider_order_id}
+    )
 
 
 def _webhook(store: StoreProcess) -> str:

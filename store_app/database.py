@@ -158,8 +158,12 @@ async def in_database_thread(function: Callable[P, T], *args: P.args, **kwargs: 
 
 
 def writers() -> int:
-    """Return how many transactions that write are worth having at a time; the other threads are for reading."""
-    return 1 if _is_sqlite() else CONNECTIONS // 2
+    """Return how many transactions full of work are worth having at a time.
+
+    SQLite has one writer. With PostgreSQL one waits for the server while the other computes; more would only
+    wait for the interpreter, and leave each other less to do at once.
+    """
+    return 1 if _is_sqlite() else 2
 
 
 def cannot_be_reached(error: Exception) -> bool:

@@ -4,7 +4,7 @@ import hashlib
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 from sqlalchemy import bindparam, text
@@ -42,7 +42,13 @@ _LATE = (
     .where(text("verdict = 'unmatched'"), col(Payment.kind) == PaymentKind.PAYMENT)
     .order_by(col(WebhookDelivery.id))
 )
-_KNOWN_USER = select(col(User.id)).where(col(User.id) == bindparam("user_id"), col(User.closed_at).is_(None))
+_ALL_WAITING = select(WebhookDelivery.transaction_id).where(
+    col(WebhookDelivery.transaction_id).in_(bindparam("transaction_ids", expanding=True)),
+    text("verdict = 'unmatched'"),
+)
+_KNOWN_USERS = select(User.id).where(
+    col(User.id).in_(bindparam("user_ids", expanding=True)), col(User.closed_at).is_(None)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,20 +89,36 @@ def receive_all(arrivals: Sequence[Arrival]) -> list[Outcome | Exception]:
 
 
 def _take(arrivals: Sequence[Arrival]) -> list[Outcome]:
+    read = [_read(arrival.delivery) if arrival.genuine else None for arrival in arrivals]
     with unit_of_work() as session:
         failpoint("webhook: transaction begun")
-        outcomes = [_take_one(session, arrival) for arrival in arrivals]
+        if len(arrivals) > 1:
+            _look_ahead(session, [one for one in read if isinstance(one, Notification)])
+        outcomes = [_take_one(session, arrival.delivery, one) for arrival, one in zip(arrivals, read, strict=True)]
         failpoint("webhook: before commit")
     failpoint("webhook: after commit")
     return outcomes
 
 
-def _take_one(session: Session, arrival: Arrival) -> Outcome:
-    if arrival.genuine:
-        return process(session, arrival.delivery)
+def _look_ahead(session: Session, notifications: Sequence[Notification]) -> None:
+    """Ask for what several notifications need at once: their users, their orders, what waits for their payment."""
+    ours = [one for one in notifications if one.project_id in {"", str(get_settings().xsolla_project_id)}]
+    users = {"user_ids": [one.user_id for one in ours if one.kind == "user_validation"]}
+    if users["user_ids"]:
+        session.info["known users"] = set(session.connection().execute(_KNOWN_USERS, users).scalars())
+    about_orders = [one for one in ours if _rule(one)]
+    if about_orders:
+        claims.look_ahead(session, [_identity(one) for one in about_orders])
+        transactions = {"transaction_ids": [one.transaction_id for one in about_orders if one.transaction_id]}
+        session.info["waiting"] = set(session.connection().execute(_ALL_WAITING, transactions).scalars())
+
+
+def _take_one(session: Session, delivery: Delivery, read: Notification | Malformed | None) -> Outcome:
+    if read is not None:
+        return _act_and_keep(session, delivery, read)
     reason = "The signature does not fit this body and our secret."
     outcome = Outcome(Verdict.BAD_SIGNATURE, 400, "INVALID_SIGNATURE", reason)
-    keep(session, arrival.delivery, "", outcome)
+    keep(session, delivery, "", outcome)
     return outcome
 
 
@@ -109,15 +131,26 @@ def _keep_failed(delivery: Delivery, error: Exception) -> None:
 
 def process(session: Session, delivery: Delivery) -> Outcome:
     """Act on a genuine delivery and keep it, in the caller's transaction."""
+    return _act_and_keep(session, delivery, _read(delivery))
+
+
+def _read(delivery: Delivery) -> Notification | Malformed:
     try:
-        notification = Notification.parse(delivery.body)
+        return Notification.parse(delivery.body)
     except Malformed as error:
-        outcome = _refusal("INVALID_PARAMETER", str(error))
+        return error
+
+
+def _act_and_keep(session: Session, delivery: Delivery, read: Notification | Malformed) -> Outcome:
+    if isinstance(read, Malformed):
+        outcome = _refusal("INVALID_PARAMETER", str(read))
         keep(session, delivery, "", outcome)
         return outcome
-    outcome = _act(session, notification, delivery)
+    outcome = _act(session, read, delivery)
+    if outcome.verdict is Verdict.UNMATCHED:
+        session.info.get("waiting", set()).add(read.transaction_id)
     failpoint("webhook: order moved")
-    keep(session, delivery, notification.kind, outcome, notification.transaction_id)
+    keep(session, delivery, read.kind, outcome, read.transaction_id)
     return outcome
 
 
@@ -145,12 +178,18 @@ def _rule(notification: Notification) -> Rule | None:
     return _RULES.get(notification.kind)
 
 
-def _claim(notification: Notification, delivery: Delivery) -> Claim:
+def _identity(notification: Notification) -> Claim:
     return Claim(
         provider_order_id=notification.provider_order_id,
         transaction_id=notification.transaction_id,
         order_id=notification.order_id,
         external_id=notification.external_id,
+    )
+
+
+def _claim(notification: Notification, delivery: Delivery) -> Claim:
+    return replace(
+        _identity(notification),
         user_id=notification.user_id,
         amount=notification.amount,
         currency=notification.currency,
@@ -177,7 +216,8 @@ def _outcome(notification: Notification, judgement: Judgement) -> Outcome:
 
 def _catch_up(session: Session, notification: Notification, outcome: Outcome) -> None:
     """Apply what came before this payment and fitted no order, because it named only the transaction."""
-    if notification.transaction_id:
+    looked_ahead = session.info.get("waiting")
+    if notification.transaction_id and (looked_ahead is None or notification.transaction_id in looked_ahead):
         waiting = session.connection().execute(WAITING, {"transaction_id": notification.transaction_id})
         for (delivery_id,) in waiting.all():
             _act_late(session, delivery_id, outcome.order_id)
@@ -204,7 +244,10 @@ def catch_up() -> int:
 
 
 def _validate_user(session: Session, notification: Notification) -> Outcome:
-    if session.connection().execute(_KNOWN_USER, {"user_id": notification.user_id}).first():
+    known = session.info.get("known users")
+    if known is None:
+        known = set(session.connection().execute(_KNOWN_USERS, {"user_ids": [notification.user_id]}).scalars())
+    if notification.user_id in known:
         return Outcome(Verdict.DONE)
     return _refusal("INVALID_USER", "There is no such user.")
 

@@ -11,7 +11,7 @@ from store_app.database import dialect_of
 from store_app.models import PaymentKind, utc_now
 from store_app.orders import statements as sql
 from store_app.orders.ledger import WHOLE, Movement, earlier_than, part_in_price, payment_of, undone_in_full
-from store_app.orders.locked import LockedOrder
+from store_app.orders.locked import LockedOrder, ledger_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,19 +42,14 @@ def book(session: Session, order: LockedOrder, kind: PaymentKind, money: Money, 
         "provider_id": provider_id,
         "at": utc_now(),
     }
-    return session.connection().execute(sql.book(dialect_of(session)), row).first() is not None
+    written = session.connection().execute(sql.book(dialect_of(session)), row).scalar()
+    if written is not None and order.ledger is not None:
+        about = (money.transaction_id, money.charged, money.provider_order_id)
+        order.ledger.append(Movement(kind, money.amount, *about, id=written))
+    return written is not None
 
 
-def read(session: Session, order: LockedOrder) -> list[Movement]:
-    """Return the ledger of an order, in the order in which it was booked."""
-    rows = session.connection().execute(sql.LEDGER, {"order_id_": order.id})
-    return [
-        Movement(row.kind, row.amount, row.transaction_id, row.charged, row.provider_order_id, row.id)
-        for row in rows
-    ]
-
-
-def join(session: Session, payment: Movement, earlier: Sequence[Movement]) -> bool:
+def join(session: Session, order: LockedOrder, payment: Movement, earlier: Sequence[Movement]) -> bool:
     """Give what came before its payment the payment's transaction and its amount in the price.
 
     Returns whether all of it is known: False when a part does not say how much it is.
@@ -70,6 +65,7 @@ def join(session: Session, payment: Movement, earlier: Sequence[Movement]) -> bo
         joined = {"id_": row.id, "transaction_id": payment.transaction_id, "amount": -(value or 0)}
         session.connection().execute(sql.JOIN_PAYMENT, joined)
         known = known and value is not None
+    order.ledger = None
     return known
 
 
@@ -79,11 +75,11 @@ def learn_tax(session: Session, order: LockedOrder, money: Money) -> bool:
     The provider's answers to our questions do not say it (`checkout.repair`); its notifications do. Returns
     whether anything was learnt.
     """
-    ledger = read(session, order) if money.charged else []
+    ledger = ledger_of(session, order) if money.charged else []
     payment = payment_of(ledger, money.transaction_id, "")
     if payment is None or payment.charged or undone_in_full(ledger, payment.transaction_id):
         return False
     session.connection().execute(sql.LEARN_TAX, {"id_": payment.id, "charged": money.charged})
     parts = [row for row in earlier_than(ledger, payment) if row.kind == PaymentKind.PARTIAL_REFUND]
-    join(session, replace(payment, charged=money.charged), parts)
+    join(session, order, replace(payment, charged=money.charged), parts)
     return True

@@ -3,22 +3,25 @@
 Claims come in notifications, and in answers to our own questions (`checkout.repair`): the same rules hold.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import bindparam
-from sqlmodel import Session, select
+from sqlmodel import Session, col, select
 
 from store_app import money
 from store_app.errors import NotFound
 from store_app.models import UNPAID, Payment, PaymentAttempt, PaymentKind, Verdict
 from store_app.orders import lifecycle
 from store_app.orders.bookkeeping import Money
-from store_app.orders.locked import LockedOrder, lock
+from store_app.orders.locked import LockedOrder, lock, lock_all
 from store_app.settings import get_settings
 
 BY_PROVIDER_ORDER = select(PaymentAttempt.order_id).where(
     PaymentAttempt.provider_order_id == bindparam("provider_order_id")
+)
+_BY_PROVIDER_ORDERS = select(PaymentAttempt.provider_order_id, PaymentAttempt.order_id).where(
+    col(PaymentAttempt.provider_order_id).in_(bindparam("provider_order_ids", expanding=True))
 )
 _BY_TRANSACTION = select(Payment.order_id).where(Payment.transaction_id == bindparam("transaction_id"))
 _LONGEST_ATTEMPT, _LONGEST_TRANSACTION = 6, 64
@@ -82,12 +85,26 @@ def _find_order(session: Session, claim: Claim) -> LockedOrder | None:
         return None
 
 
+def look_ahead(session: Session, claims: Sequence[Claim]) -> None:
+    """Look up and lock the orders of several claims at once; judging each of them then asks for much less."""
+    ids = {"provider_order_ids": [claim.provider_order_id for claim in claims if claim.provider_order_id]}
+    found = {row.provider_order_id: row.order_id for row in session.connection().execute(_BY_PROVIDER_ORDERS, ids)}
+    session.info["orders by provider order"] = found
+    lock_all(session, [found.get(claim.provider_order_id) or _named_order_id(claim) for claim in claims])
+
+
+def _named_order_id(claim: Claim) -> str:
+    return claim.order_id or claim.external_id.rpartition("-")[0]
+
+
 def _order_id(session: Session, claim: Claim) -> str:
+    if order_id := session.info.get("orders by provider order", {}).get(claim.provider_order_id):
+        return str(order_id)
     if claim.provider_order_id:
         found = session.connection().execute(BY_PROVIDER_ORDER, {"provider_order_id": claim.provider_order_id})
         if order_id := found.scalar():
             return str(order_id)
-    if order_id := claim.order_id or claim.external_id.rpartition("-")[0]:
+    if order_id := _named_order_id(claim):
         return order_id
     if claim.transaction_id:
         found = session.connection().execute(_BY_TRANSACTION, {"transaction_id": claim.transaction_id})

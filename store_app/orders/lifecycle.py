@@ -34,7 +34,6 @@ from store_app.orders import bookkeeping
 from store_app.orders import statements as sql
 from store_app.orders.bookkeeping import Money
 from store_app.orders.ledger import (
-    Movement,
     belongs,
     earlier_than,
     money_status,
@@ -43,7 +42,7 @@ from store_app.orders.ledger import (
     returned,
     undone_in_full,
 )
-from store_app.orders.locked import LockedOrder, lock, select_locking
+from store_app.orders.locked import LockedOrder, ledger_of, lock, pending_lines_of, select_locking
 from store_app.orders.transitions import MESSAGES, TRANSITIONS, Event
 
 FIRST_CHECK_AFTER = timedelta(minutes=2)
@@ -137,17 +136,16 @@ def receive_payment(session: Session, order: LockedOrder, money: Money) -> bool:
     """
     if not bookkeeping.book(session, order, PaymentKind.PAYMENT, money, money.transaction_id):
         if bookkeeping.learn_tax(session, order, money):
-            _settle(session, order, bookkeeping.read(session, order))
+            _settle(session, order)
         return False
     if order.status in _GRANTING:
         _flag(session, order, "paid twice: one payment must be refunded")
-    ledger = bookkeeping.read(session, order)
+    ledger = ledger_of(session, order)
     payment = payment_of(ledger, money.transaction_id, "")
-    if payment and (earlier := earlier_than(ledger, payment)):
-        if not bookkeeping.join(session, payment, earlier):
-            _flag(session, order, _UNKNOWN_PART)
-        ledger = bookkeeping.read(session, order)
-    _settle(session, order, ledger)
+    earlier = earlier_than(ledger, payment) if payment else []
+    if payment and earlier and not bookkeeping.join(session, order, payment, earlier):
+        _flag(session, order, _UNKNOWN_PART)
+    _settle(session, order)
     return True
 
 
@@ -157,7 +155,7 @@ def return_money(session: Session, order: LockedOrder, kind: PaymentKind, money:
     The amount is what is left of the payment: nothing when the provider tells of both, and both are noted. One
     that comes before its payment is remembered: that payment will not grant. False when it was booked before.
     """
-    ledger = bookkeeping.read(session, order)
+    ledger = ledger_of(session, order)
     payment = payment_of(ledger, money.transaction_id, money.provider_order_id)
     transaction = payment.transaction_id if payment else money.transaction_id
     if any(row.kind == kind and belongs(row, transaction, money.provider_order_id) for row in ledger):
@@ -168,7 +166,7 @@ def return_money(session: Session, order: LockedOrder, kind: PaymentKind, money:
         return False
     if payment is None:
         _close(session, order, Event.CANCELED)
-    _settle(session, order, bookkeeping.read(session, order))
+    _settle(session, order)
     return True
 
 
@@ -183,7 +181,7 @@ def return_part(session: Session, order: LockedOrder, money: Money, detail: str)
         money: the payment it is a part of; its `amount` is not looked at.
         detail: tells several parts of one payment from each other.
     """
-    ledger = bookkeeping.read(session, order)
+    ledger = ledger_of(session, order)
     payment = payment_of(ledger, money.transaction_id, money.provider_order_id)
     transaction = payment.transaction_id if payment else money.transaction_id
     if undone_in_full(ledger, transaction):
@@ -195,7 +193,7 @@ def return_part(session: Session, order: LockedOrder, money: Money, detail: str)
         return False
     if value is None:
         _flag(session, order, _UNKNOWN_PART)
-    _settle(session, order, bookkeeping.read(session, order))
+    _settle(session, order)
     return True
 
 
@@ -211,7 +209,7 @@ def has_merchant_token(session: Session, order: LockedOrder, *, unless_noted: bo
 
 def was_paid_by(session: Session, order: LockedOrder, transaction_id: str) -> bool:
     """Whether the ledger holds a payment of the order by this transaction."""
-    ledger = bookkeeping.read(session, order)
+    ledger = ledger_of(session, order)
     return any(row.kind == PaymentKind.PAYMENT and row.transaction_id == transaction_id for row in ledger)
 
 
@@ -291,13 +289,13 @@ def _move(session: Session, order: LockedOrder, status: OrderStatus) -> None:
     insert_at_end(session, sql.ADD_EVENT, {"order_id": order.id, "kind": status, "at": now})
 
 
-def _settle(session: Session, order: LockedOrder, ledger: Sequence[Movement]) -> None:
+def _settle(session: Session, order: LockedOrder) -> None:
     """Make the order and its purchases what the ledger says."""
-    status = money_status(ledger)
+    status = money_status(ledger_of(session, order))
     if status is None or status == order.status:
         return
     after = TRANSITIONS[order.status, Event(status)]
-    pending = _run(session, sql.PENDING_LINES, order_id_=order.id).all()
+    pending = pending_lines_of(session, order)
     if pending:
         _move_lines(session, order, len(pending), granting=after in _GRANTING)
     elif after in _GRANTING and order.status not in _GRANTING:
@@ -306,7 +304,7 @@ def _settle(session: Session, order: LockedOrder, ledger: Sequence[Movement]) ->
         # By order, never by user and item: another order may have granted the same thing.
         _run(session, sql.REVOKE, order_id_=order.id)
     _move(session, order, after)
-    lines = pending or _run(session, sql.PURCHASED_LINES, order_id_=order.id).all()
+    lines = pending or _run(session, sql.PURCHASED_LINES, order_ids_=[order.id]).all()
     _announce(session, order, MESSAGES[after], lines)
 
 
@@ -320,6 +318,7 @@ def _move_lines(session: Session, order: LockedOrder, count: int, *, granting: b
         _run(session, sql.HOLD_LINES, order_id_=order.id, at_=now)
         _flag(session, order, "paid for something owned already")
     _run(session, sql.FORGET_PENDING, order_id_=order.id)
+    order.pending = ()
     _run(session, sql.EMPTY_CART, order_id_=order.id, user_id_=order.user_id)
 
 

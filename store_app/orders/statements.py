@@ -22,6 +22,7 @@ from store_app.models import (
 )
 
 _ORDER: Any = bindparam("order_id_")
+_ORDERS: Any = bindparam("order_ids_", expanding=True)
 _USER: Any = bindparam("user_id_")
 _COPIED = ("order_id", "user_id", "item_id", "quantity", "unit_price", "currency", "owned_once")
 
@@ -37,8 +38,10 @@ CHECK_LATER = (
 )
 FLAG_ORDER = update(Order).where(col(Order.id) == _ORDER).values(needs_attention=bindparam("needs_attention"))
 ADD_EVENT = insert(OrderEvent).inline()
-LEDGER = (
+# Of several orders, as a list: the ledgers, and the lines not yet paid.
+LEDGERS = (
     select(
+        col(Payment.order_id),
         col(Payment.kind),
         col(Payment.amount),
         col(Payment.transaction_id),
@@ -46,7 +49,7 @@ LEDGER = (
         col(Payment.provider_order_id),
         col(Payment.id),
     )
-    .where(col(Payment.order_id) == _ORDER)
+    .where(col(Payment.order_id).in_(_ORDERS))
     .order_by(col(Payment.id))
 )
 LEARN_TAX = update(Payment).where(col(Payment.id) == bindparam("id_")).values(charged=bindparam("charged"))
@@ -59,9 +62,9 @@ JOIN_PAYMENT = (
 
 def _lines_of(table: type[PendingPurchase] | type[Purchase]) -> Any:
     return (
-        select(col(Item.sku), col(Item.name), col(table.quantity))
+        select(col(table.order_id), col(Item.sku), col(Item.name), col(table.quantity))
         .join(Item, col(Item.id) == table.item_id)
-        .where(col(table.order_id) == _ORDER)
+        .where(col(table.order_id).in_(_ORDERS))
         .order_by(col(table.id))
     )
 
