@@ -30,7 +30,8 @@ def _measure(name: str, store: StoreProcess) -> None:
     errors = sum(run.errors for run in [*runs, half])
     print(
         f"  {name}, {AT_ONCE} at once: {rate:.0f}/s, median {middle:.1f} ms, p99 {p99:.1f} ms; "
-        f"at half that rate: median {half.quantile_ms(50):.1f} ms, p99 {half.quantile_ms(99):.1f} ms; errors {errors}",
+        f"at half that rate: median {half.quantile_ms(50):.1f} ms, p99 {half.quantile_ms(99):.1f} ms; "
+        f"errors {errors}",
         flush=True,
     )
 
