@@ -138,16 +138,16 @@ MUTANTS = (
     Mutant(
         "the order is committed before the delivery is kept",
         PROCESSING,
-        "    keep(session, delivery, notification.kind,",
+        "    keep(session, delivery, read.kind,",
         '    session.connection().exec_driver_sql("COMMIT")\n    session.connection().exec_driver_sql("BEGIN")\n'
-        "    keep(session, delivery, notification.kind,",
+        "    keep(session, delivery, read.kind,",
         (CRASHES,),
     ),
     Mutant(
         "an exception is swallowed and answered 204",
         PROCESSING,
-        "        if len(arrivals) == 1 or cannot_be_reached(error):\n            return [error] * len(arrivals)",
-        "        if len(arrivals) == 1:\n            return [Outcome(Verdict.DONE)]",
+        "        raise\n",
+        "        return [Outcome(Verdict.DONE)] * len(arrivals)\n",
         (WEBHOOK,),
     ),
     Mutant(
@@ -159,9 +159,16 @@ MUTANTS = (
     ),
     Mutant(
         "one delivery that fails takes its whole batch down",
+        "webhook/batches.py",
+        "if len(batch) > 1 and not cannot_be_reached(error):",
+        "if len(batch) > 99:",
+        (BATCHES,),
+    ),
+    Mutant(
+        "a forged delivery that fails is kept as a genuine one",
         PROCESSING,
-        "if len(arrivals) == 1 or cannot_be_reached(error):",
-        "if error:",
+        "if len(arrivals) == 1 and arrivals[0].genuine:",
+        "if len(arrivals) == 1:",
         (BATCHES,),
     ),
     Mutant(

@@ -2,9 +2,9 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -148,11 +148,22 @@ async def in_database_thread(function: Callable[P, T], *args: P.args, **kwargs: 
     Raises:
         PoolTimeoutError: PostgreSQL did not answer in time. What had begun may still be committed.
     """
+    async with answered_in_time():
+        return await asyncio.get_running_loop().run_in_executor(_threads, partial(function, *args, **kwargs))
+
+
+@asynccontextmanager
+async def answered_in_time() -> AsyncIterator[None]:
+    """Give up what PostgreSQL does not answer in time, waiting for a thread or a turn included.
+
+    What is given up before it began never begins. A file needs no such limit.
+
+    Raises:
+        PoolTimeoutError: instead of waiting longer.
+    """
     try:
-        # Also for those who wait for a thread, while the threads wait for a network that swallows everything:
-        # what is given up before it began never begins. A file needs no such limit.
         async with asyncio.timeout(None if _is_sqlite() else silence.LONGEST_WAIT):
-            return await asyncio.get_running_loop().run_in_executor(_threads, partial(function, *args, **kwargs))
+            yield
     except TimeoutError:
         raise PoolTimeoutError("the database did not answer in time") from None
 

@@ -65,6 +65,13 @@ def _insert(session: Session) -> None:
         session.info["sent"] = [
             Message(row.id, *message) for row, message in zip(inserted, written, strict=True) if not row.held_up
         ]
+        if held_up := [row.id for row in inserted if row.held_up]:
+            # Nobody is about to send it: `claim` may as soon as the earlier one is gone. And the next one sees
+            # that this one waits.
+            waits = {"leased_until": utc_now(), "last_error": "waits behind an earlier one"}
+            session.connection().execute(
+                update(OutboxMessage).where(col(OutboxMessage.id).in_(held_up)).values(waits)
+            )
 
 
 @event.listens_for(Session, "after_commit")

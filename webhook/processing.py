@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 from sqlalchemy import bindparam, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session, col, select
 
 from store_app.accounts.service import username_key
-from store_app.database import cannot_be_reached, reading, unit_of_work
+from store_app.database import reading, unit_of_work
 from store_app.failpoints import failpoint
 from store_app.models import Payment, PaymentKind, User, Verdict, WebhookDelivery
 from store_app.orders import claims
@@ -39,8 +39,20 @@ WAITING = (
 _LATE = (
     select(col(WebhookDelivery.id), col(Payment.order_id))
     .join(Payment, col(Payment.transaction_id) == col(WebhookDelivery.transaction_id))
-    .where(text("verdict = 'unmatched'"), col(Payment.kind) == PaymentKind.PAYMENT)
+    .where(
+        text("verdict = 'unmatched'"),
+        # What named another order too, and still fits none, was looked at before.
+        col(WebhookDelivery.order_id).is_(None),
+        col(Payment.kind) == PaymentKind.PAYMENT,
+    )
     .order_by(col(WebhookDelivery.id))
+    .limit(100)
+)
+_STILL_WAITING = (
+    select(WebhookDelivery)
+    .where(col(WebhookDelivery.id) == bindparam("delivery_id"), text("verdict = 'unmatched'"))
+    .with_for_update(skip_locked=True)
+    .execution_options(populate_existing=True)
 )
 _ALL_WAITING = select(WebhookDelivery.transaction_id).where(
     col(WebhookDelivery.transaction_id).in_(bindparam("transaction_ids", expanding=True)),
@@ -66,26 +78,20 @@ class Arrival:
 
 def receive(body: bytes, signature: bytes | None, headers: dict[str, str]) -> Outcome:
     """Verify, keep and act on one delivery, in one transaction; whatever raises is for a retry (5xx)."""
-    (outcome,) = receive_all([Arrival.of(body, signature, headers)])
-    if isinstance(outcome, Exception):
-        raise outcome
-    return outcome
+    return receive_all([Arrival.of(body, signature, headers)])[0]
 
 
-def receive_all(arrivals: Sequence[Arrival]) -> list[Outcome | Exception]:
-    """Keep and act on deliveries, in one transaction; return what was made of each, or why it must be retried.
+def receive_all(arrivals: Sequence[Arrival]) -> list[Outcome]:
+    """Keep and act on deliveries, in one transaction; return what was made of each.
 
-    When one of them fails all are undone, and each is taken by itself.
+    Whatever raises undoes all of them. One that fails alone is kept as failed, if it is genuine.
     """
     try:
-        return [*_take(arrivals)]
-    except Exception as error:  # noqa: BLE001 - it is returned
-        if len(arrivals) == 1:
+        return _take(arrivals)
+    except Exception as error:
+        if len(arrivals) == 1 and arrivals[0].genuine:
             _keep_failed(arrivals[0].delivery, error)
-        if len(arrivals) == 1 or cannot_be_reached(error):
-            return [error] * len(arrivals)
-        logger.warning("%s deliveries could not be taken together (%s): each by itself", len(arrivals), error)
-    return [outcome for arrival in arrivals for outcome in receive_all([arrival])]
+        raise
 
 
 def _take(arrivals: Sequence[Arrival]) -> list[Outcome]:
@@ -125,7 +131,7 @@ def _take_one(session: Session, delivery: Delivery, read: Notification | Malform
 def _keep_failed(delivery: Delivery, error: Exception) -> None:
     # What it had done is undone; the delivery itself is kept, and the provider sends it again.
     outcome = Outcome(Verdict.FAILED, 503, reason=f"{type(error).__name__}: {error}")
-    with suppress(DBAPIError), unit_of_work() as session:
+    with suppress(SQLAlchemyError), unit_of_work() as session:
         keep(session, delivery, "", outcome)
 
 
@@ -224,7 +230,10 @@ def _catch_up(session: Session, notification: Notification, outcome: Outcome) ->
 
 
 def _act_late(session: Session, delivery_id: int, order_id: str | None) -> None:
-    row = session.get_one(WebhookDelivery, delivery_id)
+    # Somebody else may be at it: then it is theirs. Waiting for them could be crosswise, as they lock the order.
+    row = session.exec(_STILL_WAITING, params={"delivery_id": delivery_id}).first()
+    if row is None:
+        return
     late = _act(session, Notification.parse(row.body), Delivery(row.body, row.headers))
     row.verdict, row.reason, row.order_id = late.verdict, "waited for its payment", late.order_id or order_id
     session.add(row)
@@ -238,8 +247,12 @@ def catch_up() -> int:
     with reading() as session:
         late = session.execute(_LATE).all()
     for delivery_id, order_id in late:
-        with unit_of_work() as session:
-            _act_late(session, delivery_id, order_id)
+        try:
+            with unit_of_work() as session:
+                _act_late(session, delivery_id, order_id)
+        except Exception:
+            # The others must get their turn.
+            logger.exception("could not apply delivery %s; trying again", delivery_id)
     return len(late)
 
 

@@ -137,6 +137,9 @@ def _claim(session: Session, order_ids: Sequence[str], now: datetime) -> list[Qu
     """Put the orders' next check off, so that nobody else asks meanwhile, and return what to ask."""
     pauses = {number: now + pause for number, pause in enumerate(_PAUSES)}
     next_check = case(pauses, value=col(Order.checks), else_=now + _LONGEST_PAUSE)
+    # In one order everywhere: deliveries lock orders too.
+    mine = select(Order.id).where(col(Order.id).in_(order_ids)).order_by(col(Order.id))
+    session.exec(mine.with_for_update(key_share=True)).all()
     claimed = update(Order).where(col(Order.id).in_(order_ids))
     session.execute(claimed.values(next_check_at=next_check, checks=Order.checks + 1))
     attempts = (

@@ -24,6 +24,9 @@ _BY_PROVIDER_ORDERS = select(PaymentAttempt.provider_order_id, PaymentAttempt.or
     col(PaymentAttempt.provider_order_id).in_(bindparam("provider_order_ids", expanding=True))
 )
 _BY_TRANSACTION = select(Payment.order_id).where(Payment.transaction_id == bindparam("transaction_id"))
+_BY_TRANSACTIONS = select(Payment.order_id).where(
+    col(Payment.transaction_id).in_(bindparam("transaction_ids", expanding=True))
+)
 _LONGEST_ATTEMPT, _LONGEST_TRANSACTION = 6, 64
 
 
@@ -90,7 +93,11 @@ def look_ahead(session: Session, claims: Sequence[Claim]) -> None:
     ids = {"provider_order_ids": [claim.provider_order_id for claim in claims if claim.provider_order_id]}
     found = {row.provider_order_id: row.order_id for row in session.connection().execute(_BY_PROVIDER_ORDERS, ids)}
     session.info["orders by provider order"] = found
-    lock_all(session, [found.get(claim.provider_order_id) or _named_order_id(claim) for claim in claims])
+    order_ids = [found.get(claim.provider_order_id) or _named_order_id(claim) for claim in claims]
+    nameless = [claim.transaction_id for claim, named in zip(claims, order_ids, strict=True) if not named]
+    if nameless:
+        order_ids += session.connection().execute(_BY_TRANSACTIONS, {"transaction_ids": nameless}).scalars()
+    lock_all(session, order_ids)
 
 
 def _named_order_id(claim: Claim) -> str:

@@ -324,7 +324,9 @@ def _move_lines(session: Session, order: LockedOrder, count: int, *, granting: b
 
 def _grant_again(session: Session, order: LockedOrder) -> None:
     """Grant a refunded order's purchases, because another attempt of it was paid."""
-    for purchase in session.exec(select(Purchase).where(Purchase.order_id == order.id)):
+    mine = select(Purchase).where(Purchase.order_id == order.id)
+    # What this session may remember of them, a refund has changed behind its back.
+    for purchase in session.exec(mine.execution_options(populate_existing=True)):
         owned = select(Purchase.id).where(
             Purchase.user_id == order.user_id,
             Purchase.item_id == purchase.item_id,

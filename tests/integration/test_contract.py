@@ -103,6 +103,18 @@ def test_a_refund_that_named_only_its_transaction_finds_a_payment_that_was_repai
     check(shop.engine)
 
 
+def test_what_names_another_order_than_its_transaction_is_looked_at_once(shop: Shop) -> None:
+    order = shop.paid_order(shop.player(), shop.item(1000))
+    stray = refund(order, "T" + order.id[:12])
+    stray["custom_parameters"]["order_id"] = "nobody-knows-it"
+    assert shop.tell(stray).verdict is Verdict.UNMATCHED
+    assert (catch_up(), catch_up()) == (1, 0)
+    assert shop.rows("SELECT verdict FROM webhook_deliveries WHERE notification_type = 'refund'") == [
+        ("unmatched",)
+    ]
+    assert shop.read(order.id).status == "paid"
+
+
 def test_a_payment_by_a_merchant_token_grants_by_itself(shop: Shop) -> None:
     order = shop.order(shop.player(), shop.item(1000), attempts=0)
     with unit_of_work() as session:
