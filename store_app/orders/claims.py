@@ -120,7 +120,9 @@ def _order_id(session: Session, claim: Claim) -> str:
 
 
 def _done(order: LockedOrder, *, changed: bool) -> Judgement:
-    return Judgement(Verdict.DONE if changed else Verdict.REPEAT, order_id=order.id)
+    if not changed:
+        return Judgement(Verdict.REPEAT, order_id=order.id)
+    return Judgement(Verdict.DONE, f"the order is {order.status.replace('_', ' ')} now", order_id=order.id)
 
 
 def _mismatch(order: LockedOrder, claim: Claim) -> tuple[str, str] | None:

@@ -97,7 +97,7 @@ def test_one_that_fails_is_answered_with_its_fault_and_the_others_with_success(s
     assert [shop.read(order.id).status for order in (good, bad, last)] == ["paid", "pending", "paid"]
     kept = shop.rows("SELECT verdict FROM webhook_deliveries ORDER BY verdict")
     assert kept == [("done",), ("done",), ("failed",)]
-    assert receive_all([_paid(bad)]) == [Outcome(Verdict.DONE, order_id=bad.id)]
+    assert [outcome.verdict for outcome in receive_all([_paid(bad)])] == ["done"]
     check(shop.engine)
 
 
