@@ -82,8 +82,7 @@ def money_status(ledger: Sequence[Movement]) -> OrderStatus | None:
 def part_in_price(payment: Movement, parts: Sequence[int], part: int) -> int | None:
     """Return what a partial refund means in the price of its payment; None when it is not known.
 
-    The provider gives back tax with the price: a part is the same share of both. Parts are rounded as a sum,
-    so that they add up to the whole, and to the same in every order of arrival.
+    The provider gives back tax with the price: a part is the same share of both.
 
     Args:
         payment: what was paid.
@@ -94,9 +93,15 @@ def part_in_price(payment: Movement, parts: Sequence[int], part: int) -> int | N
     whole = payment.charged or payment.amount
     if not 0 < part < whole:
         return None
-    before = sum(one for one in parts if 0 < one < whole)
-    return _in_price(payment, whole, before + part) - _in_price(payment, whole, before)
+    before = [one for one in parts if 0 < one < whole]
+    return _in_price(payment, whole, [*before, part]) - _in_price(payment, whole, before)
 
 
-def _in_price(payment: Movement, whole: int, charged: int) -> int:
-    return min(payment.amount, (2 * charged * payment.amount + whole) // (2 * whole))
+def _in_price(payment: Movement, whole: int, parts: Sequence[int]) -> int:
+    """Return what parts come to together, whatever their order: all of the price, once they are the whole."""
+    taxed, missing = whole != payment.amount, whole - sum(parts)
+    # The provider rounds the tax of the whole and of each part by itself: each may be half a cent off.
+    rounding = len(parts) + 1 if taxed and len(parts) > 1 else 0
+    if 2 * missing <= rounding:
+        return payment.amount
+    return min(payment.amount, sum((2 * part * payment.amount + whole) // (2 * whole) for part in parts))

@@ -69,9 +69,13 @@ class Attempt:
         """Return what is left of the payment, in the price without tax."""
         if not self.paid or self.taken_back:
             return 0
-        back = sum(part for part in self.parts.values() if part and part < self.whole)
-        in_price = floor(Fraction(back * self.order.total, self.whole) + Fraction(1, 2))
-        return self.order.total - min(self.order.total, in_price)
+        parts = [part for part in self.parts.values() if part and part < self.whole]
+        # The provider rounds the tax of the whole and of each part: half a cent each may be missing.
+        slack = Fraction(len(parts) + 1, 2) if len(parts) > 1 and self.whole != self.order.total else 0
+        if self.whole - sum(parts) <= slack:
+            return 0
+        shares = [Fraction(part * self.order.total, self.whole) for part in parts]
+        return max(0, self.order.total - sum(floor(share + Fraction(1, 2)) for share in shares))
 
 
 @dataclass(eq=False)

@@ -1,13 +1,14 @@
 """What the money says depends on what happened, never on the order in which we heard of it."""
 
 from itertools import permutations
+from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from store_app.models import OrderStatus, PaymentKind
-from store_app.orders.ledger import Movement, money_status, returned, undone_in_full
+from store_app.orders.ledger import Movement, money_status, part_in_price, returned, undone_in_full
 
 P, R, PART, C = PaymentKind.PAYMENT, PaymentKind.REFUND, PaymentKind.PARTIAL_REFUND, PaymentKind.CHARGEBACK
 
@@ -60,3 +61,30 @@ def test_what_went_back_is_counted_for_its_own_transaction() -> None:
     assert (returned(ledger, "T1"), returned(ledger, "T2"), returned(ledger, "T3")) == (5, 2, 0)
     assert not undone_in_full(ledger, "T1")
     assert undone_in_full([*ledger, Movement(C, -5, "T1")], "T1")
+
+
+def test_a_part_of_nearly_everything_is_a_part() -> None:
+    assert part_in_price(Movement(P, 1000, "T1", charged=1250), [], 1249) == 999
+
+
+@given(
+    st.lists(st.integers(1, 2000), min_size=1, max_size=5),
+    st.integers(0, 30),
+    st.randoms(use_true_random=False),
+)
+@example([499, 499, 499], 9, Random(0))
+def test_all_parts_of_a_price_with_their_tax_are_the_price(parts: list[int], percent: int, dice: Random) -> None:
+    # As the provider does: it rounds the tax of the whole, and of each part, by itself.
+    price = sum(parts)
+    payment = Movement(P, price, "T1", charged=_with_tax(price, percent))
+    charged = [_with_tax(part, percent) for part in parts]
+    dice.shuffle(charged)
+    values = [part_in_price(payment, charged[:number], charged[number]) for number in range(len(charged))]
+    if len(parts) == 1:
+        assert values == [None]
+    elif None not in values:
+        assert sum(value or 0 for value in values) == price
+
+
+def _with_tax(price: int, percent: int) -> int:
+    return price + (price * percent + 50) // 100
