@@ -4,7 +4,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -24,6 +24,8 @@ T = TypeVar("T")
 # As many threads as connections: a thread never waits for a connection that another thread holds.
 CONNECTIONS = 8
 _sqlite_writer = threading.Lock()
+# Whether this thread is in a unit of work.
+_here = threading.local()
 _threads = ThreadPoolExecutor(max_workers=CONNECTIONS, thread_name_prefix="database")
 
 
@@ -111,10 +113,19 @@ def trial() -> Iterator[Session]:
         session.rollback()
 
 
-def _turn() -> AbstractContextManager[Any]:
-    # SQLite has one writer at a time, and those who wait for it sleep and try again, unfairly. Our own
-    # threads queue here instead; other processes still meet SQLite's lock.
-    return _sqlite_writer if _is_sqlite() else nullcontext()
+@contextmanager
+def _turn() -> Iterator[None]:
+    if getattr(_here, "writing", False):
+        # In SQLite it would wait for itself, for ever.
+        raise RuntimeError("a unit of work inside another: pass the session on")
+    _here.writing = True
+    try:
+        # SQLite has one writer at a time, and those who wait for it sleep and try again, unfairly. Our own
+        # threads queue here instead; other processes still meet SQLite's lock.
+        with _sqlite_writer if _is_sqlite() else nullcontext():
+            yield
+    finally:
+        _here.writing = False
 
 
 def _is_sqlite() -> bool:

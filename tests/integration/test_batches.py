@@ -12,11 +12,15 @@ from sqlalchemy import event, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from store_app.models import Order, Verdict
-from tests.integration.shop import Json, Shop, order_paid, refund, sign
+from tests.integration.shop import Json, Shop, order_paid, refund, sign, wait_until
 from tests.support.invariants import check
 from webhook.batches import LARGEST, Batches
 from webhook.inbox import Outcome
 from webhook.processing import Arrival, receive_all
+
+_WAITING_FOR_A_LOCK = (
+    "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+)
 
 
 def _arrival(notification: Json) -> Arrival:
@@ -134,6 +138,8 @@ def test_an_order_that_somebody_holds_keeps_only_its_own_delivery_waiting(shop: 
     with shop.engine.begin() as other:
         other.execute(text("SELECT id FROM orders WHERE id = :id FOR UPDATE"), {"id": held.id})
         outcomes = _put_all(Batches(receive_all, lanes=1), [_paid(held), _paid(free)])
+        # What was given up may still be at it.
+        wait_until(lambda: not shop.rows(_WAITING_FOR_A_LOCK))
     # After the lock's own time-out, or ours if that came first.
     assert isinstance(outcomes[0], SQLAlchemyError)
     assert isinstance(outcomes[1], Outcome)

@@ -144,3 +144,9 @@ def test_workers_that_expire_at_once_expire_each_order_once(shop: Shop) -> None:
     assert sum(_at_once([_expire] * 4)) == 10
     assert shop.rows("SELECT COUNT(*) FROM order_events WHERE kind = 'expired'") == [(10,)]
     check(shop.engine)
+
+
+def test_a_unit_of_work_inside_another_is_refused_instead_of_waiting_for_itself(shop: Shop) -> None:
+    with unit_of_work(), pytest.raises(RuntimeError, match="pass the session on"), unit_of_work():
+        pass
+    assert shop.player().user_id
