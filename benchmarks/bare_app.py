@@ -11,14 +11,15 @@ from datetime import UTC, datetime, timedelta
 from fastapi import FastAPI, Request, Response
 from sqlalchemy import insert
 
-from store_app import outbox
-from store_app.database import dialect_of, in_database_thread, unit_of_work
+from store_app.db import outbox
+from store_app.db.engine import dialect_of
+from store_app.db.threads import in_database_thread
+from store_app.db.unit_of_work import unit_of_work
 from store_app.models import Purchase
-from store_app.orders import locked
-from store_app.orders import statements as sql
-from store_app.orders.claims import BY_PROVIDER_ORDER
+from store_app.orders import locked_order, sql
+from store_app.orders.payment_events import BY_PROVIDER_ORDER
 from webhook import inbox
-from webhook.processing import WAITING
+from webhook.intake import WAITING
 
 app = FastAPI()
 
@@ -55,7 +56,7 @@ def _same_statements(body: bytes, order_id: str, user_id: str, number: str) -> N
     with unit_of_work() as session:
         connection, order, dialect = session.connection(), {"order_id_": order_id}, dialect_of(session)
         connection.execute(BY_PROVIDER_ORDER, {"provider_order_id": number}).one()
-        connection.execute(locked.BY_ID, order).one()
+        connection.execute(locked_order.BY_ID, order).one()
         orders = {"order_ids_": [order_id]}
         payment = {"order_id": order_id, "kind": "payment", "amount": 4999, "charged": 4999, "currency": "USD"}
         rest = {"transaction_id": order_id, "provider_id": order_id, "provider_order_id": order_id, "at": now}

@@ -10,10 +10,10 @@ from uuid import uuid4
 
 from sqlmodel import select
 
-from store_app.database import unit_of_work
+from store_app.db.unit_of_work import unit_of_work
 from store_app.models import Item, User
 from store_app.orders import lifecycle
-from store_app.orders.locked import lock
+from store_app.orders.locked_order import lock
 
 SKU = "health-potion"
 

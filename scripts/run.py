@@ -114,7 +114,7 @@ def _start(plan: Plan, dev: bool, stack: ExitStack) -> list[Child]:
     stack.callback(_ignore_signals)
     children = [_child("store", _store_command(plan, dev), plan)]
     if plan.simulator_port:
-        children.append(_child("simulator", [sys.executable, "-m", "webhook.simulator", "serve"], plan))
+        children.append(_child("simulator", [sys.executable, "-m", "simulator", "serve"], plan))
     for child in children:
         stack.callback(child.stop)
     stack.callback(_ignore_signals)

@@ -5,7 +5,8 @@ import logging
 from collections.abc import Callable
 
 from store_app.accounts.service import prune_sessions
-from store_app.database import in_database_thread, unit_of_work
+from store_app.db.threads import in_database_thread
+from store_app.db.unit_of_work import unit_of_work
 from store_app.orders import lifecycle
 
 logger = logging.getLogger(__name__)

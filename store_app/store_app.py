@@ -7,33 +7,35 @@ from contextlib import asynccontextmanager
 import reflex as rx
 from fastapi import FastAPI
 
-from store_app import health, http, routes, silence
-from store_app.accounts import api as accounts_api
-from store_app.accounts import forms
-from store_app.accounts.page import account_page, login_page, register_page
-from store_app.accounts.state import AccountState, FormState
+from store_app import routes
 from store_app.background import every, tidy
-from store_app.catalogue import api as items_api
-from store_app.catalogue.page import item_page, store_page
-from store_app.catalogue.state import ItemState, ShelfState
-from store_app.checkout import api as checkout_api
-from store_app.checkout import repair
-from store_app.checkout.page import cart_page
-from store_app.checkout.state import CartState
-from store_app.library import api as library_api
-from store_app.library.page import library_page
-from store_app.library.state import LibraryState
-from store_app.live import api as live_api
-from store_app.live import push
+from store_app.checkout import reconcile
+from store_app.db import connection_watchdog
 from store_app.live.bus import get_bus
-from store_app.live.sockets import EventSocketGuard
 from store_app.logs import configure_logging
-from store_app.orders import api as orders_api
-from store_app.orders.page import order_page
-from store_app.orders.state import OrderState
-from store_app.ui.not_found import not_found_page
-from store_app.ui.shell import ShellState
-from webhook.processing import catch_up
+from store_app.web import push
+from store_app.web.accounts import api as accounts_api
+from store_app.web.accounts import form_posts
+from store_app.web.accounts.page import account_page, login_page, register_page
+from store_app.web.accounts.state import AccountState, FormState
+from store_app.web.catalogue import api as items_api
+from store_app.web.catalogue.page import item_page, store_page
+from store_app.web.catalogue.state import ItemState, ShelfState
+from store_app.web.checkout import api as checkout_api
+from store_app.web.checkout.page import cart_page
+from store_app.web.checkout.state import CartState
+from store_app.web.http import health, middleware, problems
+from store_app.web.library import api as library_api
+from store_app.web.library.page import library_page
+from store_app.web.library.state import LibraryState
+from store_app.web.live import api as live_api
+from store_app.web.live.event_socket import EventSocketGuard
+from store_app.web.orders import api as orders_api
+from store_app.web.orders.page import order_page
+from store_app.web.orders.state import OrderState
+from store_app.web.ui.not_found import not_found_page
+from store_app.web.ui.shell import ShellState
+from webhook.intake import catch_up
 from webhook.router import WebhookFirst
 from webhook.router import router as webhook_router
 
@@ -47,13 +49,13 @@ def create_api() -> FastAPI:
         version="1",
         description="Items, orders, purchases and accounts.",
     )
-    api.add_middleware(http.BodyLimit)
+    api.add_middleware(middleware.BodyLimit)
     for part in (items_api, library_api, checkout_api, orders_api, accounts_api, live_api, health):
         api.include_router(part.router)
     api.include_router(webhook_router)
-    api.include_router(forms.router)
-    http.add_api_floor(api)
-    http.add_problem_handlers(api)
+    api.include_router(form_posts.router)
+    problems.add_api_floor(api)
+    problems.add_problem_handlers(api)
     return api
 
 
@@ -67,10 +69,10 @@ app = rx.App(
     api_transformer=[
         create_api(),
         EventSocketGuard,
-        http.PlainPages,
+        middleware.PlainPages,
         WebhookFirst,
-        http.ResponseHeaders,
-        http.OriginGuard,
+        middleware.ResponseHeaders,
+        middleware.OriginGuard,
     ],
 )
 
@@ -80,10 +82,10 @@ async def background_work() -> AsyncIterator[None]:
     """Run the background work for as long as the server runs."""
     works = (
         get_bus().run(),
-        repair.run_for_ever(),
+        reconcile.run_for_ever(),
         every(30, tidy),
         every(5, catch_up),
-        silence.hang_up_for_ever(),
+        connection_watchdog.hang_up_for_ever(),
     )
     tasks = [asyncio.create_task(work) for work in works]
     yield

@@ -8,8 +8,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from webhook.batches import get_batches
-from webhook.processing import Arrival
+from webhook.group_commit import get_batches
+from webhook.intake import Arrival
 
 logger = logging.getLogger(__name__)
 PATH = "/api/webhooks/payment"

@@ -11,7 +11,8 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, func, select
 
 from store_app.accounts import passwords
-from store_app.database import in_database_thread, reading, unit_of_work
+from store_app.db.threads import in_database_thread
+from store_app.db.unit_of_work import reading, unit_of_work
 from store_app.errors import Invalid, NameTaken, NotYours, TooManyTries, WrongPassword
 from store_app.models import CartLine, SignInFailure, User, UserSession, utc_now
 

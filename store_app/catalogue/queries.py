@@ -7,9 +7,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, or_
 from sqlmodel import Session, col, select
 
+from store_app.db.pagination import Cursor, Page
 from store_app.errors import NotFound
 from store_app.models import Item, ItemStatus
-from store_app.pages import Cursor, Page
 
 PAGE_SIZE, LARGEST_PAGE = 24, 100
 

@@ -3,7 +3,8 @@
 from sqlmodel import col
 
 from store_app.catalogue.sample_data import SAMPLE_ITEMS
-from store_app.database import dialect_of, insert_or_ignore, unit_of_work
+from store_app.db.engine import dialect_of, insert_or_ignore
+from store_app.db.unit_of_work import unit_of_work
 from store_app.models import Item, ItemStatus, utc_now
 
 

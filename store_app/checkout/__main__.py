@@ -8,9 +8,9 @@ import asyncio
 import sys
 from collections.abc import Sequence
 
-from store_app.checkout.sync import plan, write
-from store_app.checkout.xsolla import get_provider
+from store_app.checkout.catalogue_sync import plan, write
 from store_app.errors import ProviderRefused, ProviderUnavailable
+from store_app.payments.xsolla.client import get_provider
 
 
 async def _sync(*, apply: bool) -> None:

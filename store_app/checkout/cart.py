@@ -6,7 +6,8 @@ from sqlalchemy import delete
 from sqlmodel import Session, col, func, select
 
 from store_app.checkout.service import LARGEST_ORDER, LARGEST_QUANTITY
-from store_app.database import dialect_of, insert_or_ignore, unit_of_work
+from store_app.db.engine import dialect_of, insert_or_ignore
+from store_app.db.unit_of_work import unit_of_work
 from store_app.errors import AlreadyOwned, Invalid
 from store_app.library.queries import owned_skus
 from store_app.models import CartLine, Item, ItemKind, ItemStatus, User, utc_now

@@ -9,17 +9,18 @@ from sqlmodel import Session, col, select
 
 from store_app import routes
 from store_app.accounts.service import Viewer
-from store_app.checkout.provider import PaymentPage, PaymentRequest
-from store_app.checkout.xsolla import XsollaClient, get_provider
-from store_app.database import in_database_thread, unit_of_work
+from store_app.db.threads import in_database_thread
+from store_app.db.unit_of_work import unit_of_work
 from store_app.errors import AlreadyOwned, InOpenOrder, Invalid, OrderClosed
 from store_app.failpoints import failpoint
 from store_app.library.queries import owned_skus
 from store_app.models import OPEN, Item, ItemKind, ItemStatus, Order, PendingPurchase, User
 from store_app.orders import lifecycle
 from store_app.orders.bookkeeping import Money
-from store_app.orders.locked import LockedOrder, lock
+from store_app.orders.locked_order import LockedOrder, lock
 from store_app.orders.queries import find_order, live_attempt
+from store_app.payments.provider import PaymentPage, PaymentRequest
+from store_app.payments.xsolla.client import XsollaClient, get_provider
 from store_app.settings import get_settings
 
 LARGEST_QUANTITY, LARGEST_ORDER = 100, 50

@@ -2,8 +2,8 @@
 
 from sqlmodel import Session, col, select
 
+from store_app.db.pagination import Cursor, Page
 from store_app.models import Item, Order, Purchase, PurchaseStatus
-from store_app.pages import Cursor, Page
 
 PAGE_SIZE = 24
 _SORT = "purchases"

@@ -13,11 +13,11 @@ from typing import Any
 import redis.asyncio as redis
 from redis.exceptions import RedisError
 
-from store_app import outbox
-from store_app.database import in_database_thread
+from store_app.db import outbox
+from store_app.db.outbox import Message
+from store_app.db.threads import in_database_thread
 from store_app.failpoints import failpoint
 from store_app.live.hub import Listener, hub
-from store_app.outbox import Message
 from store_app.settings import get_settings
 
 logger = logging.getLogger(__name__)

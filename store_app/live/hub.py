@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Protocol
 
-from store_app.outbox import Message
+from store_app.db.outbox import Message
 
 logger = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from sqlmodel import col, select
 
-from store_app.database import reading
+from store_app.db.unit_of_work import reading
 from store_app.models import Order, Verdict, WebhookDelivery
 from store_app.orders.transitions import as_markdown
 

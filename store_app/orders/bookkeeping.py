@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 
 from sqlmodel import Session
 
-from store_app.database import dialect_of
+from store_app.db.engine import dialect_of
 from store_app.models import PaymentKind, utc_now
-from store_app.orders import statements as sql
+from store_app.orders import sql
 from store_app.orders.ledger import WHOLE, Movement, earlier_than, part_in_price, payment_of, undone_in_full
-from store_app.orders.locked import LockedOrder, ledger_of
+from store_app.orders.locked_order import LockedOrder, ledger_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,9 @@ from typing import Any
 from sqlalchemy import CursorResult, Row, update
 from sqlmodel import Session, col, func, select
 
-from store_app import outbox
-from store_app.database import dialect_of, insert_at_end
+from store_app.db import outbox
+from store_app.db.engine import dialect_of
+from store_app.db.unit_of_work import insert_at_end
 from store_app.errors import NotFound, OrderClosed
 from store_app.models import (
     OPEN,
@@ -30,8 +31,7 @@ from store_app.models import (
     PurchaseStatus,
     utc_now,
 )
-from store_app.orders import bookkeeping
-from store_app.orders import statements as sql
+from store_app.orders import bookkeeping, sql
 from store_app.orders.bookkeeping import Money
 from store_app.orders.ledger import (
     belongs,
@@ -42,7 +42,7 @@ from store_app.orders.ledger import (
     returned,
     undone_in_full,
 )
-from store_app.orders.locked import LockedOrder, ledger_of, lock, pending_lines_of, select_locking
+from store_app.orders.locked_order import LockedOrder, ledger_of, lock, pending_lines_of, select_locking
 from store_app.orders.transitions import MESSAGES, TRANSITIONS, Event
 
 FIRST_CHECK_AFTER = timedelta(minutes=2)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from store_app.database import reading, unit_of_work
+from store_app.db.unit_of_work import reading, unit_of_work
 from store_app.orders import lifecycle
 from store_app.orders.queries import OrderDetails, find_order
 

@@ -11,21 +11,21 @@ from sqlalchemy import delete
 from sqlmodel import SQLModel
 
 from store_app.accounts.service import Viewer
-from store_app.checkout.repair import repair_due
+from store_app.checkout.reconcile import repair_due
 from store_app.checkout.service import open_payment_page
-from store_app.database import unit_of_work
+from store_app.db.unit_of_work import unit_of_work
 from store_app.errors import AlreadyOwned, InOpenOrder, OrderClosed
 from store_app.models import Item
 from store_app.orders import lifecycle, service
 from store_app.orders.lifecycle import NewLine
-from store_app.orders.locked import lock
+from store_app.orders.locked_order import lock
 from tests.crash.facts import Message, answers
 from tests.crash.model import TOLD, Attempt, PlacedOrder, Thing, World
 from tests.crash.zygote import Zygote, client_of
 from tests.integration.shop import AnyOrder, Shop, sign
 from tests.support.invariants import check
 from webhook.inbox.replay import replay
-from webhook.processing import catch_up, receive
+from webhook.intake import catch_up, receive
 
 DAY = timedelta(days=1)
 LONG_AGO = "2020-01-01 00:00:00+00:00"

@@ -17,14 +17,15 @@ from typing import Any, NoReturn, Self
 
 import httpx
 
-from store_app.checkout.repair import repair_due
-from store_app.checkout.xsolla import XsollaClient
-from store_app.database import get_engine, trial
+from store_app.checkout.reconcile import repair_due
+from store_app.db.engine import get_engine
+from store_app.db.unit_of_work import trial
+from store_app.payments.xsolla.client import XsollaClient
 from store_app.settings import get_settings
 from tests.support.processes import ROOT
 from webhook.inbox import Delivery
 from webhook.inbox.replay import replay
-from webhook.processing import process, receive
+from webhook.intake import process, receive
 
 Json = dict[str, Any]
 

@@ -11,7 +11,7 @@ from alembic.config import Config
 from psycopg2 import sql
 
 from alembic import command
-from store_app.database import make_engine
+from store_app.db.engine import make_engine
 from tests.integration.shop import Shop, use_database
 from tests.integration.web import Web
 from tests.support.postgres import fresh_database, postgres_server

@@ -16,18 +16,18 @@ import httpx
 import pytest
 from sqlalchemy import Engine, event, text
 
-from store_app import database
+from store_app.db import engine as db_engine
 from store_app.accounts.service import Viewer
 from store_app.checkout import service
 from store_app.checkout.service import Checkout
-from store_app.checkout.xsolla import XsollaClient, get_provider
-from store_app.database import reading, unit_of_work
+from store_app.db.unit_of_work import reading, unit_of_work
 from store_app.models import Item, ItemKind, Order, User, utc_now
 from store_app.orders import lifecycle
-from store_app.orders.locked import LockedOrder, lock
+from store_app.orders.locked_order import LockedOrder, lock
+from store_app.payments.xsolla.client import XsollaClient, get_provider
 from store_app.settings import get_settings
 from webhook.inbox import Outcome
-from webhook.processing import receive
+from webhook.intake import receive
 
 SECRET = "the-webhook-secret-of-the-tests"
 PROJECT = 308_077
@@ -55,9 +55,9 @@ _numbers = count(700_000_000)
 
 def forget_settings() -> None:
     """Let the code read its settings, and open its database, anew."""
-    if database.get_engine.cache_info().currsize:
-        database.get_engine().dispose()
-    for cached in (get_settings, database.get_engine, database._writing_engine, get_provider):
+    if db_engine.get_engine.cache_info().currsize:
+        db_engine.get_engine().dispose()
+    for cached in (get_settings, db_engine.get_engine, db_engine.writing_engine, get_provider):
         cached.cache_clear()
 
 
@@ -68,7 +68,7 @@ def use_database(url: str, **changed: str) -> Iterator[Engine]:
         for name, value in {**SETTINGS, "DATABASE_URL": url, **changed}.items():
             patch.setenv(name, value)
         forget_settings()
-        engine = database.get_engine()
+        engine = db_engine.get_engine()
         if engine.dialect.name == "sqlite":
             # What a test writes need not survive a power cut.
             event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA synchronous=OFF"))

@@ -11,8 +11,8 @@ from fastapi.openapi.models import OpenAPI
 from sqlalchemy import event
 
 from store_app.accounts import service as accounts
-from store_app.http import add_problem_handlers
-from store_app.library import api as library_api
+from store_app.web.http.problems import add_problem_handlers
+from store_app.web.library import api as library_api
 from tests.integration.shop import Shop
 from tests.integration.web import Json, Web, problem
 

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from store_app.database import unit_of_work
+from store_app.db.unit_of_work import unit_of_work
 from store_app.models import Order, OrderStatus, PaymentKind
 from store_app.orders import lifecycle
 from store_app.orders.bookkeeping import Money
-from store_app.orders.locked import lock
+from store_app.orders.locked_order import lock
 from tests.integration.shop import Json, Shop, declined, order_canceled, order_paid, payment, refund
 from tests.support.invariants import check
 

@@ -14,9 +14,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from store_app.models import Order, Verdict
 from tests.integration.shop import Json, Shop, order_paid, refund, sign, wait_until
 from tests.support.invariants import check
-from webhook.batches import LARGEST, Batches
+from webhook.group_commit import LARGEST, Batches
 from webhook.inbox import Outcome
-from webhook.processing import Arrival, receive_all
+from webhook.intake import Arrival, receive_all
 
 _WAITING_FOR_A_LOCK = (
     "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"

@@ -11,8 +11,7 @@ import pytest
 from store_app.accounts.service import Viewer
 from store_app.checkout import cart, service
 from store_app.checkout.service import LARGEST_ORDER, LARGEST_QUANTITY, Checkout
-from store_app.checkout.xsolla import get_provider
-from store_app.database import reading
+from store_app.db.unit_of_work import reading
 from store_app.errors import (
     AlreadyOwned,
     InOpenOrder,
@@ -25,6 +24,7 @@ from store_app.errors import (
 )
 from store_app.models import Item
 from store_app.orders import service as orders
+from store_app.payments.xsolla.client import get_provider
 from tests.integration.shop import Json, Shop, declined, order_paid, refund, use_database
 from tests.support.invariants import check
 from tests.support.ports import free_port

@@ -5,15 +5,15 @@ from typing import Any
 
 import pytest
 
-from store_app.database import unit_of_work
+from store_app.db.unit_of_work import unit_of_work
 from store_app.models import Order, Verdict
 from store_app.orders import lifecycle
 from store_app.orders.bookkeeping import Money
-from store_app.orders.locked import lock
+from store_app.orders.locked_order import lock
 from store_app.settings import get_settings
 from tests.integration.shop import Json, Shop, order_paid, payment, refund
 from tests.support.invariants import check
-from webhook.processing import catch_up
+from webhook.intake import catch_up
 
 
 def _with_tax(order: Order) -> Json:

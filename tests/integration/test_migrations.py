@@ -9,8 +9,8 @@ from fastapi.testclient import TestClient
 from sqlalchemy import Engine, inspect, text
 
 from alembic import command
-from store_app import health
 from store_app.models import metadata
+from store_app.web.http import health
 from tests.integration.conftest import alembic_config
 from tests.integration.shop import use_database
 

@@ -4,10 +4,10 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
-from store_app.database import unit_of_work
+from store_app.db.unit_of_work import unit_of_work
 from store_app.errors import NotFound
 from store_app.orders import lifecycle
-from store_app.orders.locked import lock
+from store_app.orders.locked_order import lock
 from tests.integration.shop import Shop
 
 

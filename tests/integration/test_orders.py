@@ -3,11 +3,11 @@
 import pytest
 from hypothesis import HealthCheck, settings
 
-from store_app.database import reading, unit_of_work
+from store_app.db.unit_of_work import reading, unit_of_work
 from store_app.errors import NotFound, OrderClosed
 from store_app.models import Order
 from store_app.orders import lifecycle, service
-from store_app.orders.locked import lock
+from store_app.orders.locked_order import lock
 from tests.integration.shop import Shop, declined, order_canceled, order_paid, refund
 from tests.support.invariants import check
 

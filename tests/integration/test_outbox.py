@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from store_app import outbox
-from store_app.database import unit_of_work
-from store_app.outbox import Message
+from store_app.db import outbox
+from store_app.db.outbox import Message
+from store_app.db.unit_of_work import unit_of_work
 from tests.integration.shop import Shop, order_canceled, order_paid, refund
 
 LONG_AGO = "2020-01-01 00:00:00+00:00"

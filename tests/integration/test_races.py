@@ -12,13 +12,13 @@ from sqlalchemy import text
 
 from store_app.accounts.service import Viewer
 from store_app.checkout import cart
-from store_app.database import unit_of_work
+from store_app.db.unit_of_work import unit_of_work
 from store_app.errors import Refusal
 from store_app.models import Order
 from store_app.orders import lifecycle, service
 from tests.integration.shop import Shop, declined, order_paid, refund, sign, wait_until
 from tests.support.invariants import check
-from webhook.processing import receive
+from webhook.intake import receive
 
 Action = Callable[[], Any]
 

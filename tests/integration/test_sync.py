@@ -7,9 +7,9 @@ from decimal import Decimal
 
 import pytest
 
-from store_app.checkout.provider import PaymentRequest
-from store_app.checkout.xsolla import XsollaClient
 from store_app.errors import ProviderRefused
+from store_app.payments.provider import PaymentRequest
+from store_app.payments.xsolla.client import XsollaClient
 from store_app.settings import Settings
 from tests.support.store import StoreProcess
 

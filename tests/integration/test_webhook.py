@@ -28,7 +28,7 @@ from tests.unit import xsolla_samples as samples
 from tests.unit.test_notifications import look_alikes
 from tests.unit.test_signature import WRONG
 from webhook.inbox import UNPROVEN_BODY_KEPT
-from webhook.processing import receive
+from webhook.intake import receive
 
 
 def _last(shop: Shop) -> dict[str, Any]:

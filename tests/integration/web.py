@@ -17,7 +17,7 @@ import httpx
 from sqlalchemy import Engine, insert, text
 from websockets.sync.client import ClientConnection, connect
 
-from store_app.database import make_engine
+from store_app.db.engine import make_engine
 from store_app.models import metadata
 from tests.support.store import StoreProcess
 

@@ -11,12 +11,12 @@ import socketio
 
 NAMESPACE = "/_event"
 STATE = "reflex___state____state"
-SHELF = f"{STATE}.store_app___catalogue___state____shelf_state"
-LIBRARY = f"{STATE}.store_app___library___state____library_state"
-ORDER = f"{STATE}.store_app___orders___state____order_state"
-CART = f"{STATE}.store_app___checkout___state____cart_state"
-ITEM = f"{STATE}.store_app___catalogue___state____item_state"
-SHELL = f"{STATE}.store_app___ui___shell____shell_state"
+SHELF = f"{STATE}.store_app___web___catalogue___state____shelf_state"
+LIBRARY = f"{STATE}.store_app___web___library___state____library_state"
+ORDER = f"{STATE}.store_app___web___orders___state____order_state"
+CART = f"{STATE}.store_app___web___checkout___state____cart_state"
+ITEM = f"{STATE}.store_app___web___catalogue___state____item_state"
+SHELL = f"{STATE}.store_app___web___ui___shell____shell_state"
 SECONDS = 15
 
 

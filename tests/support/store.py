@@ -61,7 +61,7 @@ class StoreProcess:
         self.store = self._child("store", "store_app.serve", self.log_path)
         self.simulator: Child | None = None
         if simulator:
-            self.simulator = self._child("simulator", "webhook.simulator", self.simulator_log_path, "serve")
+            self.simulator = self._child("simulator", "simulator", self.simulator_log_path, "serve")
 
     def __enter__(self) -> Self:
         try:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from store_app.catalogue.cover import generated_cover
+from store_app.web.catalogue.cover import generated_cover
 
 RELEASED_SKY = ["#357a1f", "#0b3227"]
 SVG = "{http://www.w3.org/2000/svg}"

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from store_app import errors
-from store_app.accounts.state import PROBLEMS
+from store_app.web.accounts.state import PROBLEMS
 
 EXAMPLES = [
     errors.NotSignedIn(),

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from store_app.payments.xsolla.notifications import LONGEST_ID, UNREADABLE, Malformed, Notification
 from tests.unit import xsolla_samples as samples
-from webhook.notifications import LONGEST_ID, UNREADABLE, Malformed, Notification
 
 
 def _parse(data: Any) -> Notification:

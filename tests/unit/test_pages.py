@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from store_app.db.pagination import LARGEST_ID, Cursor, Page
 from store_app.errors import Invalid
-from store_app.pages import LARGEST_ID, Cursor, Page
 
 sorts = st.sampled_from(["featured", "price", "-price", "name"])
 printable = st.text(max_size=40).filter(str.isprintable)

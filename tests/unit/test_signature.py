@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from webhook.signature import is_genuine
+from store_app.payments.xsolla.signature import is_genuine
 
 SECRET = "test_secret"
 BODY = b'{"notification_type":"user_validation","user":{"id":"42"}}'

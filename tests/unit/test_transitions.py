@@ -6,7 +6,7 @@ import pytest
 
 from store_app.models import OPEN, OrderStatus
 from store_app.orders.transitions import MESSAGES, TRANSITIONS, Event, as_markdown
-from store_app.orders.view import WORDS
+from store_app.web.orders.view import WORDS
 
 
 def test_the_documentation_is_the_table() -> None:

@@ -6,11 +6,7 @@ from typing import Any
 
 import pytest
 
-from store_app.accounts.view import order_row
-from store_app.catalogue.view import card_view, cover_of, item_view
 from store_app.checkout.cart import Cart
-from store_app.checkout.view import cart_rows, cart_total
-from store_app.library.view import purchase_view
 from store_app.models import (
     CartLine,
     Item,
@@ -24,7 +20,11 @@ from store_app.models import (
 )
 from store_app.orders.queries import OrderDetails
 from store_app.orders.transitions import TRANSITIONS, Event
-from store_app.orders.view import WORDS, order_view
+from store_app.web.accounts.view import order_row
+from store_app.web.catalogue.view import card_view, cover_of, item_view
+from store_app.web.checkout.view import cart_rows, cart_total
+from store_app.web.library.view import purchase_view
+from store_app.web.orders.view import WORDS, order_view
 
 NOW = datetime(2026, 11, 23, 18, 52, 7, tzinfo=UTC)
 each_status = pytest.mark.parametrize("status", OrderStatus)

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import delete, insert
 from sqlmodel import Session, col, select
 
-from store_app.database import insert_at_end, unit_of_work
+from store_app.db.unit_of_work import insert_at_end, unit_of_work
 from store_app.models import Verdict, WebhookDelivery, utc_now
 
 # Anyone can send a body with a wrong signature: of those only the beginning is kept.

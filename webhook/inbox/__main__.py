@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from sqlmodel import Session, col, select
 
-from store_app.database import reading
+from store_app.db.unit_of_work import reading
 from store_app.models import Verdict, WebhookDelivery
 from webhook.inbox import prune
 from webhook.inbox.replay import CannotReplay, replay

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 from sqlmodel import Session, col, select
 
-from store_app.database import reading, trial, unit_of_work
+from store_app.db.unit_of_work import reading, trial, unit_of_work
 from store_app.models import Order, Payment, Purchase, Verdict, WebhookDelivery
 from webhook.inbox import Delivery, Outcome
-from webhook.processing import process
+from webhook.intake import process
 
 
 class CannotReplay(Exception):

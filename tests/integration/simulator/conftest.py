@@ -6,9 +6,9 @@ from contextlib import ExitStack
 
 import pytest
 
+from simulator.app import create_app
 from tests.integration.simulator.driver import Driver, MovableClock, settings_for
 from tests.integration.simulator.fake_store import FakeStore, free_port, native_threads, served
-from webhook.simulator.app import create_app
 
 StartSimulator = Callable[..., Driver]
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import httpx
 
+from simulator.settings import Settings
 from tests.integration.simulator.fake_store import NO_CERTIFICATES, eventually
-from webhook.simulator.settings import Settings
 
 SECRET = "test_secret"
 PROJECT, MERCHANT, KEY = 308077, 887981, "api-key"

@@ -8,9 +8,9 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 
+from simulator.signature import sign
 from tests.integration.simulator.driver import SECRET
 from tests.integration.simulator.fake_shop import FakeShop
-from webhook.simulator.signature import sign
 
 Facts = dict[str, Any]
 

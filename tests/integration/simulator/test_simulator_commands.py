@@ -34,7 +34,7 @@ def environment(store: FakeStore, tmp_path: Path) -> Environment:
 
 def simulator_command(environment: Environment, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "webhook.simulator", *arguments],
+        [sys.executable, "-m", "simulator", *arguments],
         env=environment,
         cwd=environment["WORK"],
         capture_output=True,
@@ -50,7 +50,7 @@ def running(environment: Environment) -> Iterator[tuple[Driver, Path]]:
     log = Path(environment["WORK"], "log")
     with log.open("w") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "webhook.simulator", "serve"],
+            [sys.executable, "-m", "simulator", "serve"],
             env=environment,
             cwd=environment["WORK"],
             stdout=output,

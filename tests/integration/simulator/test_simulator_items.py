@@ -6,9 +6,9 @@ from typing import Any
 import httpx
 import pytest
 
+from simulator.app import create_app
 from tests.integration.simulator.driver import KEY, PROJECT, Driver, settings_for, token_body
 from tests.integration.simulator.fake_store import FakeStore, free_port, served
-from webhook.simulator.app import create_app
 
 
 @pytest.fixture(scope="module")

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from simulator import demo_loop, store_client
+from simulator.demo_loop import DemoLoop
 from tests.integration.simulator.conftest import StartSimulator
 from tests.integration.simulator.fake_shop import FakeShop
 from tests.integration.simulator.fake_store import NO_CERTIFICATES, free_port, served
-from webhook.simulator import demo_loop, store_client
-from webhook.simulator.demo_loop import DemoLoop
 
 
 @pytest.fixture

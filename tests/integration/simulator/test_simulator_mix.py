@@ -6,12 +6,12 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from simulator import mix
+from simulator.mix import Mix, Options
+from simulator.scenarios import Scenario
 from tests.integration.simulator.conftest import StartSimulator
 from tests.integration.simulator.fake_judge import FakeJudge
 from tests.integration.simulator.fake_store import NO_CERTIFICATES, free_port, served
-from webhook.simulator import mix
-from webhook.simulator.mix import Mix, Options
-from webhook.simulator.scenarios import Scenario
 
 FASTEST = 10_000_000.0
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
+from simulator.laboratory import Laboratory, SimulatorTrouble
+from simulator.scenarios import Scenario
+from simulator.signature import sign
 from tests.integration.simulator.conftest import StartSimulator
 from tests.integration.simulator.driver import SECRET, Driver, token_body
 from tests.integration.simulator.fake_store import FakeStore, eventually
-from webhook.simulator.laboratory import Laboratory, SimulatorTrouble
-from webhook.simulator.scenarios import Scenario
-from webhook.simulator.signature import sign
 
 FASTEST = 10_000_000.0
 PENDING = {"status": "pending", "granted": "nothing"}

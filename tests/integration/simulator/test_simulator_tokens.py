@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from simulator.app import create_app
 from tests.integration.simulator.driver import (
     KEY,
     MERCHANT,
@@ -16,7 +17,6 @@ from tests.integration.simulator.driver import (
     token_body,
 )
 from tests.integration.simulator.fake_store import FakeStore, free_port, served
-from webhook.simulator.app import create_app
 
 
 @pytest.fixture(scope="module")

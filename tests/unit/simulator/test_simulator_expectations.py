@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from webhook.simulator.amounts import split_evenly
-from webhook.simulator.books import Books
-from webhook.simulator.expectations import Granted, Implied, implied, is_as_expected, was_told
-from webhook.simulator.records import Attempt, Buyer, Delivery, Line, Manner, Mint, Order, Outcome, Sale
+from simulator.amounts import split_evenly
+from simulator.books import Books
+from simulator.expectations import Granted, Implied, implied, is_as_expected, was_told
+from simulator.records import Attempt, Buyer, Delivery, Line, Manner, Mint, Order, Outcome, Sale
 
 NOW = datetime(2026, 7, 29, tzinfo=UTC)
 TOTAL = Decimal("5.00")

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from webhook.simulator.mix_plan import Step, plan
-from webhook.simulator.mix_report import Finding, complaints, differences, table
-from webhook.simulator.scenarios import Scenario
-from webhook.simulator.store_client import Item
+from simulator.mix_plan import Step, plan
+from simulator.mix_report import Finding, complaints, differences, table
+from simulator.scenarios import Scenario
+from simulator.store_client import Item
 
 ITEMS = [
     Item("sword", "Sword", is_consumable=False),

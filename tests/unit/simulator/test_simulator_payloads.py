@@ -5,11 +5,11 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from webhook.simulator import notifications, sequences
-from webhook.simulator.amounts import break_down
-from webhook.simulator.books import Books
-from webhook.simulator.payload_parts import Project, Reason
-from webhook.simulator.records import Buyer, Line, Mint, Order, Sale, Transaction
+from simulator import notifications, sequences
+from simulator.amounts import break_down
+from simulator.books import Books
+from simulator.payload_parts import Project, Reason
+from simulator.records import Buyer, Line, Mint, Order, Sale, Transaction
 
 PROJECT = Project(308077, 887981)
 NOW = datetime(2026, 7, 29, 11, 2, 38, tzinfo=UTC)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from webhook.simulator.settings import ClientSettings, Settings, SettingsError, load
+from simulator.settings import ClientSettings, Settings, SettingsError, load
 
 GOOD = {
     "XSOLLA_WEBHOOK_SECRET": "new_secret, old_secret",

@@ -1,6 +1,6 @@
 """The provider's signature, against its own vector."""
 
-from webhook.simulator.signature import sign
+from simulator.signature import sign
 
 
 def test_vector() -> None:

@@ -1,0 +1,109 @@
+"""Settings of the simulator and of its command line, from the environment or `.env`."""
+
+from ipaddress import ip_address
+from typing import Literal, Self, TypeVar
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from simulator.addresses import is_web_address
+
+Mode = Literal["combined", "separate"]
+
+
+class SettingsError(Exception):
+    """A setting is missing or wrong; the message is one sentence that says what to do."""
+
+
+class ClientSettings(BaseSettings):
+    """What `send` and `loop` need: two addresses and no secret."""
+
+    # The store keeps its own settings in the same file, so unknown names are expected.
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore")
+
+    public_url: str = "http://localhost:8000"
+    simulator_port: int = Field(default=8001, ge=1, le=65535)
+    simulator_url: str = ""
+
+    @field_validator("public_url", "simulator_url")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        if value and not is_web_address(value):
+            raise ValueError("must be an address such as http://localhost:8000")
+        return value.rstrip("/")
+
+    @model_validator(mode="after")
+    def _default_simulator_url(self) -> Self:
+        self.simulator_url = self.simulator_url or f"http://localhost:{self.simulator_port}"
+        return self
+
+
+class Settings(ClientSettings):
+    """What the running simulator needs; identities and secrets have no defaults."""
+
+    xsolla_webhook_secret: str
+    xsolla_project_id: int
+    xsolla_merchant_id: int
+    xsolla_api_key: str = Field(min_length=1)
+    simulator_store_url: str = ""
+    simulator_host: str = "127.0.0.1"
+    simulator_mode: Mode = "combined"
+    simulator_speed: float = Field(default=60, gt=0, allow_inf_nan=False)
+
+    @field_validator("xsolla_webhook_secret")
+    @classmethod
+    def _some_secret(cls, value: str) -> str:
+        if not _first(value):
+            raise ValueError("must hold a secret (the first one, when several are separated by commas)")
+        return value
+
+    @field_validator("simulator_store_url")
+    @classmethod
+    def _store_address(cls, value: str) -> str:
+        return cls._address(value)
+
+    @property
+    def signing_secret(self) -> str:
+        """The secret to sign with: the first, while a rotation lists several."""
+        return _first(self.xsolla_webhook_secret)
+
+    @property
+    def store_url(self) -> str:
+        """Where this process reaches the store, which may differ from where browsers do."""
+        return self.simulator_store_url or self.public_url
+
+    @property
+    def is_local(self) -> bool:
+        """Whether only this machine is meant to reach the simulator."""
+        return is_loopback(self.simulator_host)
+
+
+def _first(secrets: str) -> str:
+    return secrets.partition(",")[0].strip()
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host name or address means this machine."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+_Settings = TypeVar("_Settings", bound=ClientSettings)
+
+
+def load(kind: type[_Settings]) -> _Settings:
+    """Read settings of one kind; raises SettingsError with the first thing to put right."""
+    try:
+        return kind()
+    except ValidationError as error:
+        raise SettingsError(_sentence(error)) from None
+
+
+def _sentence(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_input=False)[0]
+    name = str(first["loc"][0]).upper()
+    if first["type"] == "missing":
+        return f"{name} is missing: set it in the environment or in .env."
+    return f"{name} is not right: {first['msg'].removeprefix('Value error, ')}."

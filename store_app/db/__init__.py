@@ -1,0 +1,1 @@
+"""The engine, the unit of work, the outbox, pagination and the connection watchdog."""

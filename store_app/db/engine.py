@@ -1,0 +1,122 @@
+"""The engine that DATABASE_URL names, and what differs between SQLite and PostgreSQL."""
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, create_engine, event, make_url
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlmodel import Session, SQLModel
+
+from store_app.db import connection_watchdog
+from store_app.settings import get_settings
+
+# As many as threads (`db.threads`): a thread never waits for a connection that another thread holds.
+CONNECTIONS = 8
+
+
+def _sqlite_engine(url: str) -> Engine:
+    database = make_url(url).database
+    if database and database != ":memory:":
+        Path(database).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(url, pool_size=CONNECTIONS, max_overflow=2)
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: Any, _record: object) -> None:
+        # The driver must not open transactions by itself: `begin` below decides which kind.
+        connection.isolation_level = None
+        for pragma in (
+            "journal_mode=WAL",
+            "foreign_keys=ON",
+            "busy_timeout=5000",
+            # A payment answered 204 must survive a power cut.
+            "synchronous=FULL",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Any) -> None:
+        # A transaction that reads first and writes later can dead-lock with another like it: take the
+        # write lock at once.
+        writes = connection.get_execution_options().get("writes", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+def _postgres_engine(url: str) -> Engine:
+    engine = create_engine(
+        url,
+        pool_size=CONNECTIONS,
+        max_overflow=2,
+        pool_timeout=5,
+        connect_args={
+            "connect_timeout": 5,
+            "options": (
+                "-c statement_timeout=5000 -c lock_timeout=4000 -c timezone=UTC"
+                # The server may never learn that we hung up, and would keep our rows locked.
+                " -c idle_in_transaction_session_timeout=10000"
+            ),
+            # A black-holed network is noticed in seconds, not after the kernel's two hours.
+            "keepalives_idle": 5,
+            "keepalives_interval": 2,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 10_000,
+        },
+    )
+    connection_watchdog.note_use(engine)
+    return engine
+
+
+def make_engine(url: str) -> Engine:
+    """Return an engine for `url` (`sqlite:///...` or `postgresql+psycopg2://...`)."""
+    return _sqlite_engine(url) if url.startswith("sqlite") else _postgres_engine(url)
+
+
+@lru_cache
+def get_engine() -> Engine:
+    """Return the engine of this process."""
+    return make_engine(get_settings().database_url)
+
+
+@lru_cache
+def writing_engine() -> Engine:
+    """Return the engine of this process, for transactions that write."""
+    return get_engine().execution_options(writes=True)
+
+
+def is_sqlite() -> bool:
+    """Whether DATABASE_URL names SQLite."""
+    return get_settings().database_url.startswith("sqlite")
+
+
+def writers() -> int:
+    """Return how many transactions full of work are worth having at a time.
+
+    SQLite has one writer. With PostgreSQL one waits for the server while the other computes; more would only
+    wait for the interpreter, and leave each other less to do at once.
+    """
+    return 1 if is_sqlite() else 2
+
+
+def cannot_be_reached(error: Exception) -> bool:
+    """Whether the database does not answer, or is locked by another process: the next try would only wait too.
+
+    What PostgreSQL itself refuses (a deadlock, a lock not had in time) has a code, and is worth a try.
+    """
+    if isinstance(error, OperationalError | InterfaceError):
+        return getattr(error.orig, "pgcode", None) is None
+    return isinstance(error, PoolTimeoutError)
+
+
+def insert_or_ignore(dialect: str, model: type[SQLModel]) -> Any:
+    """Return an INSERT for the table of `model` that does nothing where a unique constraint is met."""
+    module = postgresql if dialect == "postgresql" else sqlite
+    return module.insert(model.metadata.tables[str(model.__tablename__)]).on_conflict_do_nothing()
+
+
+def dialect_of(session: Session) -> str:
+    """Return "postgresql" or "sqlite"."""
+    return session.get_bind().dialect.name

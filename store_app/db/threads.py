@@ -1,0 +1,44 @@
+"""Running blocking database functions off the event loop, with a limit on how long they may take."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import ParamSpec, TypeVar
+
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from store_app.db import connection_watchdog
+from store_app.db.engine import CONNECTIONS, is_sqlite
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_threads = ThreadPoolExecutor(max_workers=CONNECTIONS, thread_name_prefix="database")
+
+
+async def in_database_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run a blocking database function without stopping the event loop.
+
+    Raises:
+        PoolTimeoutError: PostgreSQL did not answer in time. What had begun may still be committed.
+    """
+    async with answered_in_time():
+        return await asyncio.get_running_loop().run_in_executor(_threads, partial(function, *args, **kwargs))
+
+
+@asynccontextmanager
+async def answered_in_time() -> AsyncIterator[None]:
+    """Give up what PostgreSQL does not answer in time, waiting for a thread or a turn included.
+
+    What is given up before it began never begins. A file needs no such limit.
+
+    Raises:
+        PoolTimeoutError: instead of waiting longer.
+    """
+    try:
+        async with asyncio.timeout(None if is_sqlite() else connection_watchdog.LONGEST_WAIT):
+            yield
+    except TimeoutError:
+        raise PoolTimeoutError("the database did not answer in time") from None

@@ -1,0 +1,112 @@
+"""Orders whose rows are locked: whoever holds one is the only one to move it until the transaction ends.
+
+So what was read of it under the lock stays true, but for what this transaction writes itself: it is read once.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Row, bindparam
+from sqlalchemy import select as select_columns
+from sqlmodel import Session, col
+
+from store_app.errors import NotFound
+from store_app.models import Order
+from store_app.orders import sql
+from store_app.orders.ledger import Movement
+
+_COLUMNS = ("id", "number", "user_id", "status", "total", "currency", "needs_attention")
+
+
+@dataclass(slots=True)
+class LockedOrder:
+    """What moving an order asks of its row; `lifecycle` keeps it true to what it writes."""
+
+    id: str
+    number: str
+    user_id: str
+    status: str
+    # Minor units of `currency`.
+    total: int
+    currency: str
+    needs_attention: str
+    # What was read of it: `ledger_of`, `pending_lines_of`.
+    ledger: list[Movement] | None = None
+    pending: Sequence[Row[Any]] | None = None
+
+
+def select_locking(*, skip_locked: bool = False) -> Any:
+    """Return a SELECT of the columns of `LockedOrder`, which locks the rows it finds."""
+    columns = select_columns(*(col(getattr(Order, name)) for name in _COLUMNS))
+    # NO KEY: rows that only refer to the order may still be written.
+    return columns.with_for_update(key_share=True, skip_locked=skip_locked)
+
+
+BY_ID = select_locking().where(col(Order.id) == bindparam("order_id_"))
+# In one order everywhere, so that nobody waits crosswise.
+_BY_IDS = select_locking().where(col(Order.id).in_(bindparam("ids", expanding=True))).order_by(col(Order.id))
+
+
+def lock(session: Session, order_id: str) -> LockedOrder:
+    """Return the order with its row locked until the transaction ends.
+
+    Raises:
+        NotFound: there is no such order.
+    """
+    if locked := _locked(session).get(order_id):
+        return locked
+    # PostgreSQL takes no NUL in a text, nor half a character.
+    row = None
+    if order_id.isprintable():
+        row = session.connection().execute(BY_ID, {"order_id_": order_id}).first()
+    if row is None:
+        raise NotFound("order")
+    return _locked(session).setdefault(order_id, LockedOrder(*row))
+
+
+def lock_all(session: Session, order_ids: Sequence[str]) -> None:
+    """Lock several orders at once and read what paying them needs; `lock` then finds them here."""
+    wanted = {"ids": [order_id for order_id in order_ids if order_id.isprintable()]}
+    rows = session.connection().execute(_BY_IDS, wanted).all()
+    orders = {row.id: LockedOrder(*row) for row in rows}
+    ledgers, pending = _ledgers(session, list(orders)), _pending_lines(session, list(orders))
+    for order in orders.values():
+        order.ledger, order.pending = ledgers[order.id], pending[order.id]
+    _locked(session).update(orders)
+
+
+def ledger_of(session: Session, order: LockedOrder) -> list[Movement]:
+    """Return the ledger of an order, in the order in which it was booked."""
+    if order.ledger is None:
+        order.ledger = _ledgers(session, [order.id])[order.id]
+    return order.ledger
+
+
+def pending_lines_of(session: Session, order: LockedOrder) -> Sequence[Row[Any]]:
+    """Return the lines of an order that are not paid: SKU, name, quantity."""
+    if order.pending is None:
+        order.pending = _pending_lines(session, [order.id])[order.id]
+    return order.pending
+
+
+def _locked(session: Session) -> dict[str, LockedOrder]:
+    # A session is one transaction: `unit_of_work`.
+    found: dict[str, LockedOrder] = session.info.setdefault("locked orders", {})
+    return found
+
+
+def _ledgers(session: Session, order_ids: list[str]) -> dict[str, list[Movement]]:
+    found: dict[str, list[Movement]] = defaultdict(list)
+    for row in session.connection().execute(sql.LEDGERS, {"order_ids_": order_ids}):
+        about = (row.transaction_id, row.charged, row.provider_order_id, row.id)
+        found[row.order_id].append(Movement(row.kind, row.amount, *about))
+    return found
+
+
+def _pending_lines(session: Session, order_ids: list[str]) -> dict[str, list[Row[Any]]]:
+    found: dict[str, list[Row[Any]]] = defaultdict(list)
+    for row in session.connection().execute(sql.PENDING_LINES, {"order_ids_": order_ids}):
+        found[row.order_id].append(row)
+    return found

@@ -1,0 +1,106 @@
+"""The SQL of `lifecycle`, built once: building a statement costs more than running it.
+
+Used by `lifecycle` only. Names in `bindparam` that end in `_` are conditions, the others are values.
+"""
+
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import bindparam, delete, insert, literal, select, update
+from sqlmodel import col
+
+from store_app.db.engine import insert_or_ignore
+from store_app.models import (
+    CartLine,
+    Item,
+    Order,
+    OrderEvent,
+    Payment,
+    PendingPurchase,
+    Purchase,
+    PurchaseStatus,
+)
+
+_ORDER: Any = bindparam("order_id_")
+_ORDERS: Any = bindparam("order_ids_", expanding=True)
+_USER: Any = bindparam("user_id_")
+_COPIED = ("order_id", "user_id", "item_id", "quantity", "unit_price", "currency", "owned_once")
+
+MOVE_ORDER = (
+    update(Order)
+    .where(col(Order.id) == _ORDER)
+    .values(status=bindparam("status"), updated_at=bindparam("updated_at"))
+)
+CHECK_LATER = (
+    update(Order)
+    .where(col(Order.id) == _ORDER)
+    .values(next_check_at=bindparam("next_check_at"), checks=bindparam("checks"))
+)
+FLAG_ORDER = update(Order).where(col(Order.id) == _ORDER).values(needs_attention=bindparam("needs_attention"))
+ADD_EVENT = insert(OrderEvent).inline()
+# Of several orders, as a list: the ledgers, and the lines not yet paid.
+LEDGERS = (
+    select(
+        col(Payment.order_id),
+        col(Payment.kind),
+        col(Payment.amount),
+        col(Payment.transaction_id),
+        col(Payment.charged),
+        col(Payment.provider_order_id),
+        col(Payment.id),
+    )
+    .where(col(Payment.order_id).in_(_ORDERS))
+    .order_by(col(Payment.id))
+)
+LEARN_TAX = update(Payment).where(col(Payment.id) == bindparam("id_")).values(charged=bindparam("charged"))
+JOIN_PAYMENT = (
+    update(Payment)
+    .where(col(Payment.id) == bindparam("id_"))
+    .values(transaction_id=bindparam("transaction_id"), amount=bindparam("amount"))
+)
+
+
+def _lines_of(table: type[PendingPurchase] | type[Purchase]) -> Any:
+    return (
+        select(col(table.order_id), col(Item.sku), col(Item.name), col(table.quantity))
+        .join(Item, col(Item.id) == table.item_id)
+        .where(col(table.order_id).in_(_ORDERS))
+        .order_by(col(table.id))
+    )
+
+
+PENDING_LINES, PURCHASED_LINES = _lines_of(PendingPurchase), _lines_of(Purchase)
+FORGET_PENDING = delete(PendingPurchase).where(col(PendingPurchase.order_id) == _ORDER)
+REVOKE = update(Purchase).where(col(Purchase.order_id) == _ORDER).values(status=PurchaseStatus.REFUNDED)
+# The cart keeps its things until they are paid: a canceled payment costs the player nothing.
+EMPTY_CART = delete(CartLine).where(
+    col(CartLine.user_id) == _USER,
+    col(CartLine.item_id).in_(select(col(Purchase.item_id)).where(col(Purchase.order_id) == _ORDER)),
+)
+_ALREADY_MOVED = select(col(Purchase.item_id)).where(col(Purchase.order_id) == _ORDER)
+
+
+@lru_cache
+def book(dialect: str) -> Any:
+    """INSERT a row of the ledger, or nothing when it was booked before; RETURNING its id."""
+    return insert_or_ignore(dialect, Payment).returning(col(Payment.id))
+
+
+@lru_cache
+def move_lines(dialect: str) -> Any:
+    """Copy an order's pending lines to purchases, those that no unique constraint forbids."""
+    lines = (
+        select(*(col(getattr(PendingPurchase, name)) for name in _COPIED), bindparam("at_"), bindparam("status_"))
+        .where(col(PendingPurchase.order_id) == _ORDER)
+        # In one order everywhere: two orders for the same things would wait for each other's rows.
+        .order_by(col(PendingPurchase.item_id))
+    )
+    return insert_or_ignore(dialect, Purchase).from_select([*_COPIED, "timestamp", "status"], lines)
+
+
+HOLD_LINES = insert(Purchase).from_select(
+    [*_COPIED, "timestamp", "status"],
+    select(
+        *(col(getattr(PendingPurchase, name)) for name in _COPIED), bindparam("at_"), literal(PurchaseStatus.HELD)
+    ).where(col(PendingPurchase.order_id) == _ORDER, col(PendingPurchase.item_id).not_in(_ALREADY_MOVED)),
+)

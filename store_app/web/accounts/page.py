@@ -1,0 +1,133 @@
+"""The sign-in, register and account pages."""
+
+import reflex as rx
+
+from store_app import routes
+from store_app.web.accounts.state import AccountState, FormState
+from store_app.web.accounts.view import OrderRow
+from store_app.web.ui.components import (
+    PRIMARY,
+    SECONDARY,
+    chip,
+    empty,
+    field,
+    jump,
+    link,
+    link_button,
+    loading,
+    post_form,
+)
+from store_app.web.ui.layout import heading, narrow, page
+
+
+def _summary() -> rx.Component:
+    """Say what was wrong, at the top, with a way to the field (GOV.UK's error summary)."""
+    return rx.cond(
+        FormState.problem != "",
+        rx.el.div(
+            rx.el.h2("There is a problem", class_name="font-semibold"),
+            jump(
+                FormState.problem,
+                rx.cond(FormState.at_password, "#password", "#username"),
+                class_name="text-bad underline inline-flex items-center min-h-6",
+                id="problem",
+                # React keeps auto_focus to itself: links are not focused by it.
+                on_mount=rx.set_focus("problem"),
+            ),
+            role="alert",
+            class_name="rounded-lg border-2 border-bad p-3",
+            data_testid="form-problem",
+        ),
+    )
+
+
+def _form(action: str, label: str, autocomplete: str, hint: str) -> rx.Component:
+    return post_form(
+        rx.el.input(type="hidden", name="next", value=FormState.next, read_only=True),
+        field(
+            "User name",
+            name="username",
+            key="username" + FormState.username,
+            default_value=FormState.username,
+            auto_complete="username",
+            auto_capitalize="none",
+            spell_check=False,
+            required=True,
+        ),
+        rx.el.div(
+            field(
+                "Password",
+                name="password",
+                type="password",
+                auto_complete=autocomplete,
+                auto_capitalize="none",
+                spell_check=False,
+                required=True,
+                aria_describedby="password-hint",
+            ),
+            rx.el.p(hint, id="password-hint", class_name="text-sm text-muted mt-1"),
+        ),
+        rx.el.button(label, type="submit", class_name=PRIMARY),
+        action=action,
+        class_name="flex flex-col gap-4 items-stretch",
+    )
+
+
+def _other_way(words: str, label: str, path: str) -> rx.Component:
+    return rx.el.p(words, " ", link(label, path + "?next=" + FormState.next))
+
+
+def login_page() -> rx.Component:
+    """Return `/login`."""
+    return page(
+        narrow(
+            heading("Sign in"),
+            _summary(),
+            _form("/auth/login", "Sign in", "current-password", ""),
+            _other_way("New here?", "Create an account", routes.REGISTER),
+        )
+    )
+
+
+def register_page() -> rx.Component:
+    """Return `/register`."""
+    return page(
+        narrow(
+            heading("Create an account"),
+            _summary(),
+            _form("/auth/register", "Create account", "new-password", "8 characters or more. Any characters."),
+            _other_way("Have an account?", "Sign in", routes.LOGIN),
+        )
+    )
+
+
+def _order_row(order: rx.Var[OrderRow]) -> rx.Component:
+    return rx.el.li(
+        link(order.number, order.href),
+        rx.el.span(order.placed, class_name="text-muted"),
+        rx.el.span(order.total),
+        chip(order.status, order.tone),
+        class_name="flex flex-wrap gap-x-6 gap-y-1 py-3 border-b border-line",
+    )
+
+
+def _account() -> rx.Component:
+    return rx.fragment(
+        rx.el.p("Signed in as ", rx.el.strong(AccountState.username)),
+        post_form(rx.el.button("Sign out", type="submit", class_name=SECONDARY), action="/auth/logout"),
+        rx.el.h2("Your orders", class_name="text-xl font-semibold"),
+        rx.cond(
+            AccountState.orders.length() > 0,
+            rx.el.ul(rx.foreach(AccountState.orders, _order_row)),
+            empty(
+                "No orders yet",
+                "What you order appears here.",
+                link_button("Browse the store", routes.STORE, primary=True),
+            ),
+        ),
+    )
+
+
+def account_page() -> rx.Component:
+    """Return `/account`."""
+    return page(narrow(heading("Account"), rx.cond(AccountState.loaded, _account(), loading())))

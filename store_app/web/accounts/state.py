@@ -1,0 +1,67 @@
+"""The States of the sign-in, register and account pages. Signing in itself is an ordinary form post."""
+
+import reflex as rx
+from reflex.event import EventSpec
+
+from store_app import routes
+from store_app.db.threads import in_database_thread
+from store_app.db.unit_of_work import reading
+from store_app.orders.queries import list_orders
+from store_app.web.accounts.view import OrderRow, order_row
+from store_app.web.ui.session import Visitor, query_parameter
+
+# The form routes name a problem by its code; the words are chosen here, so that no address can put other
+# words on the page.
+PROBLEMS = {
+    "wrong-password": "The user name or password is not right.",
+    "too-many-tries": "Too many tries. Try again in 5 minutes.",
+    "name-taken": "That user name is taken. Choose another.",
+    "username": "Enter a user name with 3 to 32 letters, digits, spaces or signs.",
+    "password": "Enter a password with 8 to 128 characters that is not easy to guess.",
+    "failed": "Sorry, that did not work. Try again in a minute.",
+}
+
+
+class FormState(Visitor, rx.State):
+    """The sign-in and register forms: what to show in them after a refusal, and where to go afterwards."""
+
+    problem: str = ""
+    at_password: bool = False
+    username: str = ""
+    next: str = routes.STORE
+
+    @rx.event
+    async def load(self) -> EventSpec | None:
+        """Read the address; somebody who is signed in already goes on."""
+        self.next = routes.own_path(query_parameter(self, "next") or routes.STORE)
+        if await self._viewer():
+            return rx.redirect(self.next)
+        code = query_parameter(self, "problem")
+        self.problem, self.at_password = PROBLEMS.get(code, ""), code == "password"
+        self.username = query_parameter(self, "name")[:32]
+        return None
+
+
+def _orders(user_id: str) -> list[OrderRow]:
+    with reading() as session:
+        return [order_row(order) for order in list_orders(session, user_id)]
+
+
+class AccountState(Visitor, rx.State):
+    """The account page: who one is, and one's orders."""
+
+    username: str = ""
+    orders: list[OrderRow] = []
+    loaded: bool = False
+
+    @rx.event
+    async def load(self) -> EventSpec | None:
+        """Show the account, or lead through sign-in."""
+        self._start_over()
+        viewer = await self._viewer()
+        if viewer is None:
+            return self._to_sign_in()
+        self.username = viewer.username
+        self.orders = await in_database_thread(_orders, viewer.user_id)
+        self.loaded = True
+        return None

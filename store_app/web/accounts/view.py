@@ -1,0 +1,32 @@
+"""What the account page shows."""
+
+from dataclasses import dataclass
+
+from store_app import money, routes
+from store_app.models import Order
+from store_app.web.orders.view import WORDS, moment
+
+
+@dataclass
+class OrderRow:
+    """An order in the list of one's orders."""
+
+    number: str = ""
+    href: str = ""
+    placed: str = ""
+    total: str = ""
+    status: str = ""
+    tone: str = ""
+
+
+def order_row(order: Order) -> OrderRow:
+    """Return an order as a row of the list."""
+    words = WORDS[order.status]
+    return OrderRow(
+        number=order.number,
+        href=routes.order(order.id),
+        placed=moment(order.created_at),
+        total=money.display(order.total, order.currency),
+        status=words.chip,
+        tone=words.tone,
+    )

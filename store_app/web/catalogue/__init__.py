@@ -1,0 +1,1 @@
+"""The store page, item pages and the items API."""

@@ -1,0 +1,127 @@
+"""GET /api/items and what belongs to it."""
+
+from decimal import Decimal
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+from store_app import money
+from store_app.catalogue import queries
+from store_app.catalogue.queries import ItemFilter, Sort
+from store_app.db.pagination import Page
+from store_app.db.threads import in_database_thread
+from store_app.db.unit_of_work import reading
+from store_app.errors import Invalid
+from store_app.models import Item, ItemKind
+from store_app.web.catalogue.cover import generated_cover
+from store_app.web.catalogue.view import cover_of
+from store_app.web.http.problems import CursorParameter, Limit, link_to_next, problems
+
+router = APIRouter(prefix="/api/items", tags=["items"])
+CURRENCY = "USD"
+_LARGEST_PRICE = 10_000_000_000
+
+
+class ItemOut(BaseModel):
+    """An item on sale."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "id": 1,
+                "sku": "dragon-sword",
+                "name": "Dragon Sword",
+                "description": "Forged in dragon fire.",
+                "price": 999.99,
+                "currency": "USD",
+                "kind": "non_consumable",
+                "image_url": "/covers/dragon-sword.svg",
+            }
+        }
+    )
+
+    id: int
+    sku: str
+    name: str
+    description: str
+    price: float = Field(description="In the currency's major unit.")
+    currency: str
+    kind: ItemKind
+    image_url: str
+
+
+def item_out(item: Item) -> ItemOut:
+    """Return an item as the API shows it."""
+    return ItemOut(
+        id=item.id,
+        sku=item.sku,
+        name=item.name,
+        description=item.description,
+        # Exact for every amount below 2**53 minor units: JSON has no other number.
+        price=float(money.to_major(item.price, item.currency)),
+        currency=item.currency,
+        kind=ItemKind(item.kind),
+        image_url=cover_of(item.sku, item.image),
+    )
+
+
+def _minor(field: str, amount: Decimal | None) -> int | None:
+    try:
+        return None if amount is None else money.to_minor(amount, CURRENCY)
+    except ValueError:
+        raise Invalid(field, f"{field} must be an amount in {CURRENCY}, such as 9.99.") from None
+
+
+Price = Annotated[Decimal | None, Query(ge=0, le=_LARGEST_PRICE, description="In major units, such as 9.99.")]
+
+
+def _read_page(wanted: ItemFilter, limit: int, cursor: str) -> Page[Item]:
+    with reading() as session:
+        return queries.list_items(session, wanted, limit, cursor)
+
+
+@router.get("", response_model=list[ItemOut], summary="List items on sale", responses=problems(422))
+async def list_items(
+    request: Request,
+    q: Annotated[str, Query(max_length=100, description="Words in the name or description.")] = "",
+    kind: Annotated[ItemKind | None, Query(description="Only this kind.")] = None,
+    min_price: Price = None,
+    max_price: Price = None,
+    sort: Annotated[Sort, Query(description="`-price` is from high to low.")] = Sort.FEATURED,
+    limit: Limit = queries.PAGE_SIZE,
+    cursor: CursorParameter = "",
+) -> Response:
+    """Return a page of items; the `Link` header leads to the next one."""
+    if not q.isprintable():
+        raise Invalid("q", "The search must be printable text.")
+    lowest, highest = _minor("min_price", min_price), _minor("max_price", max_price)
+    wanted = ItemFilter(q, kind or "", lowest, highest, sort)
+    page = await in_database_thread(_read_page, wanted, limit, cursor)
+    body = [item_out(item).model_dump(mode="json") for item in page.rows]
+    return JSONResponse(body, headers=link_to_next(request, page.next_cursor))
+
+
+def _find(sku: str) -> Item:
+    with reading() as session:
+        return queries.find_item(session, sku)
+
+
+@router.get("/{sku}", summary="One item", responses=problems(404, 422))
+async def get_item(sku: str) -> ItemOut:
+    """Return an item, withdrawn ones too."""
+    return item_out(await in_database_thread(_find, sku))
+
+
+@router.get(
+    "/{sku}/cover.svg",
+    response_class=Response,
+    summary="A cover drawn from the item's name",
+    responses={200: {"content": {"image/svg+xml": {}}}, **problems(404, 422)},
+)
+async def get_cover(sku: str) -> Response:
+    """Return the cover of an item without art of its own."""
+    item = await in_database_thread(_find, sku)
+    headers = {"Cache-Control": "public, max-age=3600", "Content-Security-Policy": "default-src 'none'"}
+    return Response(generated_cover(item.name), media_type="image/svg+xml", headers=headers)

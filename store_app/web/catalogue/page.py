@@ -1,0 +1,125 @@
+"""The store page and the item page."""
+
+import reflex as rx
+
+from store_app import routes
+from store_app.web.catalogue.components import card, search_bar
+from store_app.web.catalogue.state import ItemState, ShelfState
+from store_app.web.ui.components import PANEL, button, cover, empty, link, link_button, loading, problem
+from store_app.web.ui.layout import heading, page
+from store_app.web.ui.shell import ShellState
+
+
+def _shelf() -> rx.Component:
+    return rx.el.section(
+        rx.el.ul(
+            rx.foreach(ShelfState.cards, card),
+            class_name="grid gap-3 sm:gap-4 grid-cols-2 sm:grid-cols-3 lg:grid-cols-4",
+        ),
+        rx.cond(
+            ShelfState.has_more,
+            rx.el.div(button("Show more items", ShelfState.load_more), class_name="flex justify-center mt-6"),
+        ),
+        aria_label="Items",
+    )
+
+
+def store_page() -> rx.Component:
+    """Return `/`: everything on sale."""
+    return page(
+        rx.el.div(
+            heading("Games and in-game items"),
+            search_bar(),
+            rx.cond(
+                ShelfState.loaded,
+                rx.cond(
+                    ShelfState.cards.length() > 0,
+                    _shelf(),
+                    empty(
+                        "No items match",
+                        "Check the spelling or clear the filters.",
+                        link_button("Clear filters", routes.STORE),
+                    ),
+                ),
+                loading(),
+            ),
+            class_name="flex flex-col gap-6",
+        )
+    )
+
+
+def _buy_box() -> rx.Component:
+    item = ItemState.item
+    owned = ItemState.owned | (~item.consumable & ShellState.arrived.contains(item.sku))
+    return rx.cond(
+        owned,
+        rx.fragment(
+            rx.el.p("This is in your library.", class_name="text-good font-semibold", data_testid="owned"),
+            link_button("Open in library", routes.LIBRARY, primary=True),
+        ),
+        rx.cond(
+            item.on_sale,
+            rx.fragment(
+                rx.el.p(item.price, class_name="text-2xl font-bold", data_testid="price"),
+                rx.cond(
+                    ItemState.open_order != "",
+                    link_button("Payment in progress: view order", ItemState.open_order, primary=True),
+                    button("Buy now", ItemState.buy, primary=True),
+                ),
+                rx.cond(
+                    ItemState.in_cart,
+                    link_button("View cart", routes.CART),
+                    button("Add to cart", ItemState.add_to_cart),
+                ),
+                rx.el.p(
+                    rx.cond(
+                        item.consumable,
+                        "Can be bought as often as you like. ",
+                        "Bought once, yours for good. ",
+                    ),
+                    "You pay on Xsolla Pay Station. Tax is added there if your country needs it.",
+                    class_name="text-sm text-muted",
+                ),
+            ),
+            rx.el.p("This item is no longer sold. If you own it, it stays in your library."),
+        ),
+    )
+
+
+def _item() -> rx.Component:
+    item = ItemState.item
+    return rx.el.article(
+        rx.el.div(
+            cover(item.image, eager=True, classes="w-full rounded-xl border border-line"),
+            rx.el.p(item.description, class_name="mt-4 max-w-prose whitespace-pre-line"),
+            class_name="lg:col-span-2",
+        ),
+        rx.el.aside(
+            heading(item.name),
+            rx.el.p(item.kind, class_name="text-muted"),
+            problem(ItemState.problem),
+            _buy_box(),
+            aria_label="Buy",
+            class_name=f"{PANEL} flex flex-col gap-4 lg:sticky lg:top-20 self-start",
+        ),
+        class_name="grid gap-6 lg:grid-cols-3",
+    )
+
+
+def item_page() -> rx.Component:
+    """Return `/item/[sku]`."""
+    return page(
+        rx.el.p(link("All items", routes.STORE), class_name="mb-3"),
+        rx.cond(
+            ItemState.missing,
+            rx.fragment(
+                heading("Item not found"),
+                empty(
+                    "There is no item at this address",
+                    "If you typed the address, check it.",
+                    link_button("Browse the store", routes.STORE, primary=True),
+                ),
+            ),
+            rx.cond(ItemState.loaded, _item(), loading()),
+        ),
+    )

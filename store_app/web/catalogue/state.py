@@ -1,0 +1,129 @@
+"""The States of the store page and the item page."""
+
+from typing import Any
+from urllib.parse import urlencode
+
+import reflex as rx
+from reflex.event import EventSpec
+
+from store_app import routes
+from store_app.accounts.service import Viewer
+from store_app.catalogue import queries
+from store_app.catalogue.queries import ItemFilter, Sort
+from store_app.checkout import cart
+from store_app.checkout import service as checkout
+from store_app.db.threads import in_database_thread
+from store_app.db.unit_of_work import reading
+from store_app.errors import NotFound, Refusal
+from store_app.library.queries import owned_skus
+from store_app.models import ItemKind
+from store_app.orders.queries import open_order_with
+from store_app.web.catalogue import view
+from store_app.web.catalogue.view import CardView, ItemView
+from store_app.web.ui.session import Explaining, Visitor, query_parameter
+from store_app.web.ui.shell import ShellState
+
+
+def _shelf(wanted: ItemFilter, cursor: str, viewer: Viewer | None) -> tuple[list[CardView], str]:
+    with reading() as session:
+        page = queries.list_items(session, wanted, cursor=cursor)
+        skus = [item.sku for item in page.rows]
+        owned = owned_skus(session, viewer.user_id, skus) if viewer else set()
+        return [view.card_view(item, owned) for item in page.rows], page.next_cursor
+
+
+class ShelfState(Visitor, rx.State):
+    """The store page: items, search, filter and sort, all from the address."""
+
+    cards: list[CardView] = []
+    q: str = ""
+    kind: str = ""
+    sort: str = Sort.FEATURED
+    has_more: bool = False
+    loaded: bool = False
+    _cursor: str = ""
+
+    def _wanted(self) -> ItemFilter:
+        kind = self.kind if self.kind in set(ItemKind) else ""
+        sort = Sort(self.sort) if self.sort in set(Sort) else Sort.FEATURED
+        return ItemFilter(q=self.q[:100], kind=kind, sort=sort)
+
+    @rx.event
+    async def load(self) -> None:
+        """Show what the address asks for."""
+        self.q, self.kind = query_parameter(self, "q"), query_parameter(self, "kind")
+        self.sort = query_parameter(self, "sort") or Sort.FEATURED
+        self.cards, self._cursor = await in_database_thread(_shelf, self._wanted(), "", await self._viewer())
+        self.has_more, self.loaded = bool(self._cursor), True
+
+    @rx.event
+    async def load_more(self) -> None:
+        """Show the next items below."""
+        if not self._cursor:
+            return
+        more, self._cursor = await in_database_thread(_shelf, self._wanted(), self._cursor, await self._viewer())
+        self.cards, self.has_more = [*self.cards, *more], bool(self._cursor)
+
+    @rx.event
+    async def search(self, form: dict[str, Any]) -> EventSpec:
+        """Go to the address of a search; the page then loads it."""
+        asked = {name: str(form.get(name) or "").strip()[:100] for name in ("q", "kind", "sort")}
+        if asked["sort"] == Sort.FEATURED:
+            del asked["sort"]
+        query = urlencode({name: value for name, value in asked.items() if value})
+        return rx.redirect(f"{routes.STORE}?{query}" if query else routes.STORE)
+
+
+def _item_for(sku: str, viewer: Viewer | None) -> tuple[ItemView, bool, str]:
+    with reading() as session:
+        item = queries.find_item(session, sku)
+        if viewer is None or item.kind == ItemKind.CONSUMABLE:
+            return view.item_view(item), False, ""
+        owned = bool(owned_skus(session, viewer.user_id, [sku]))
+        waiting = open_order_with(session, viewer.user_id, item.id)
+        return view.item_view(item), owned, routes.order(waiting) if waiting else ""
+
+
+class ItemState(Explaining, rx.State):
+    """The item page: one item, and what this viewer can do with it."""
+
+    item: ItemView = ItemView()
+    owned: bool = False
+    in_cart: bool = False
+    loaded: bool = False
+    missing: bool = False
+
+    @rx.event
+    async def load(self) -> None:
+        """Show the item that the address names."""
+        self._start_over()
+        try:
+            found = await in_database_thread(_item_for, self._last_part(), await self._viewer())
+        except NotFound:
+            self.missing = True
+        else:
+            self.item, self.owned, self.open_order = found
+        self.loaded = True
+
+    @rx.event
+    async def buy(self) -> EventSpec | None:
+        """Order this item and go to the payment page."""
+        self.problem = ""
+        try:
+            paying = await checkout.buy(await self._signed_in(), {self._last_part(): 1})
+        except Refusal as refusal:
+            return self._explain(refusal)
+        return rx.redirect(paying.payment_url)
+
+    @rx.event
+    async def add_to_cart(self) -> EventSpec | None:
+        """Put this item into the cart."""
+        self.problem = ""
+        try:
+            viewer = await self._signed_in()
+            count = await in_database_thread(cart.add, viewer.user_id, self._last_part())
+        except Refusal as refusal:
+            return self._explain(refusal)
+        self.in_cart = True
+        (await self.get_state(ShellState)).cart_count = count
+        return None

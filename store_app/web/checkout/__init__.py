@@ -1,0 +1,1 @@
+"""The cart page, placing orders, and the check of unpaid orders."""

@@ -1,0 +1,73 @@
+"""POST /api/purchases: order things and get the address where they are paid."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Header
+from pydantic import BaseModel, ConfigDict, Field
+
+from store_app import money
+from store_app.checkout import service
+from store_app.errors import Invalid
+from store_app.models import OrderStatus
+from store_app.web.http.problems import BAD_BODY, problems
+from store_app.web.http.session_cookie import CurrentViewer
+
+router = APIRouter(prefix="/api/purchases", tags=["purchases"])
+
+
+class WantedLine(BaseModel):
+    """A thing to buy. It has no price: the store's own counts."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    sku: str = Field(min_length=1, max_length=64, examples=["dragon-sword"])
+    quantity: int = Field(default=1, strict=True, examples=[1])
+
+
+class Wanted(BaseModel):
+    """What to buy."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    items: list[WantedLine] = Field(min_length=1, max_length=service.LARGEST_ORDER)
+
+
+class OrderPlaced(BaseModel):
+    """An order and where it is paid."""
+
+    order_id: str = Field(examples=["5f0c6c0b0a5f4f0f9a3c2b1d0e9f8a7b"])
+    status: OrderStatus
+    total: float = Field(description="In the currency's major unit.", examples=[999.99])
+    currency: str = Field(examples=["USD"])
+    payment_url: str
+
+
+def _quantities(wanted: Wanted) -> dict[str, int]:
+    quantities: dict[str, int] = {}
+    for line in wanted.items:
+        if line.quantity < 1:
+            raise Invalid("quantity", "The quantity must be 1 or more.")
+        quantities[line.sku] = quantities.get(line.sku, 0) + line.quantity
+    return quantities
+
+
+@router.post("", status_code=201, summary="Order items", responses=problems(*BAD_BODY, 401, 409, 422, 503))
+async def place_order(
+    wanted: Wanted,
+    viewer: CurrentViewer,
+    idempotency_key: Annotated[
+        str | None, Header(max_length=255, min_length=1, description="Repeats with one key make one order.")
+    ] = None,
+) -> OrderPlaced:
+    """Place an order and return where it is paid. An open order for the same things is offered again."""
+    if idempotency_key and not idempotency_key.isprintable():
+        raise Invalid("Idempotency-Key", "The key must be printable text.")
+    placed = await service.buy(viewer, _quantities(wanted), idempotency_key)
+    order = placed.order
+    return OrderPlaced(
+        order_id=order.id,
+        status=OrderStatus(order.status),
+        total=float(money.to_major(order.total, order.currency)),
+        currency=order.currency,
+        payment_url=placed.payment_url,
+    )

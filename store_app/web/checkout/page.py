@@ -1,0 +1,95 @@
+"""The cart page."""
+
+import reflex as rx
+
+from store_app import routes
+from store_app.web.checkout.state import CartState
+from store_app.web.checkout.view import CartRow
+from store_app.web.ui.components import LINK, PANEL, button, cover, empty, link, link_button, loading, problem
+from store_app.web.ui.layout import heading, page
+
+
+def _stepper(row: rx.Var[CartRow]) -> rx.Component:
+    return rx.el.div(
+        button(
+            "-",
+            CartState.one_fewer(row.sku),
+            disabled=row.quantity <= 1,
+            aria_label="One fewer of " + row.name,
+        ),
+        rx.el.span(row.quantity, class_name="px-3", data_testid="quantity"),
+        button("+", CartState.one_more(row.sku), aria_label="One more of " + row.name),
+        class_name="flex items-center",
+    )
+
+
+def _row(row: rx.Var[CartRow]) -> rx.Component:
+    return rx.el.li(
+        cover(row.image, classes="w-28 sm:w-40 rounded-lg self-start"),
+        rx.el.div(
+            link(row.name, row.href),
+            rx.cond(row.problem != "", rx.el.p(row.problem, class_name="text-bad text-sm")),
+            rx.cond(row.countable, _stepper(row)),
+            rx.el.button(
+                "Remove",
+                type="button",
+                on_click=CartState.remove(row.sku),
+                aria_label="Remove " + row.name,
+                class_name=f"{LINK} min-h-11",
+            ),
+            class_name="grow flex flex-col items-start gap-1",
+        ),
+        rx.el.p(row.price, class_name="font-semibold"),
+        class_name="flex gap-4 py-4 border-b border-line",
+        data_testid="cart-row",
+    )
+
+
+def _summary() -> rx.Component:
+    return rx.el.aside(
+        rx.el.p(
+            rx.el.span("Total "),
+            rx.el.strong(CartState.total, data_testid="cart-total"),
+            class_name="flex justify-between text-xl",
+        ),
+        rx.el.p("Tax is added at payment if your country needs it.", class_name="text-sm text-muted"),
+        problem(
+            CartState.problem,
+            rx.cond(CartState.open_order != "", link("View that order", CartState.open_order)),
+        ),
+        button("Go to payment", CartState.pay, primary=True),
+        rx.el.p("You pay on Xsolla Pay Station. We never see your card.", class_name="text-sm text-muted"),
+        aria_label="Summary",
+        class_name=f"{PANEL} flex flex-col gap-4 self-start",
+    )
+
+
+def _cart() -> rx.Component:
+    return rx.cond(
+        CartState.rows.length() > 0,
+        rx.el.div(
+            rx.el.ul(rx.foreach(CartState.rows, _row), class_name="lg:col-span-2"),
+            _summary(),
+            class_name="grid gap-6 lg:grid-cols-3",
+        ),
+        rx.cond(
+            CartState.signed_in,
+            empty(
+                "Your cart is empty",
+                "Items you add appear here.",
+                link_button("Browse the store", routes.STORE, primary=True),
+            ),
+            empty(
+                "Sign in to fill a cart",
+                "Your cart is kept with your account.",
+                link_button("Sign in", routes.login(routes.CART), primary=True),
+            ),
+        ),
+    )
+
+
+def cart_page() -> rx.Component:
+    """Return `/cart`."""
+    return page(
+        rx.el.div(heading("Cart"), rx.cond(CartState.loaded, _cart(), loading()), class_name="flex flex-col gap-4")
+    )

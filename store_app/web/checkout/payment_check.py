@@ -1,0 +1,53 @@
+"""The box "Paid but nothing here? Check my payments": a mixin for States, and what their pages show."""
+
+import reflex as rx
+from reflex.event import EventSpec
+
+from store_app.checkout import reconcile
+from store_app.errors import Refusal
+from store_app.web.ui.components import button, problem
+from store_app.web.ui.session import Explaining
+
+
+class Checking(Explaining, mixin=True):
+    """Mixin for States whose page offers to ask the payment service about the player's orders."""
+
+    # What the payment service said of each order, in words.
+    steps: list[str] = []  # noqa: RUF012 - Reflex copies it for each visitor
+    asking: bool = False
+
+    @rx.event(background=True)
+    async def check_payments(self) -> EventSpec | None:
+        """Ask about the player's unpaid orders; what is found to be paid arrives like any payment."""
+        async with self:
+            self.problem, self.steps, self.asking = "", [], True
+        try:
+            steps = await reconcile.check_payments(await self._signed_in())
+        except Refusal as refusal:
+            async with self:
+                self.asking = False
+                return self._explain(refusal)
+        async with self:
+            self.steps, self.asking = steps, False
+        return None
+
+
+def check_payments_box(state: type[Checking]) -> rx.Component:
+    """Return the box with the button and, once pressed, each step in words."""
+    return rx.el.section(
+        rx.el.h2("Paid but nothing here?", class_name="font-semibold"),
+        button(
+            rx.cond(state.asking, "Asking ...", "Check my payments"),
+            state.check_payments,
+            disabled=state.asking,
+            data_testid="check-payments",
+        ),
+        rx.el.div(
+            rx.foreach(state.steps, rx.el.p),
+            problem(state.problem),
+            role="status",
+            data_testid="check-steps",
+        ),
+        aria_label="Check my payments",
+        class_name="no-print flex flex-col items-start gap-2 mt-4",
+    )

@@ -1,0 +1,91 @@
+"""The State of the cart page."""
+
+from collections.abc import Callable
+
+import reflex as rx
+from reflex.event import EventSpec
+
+from store_app.checkout import cart, service
+from store_app.db.threads import in_database_thread
+from store_app.db.unit_of_work import reading
+from store_app.errors import Refusal
+from store_app.library.queries import owned_skus
+from store_app.web.checkout.view import CartRow, cart_rows, cart_total
+from store_app.web.ui.session import Explaining
+from store_app.web.ui.shell import ShellState
+
+
+def _read(user_id: str) -> tuple[list[CartRow], str]:
+    with reading() as session:
+        found = cart.read_cart(session, user_id)
+        owned = owned_skus(session, user_id, list(found.wanted))
+        return cart_rows(found, owned), cart_total(found)
+
+
+def _wanted(user_id: str) -> dict[str, int]:
+    with reading() as session:
+        return cart.read_cart(session, user_id).wanted
+
+
+class CartState(Explaining, rx.State):
+    """The cart of the signed-in user, read again after each change."""
+
+    rows: list[CartRow] = []
+    total: str = ""
+    loaded: bool = False
+    signed_in: bool = False
+
+    async def _show(self, user_id: str) -> None:
+        self.rows, self.total = await in_database_thread(_read, user_id)
+        (await self.get_state(ShellState)).cart_count = len(self.rows)
+
+    @rx.event
+    async def load(self) -> None:
+        """Show the cart."""
+        self._start_over()
+        viewer = await self._viewer()
+        self.signed_in = viewer is not None
+        if viewer:
+            await self._show(viewer.user_id)
+        self.loaded = True
+
+    @rx.event
+    async def remove(self, sku: str) -> EventSpec | None:
+        """Take an item out."""
+        return await self._change(cart.remove, str(sku))
+
+    @rx.event
+    async def one_more(self, sku: str) -> EventSpec | None:
+        """Want one more of a consumable."""
+        return await self._step(str(sku), 1)
+
+    @rx.event
+    async def one_fewer(self, sku: str) -> EventSpec | None:
+        """Want one fewer of a consumable."""
+        return await self._step(str(sku), -1)
+
+    async def _step(self, sku: str, by: int) -> EventSpec | None:
+        # Counted here: a second click, faster than the page, would send the number of the first again.
+        quantity = next((row.quantity for row in self.rows if row.sku == sku), 0)
+        return await self._change(cart.set_quantity, sku, quantity + by)
+
+    async def _change(self, change: Callable[..., None], *arguments: object) -> EventSpec | None:
+        self.problem = self.open_order = ""
+        try:
+            viewer = await self._signed_in()
+            await in_database_thread(change, viewer.user_id, *arguments)
+        except Refusal as refusal:
+            return self._explain(refusal)
+        await self._show(viewer.user_id)
+        return None
+
+    @rx.event
+    async def pay(self) -> EventSpec | None:
+        """Order what is in the cart and go to the payment page."""
+        self.problem = self.open_order = ""
+        try:
+            viewer = await self._signed_in()
+            paying = await service.buy(viewer, await in_database_thread(_wanted, viewer.user_id))
+        except Refusal as refusal:
+            return self._explain(refusal)
+        return rx.redirect(paying.payment_url)

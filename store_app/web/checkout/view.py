@@ -1,0 +1,46 @@
+"""What the cart page shows."""
+
+from dataclasses import dataclass
+
+from store_app import money, routes
+from store_app.checkout.cart import Cart
+from store_app.models import ItemKind
+from store_app.web.catalogue.view import cover_of
+
+
+@dataclass
+class CartRow:
+    """A line of the cart."""
+
+    sku: str = ""
+    name: str = ""
+    image: str = ""
+    href: str = ""
+    price: str = ""
+    quantity: int = 1
+    # Only consumables can be bought by the dozen.
+    countable: bool = False
+    # Why it cannot be bought; empty when it can.
+    problem: str = ""
+
+
+def cart_rows(cart: Cart, owned: set[str]) -> list[CartRow]:
+    """Return the lines of a cart; `owned` holds SKUs that cannot be bought again."""
+    return [
+        CartRow(
+            sku=item.sku,
+            name=item.name,
+            image=cover_of(item.sku, item.image),
+            href=routes.item(item.sku),
+            price=money.display(item.price * line.quantity, item.currency),
+            quantity=line.quantity,
+            countable=item.kind == ItemKind.CONSUMABLE,
+            problem="In your library already. Remove it to go on." if item.sku in owned else "",
+        )
+        for line, item in cart.lines
+    ]
+
+
+def cart_total(cart: Cart) -> str:
+    """Return the cart's sum as people read it."""
+    return money.display(cart.total, cart.lines[0][1].currency) if cart.lines else ""

@@ -1,0 +1,118 @@
+"""ASGI middleware around the whole application: origins, body size, addresses of pages, headers."""
+
+from http import HTTPStatus
+
+from fastapi import HTTPException as EndpointError
+from starlette.datastructures import MutableHeaders
+from starlette.requests import HTTPConnection
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from store_app import routes
+from store_app.settings import get_settings
+from store_app.web.http.problems import problem
+
+# No request of ours comes near it; without a limit one caller could fill the memory.
+LARGEST_BODY = 1024 * 1024
+
+
+class OriginGuard:
+    """Refuses what a page of another site asks in a player's name (ASVS 3.5); servers send no Origin."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        """Wrap `app`."""
+        self._app = app
+        self._allowed = set(get_settings().allowed_origins)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request or websocket."""
+        if scope["type"] in {"http", "websocket"}:
+            origin = HTTPConnection(scope).headers.get("origin")
+            if origin is not None and origin not in self._allowed:
+                await _refuse_origin(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
+async def _refuse_origin(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.close", "code": 1008, "reason": "origin"})
+        return
+    answer = problem(403, "foreign-origin", "This address answers only the store's own pages.")
+    await answer(scope, receive, send)
+
+
+class BodyLimit:
+    """Refuses bodies over `LARGEST_BODY` while they are read; the error becomes a problem document like any other.
+
+    A promised length is not believed. What reads no further than a smaller limit of its own may still answer.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        """Wrap `app`."""
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        size = 0
+
+        async def receive_within_limit() -> Message:
+            nonlocal size
+            message = await receive()
+            size += len(message.get("body", b""))
+            if size > LARGEST_BODY:
+                # FastAPI takes anything but its own error for JSON that cannot be read.
+                raise EndpointError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The body is larger than 1 MiB.")
+            return message
+
+        await self._app(scope, receive_within_limit if scope["type"] == "http" else receive, send)
+
+
+class PlainPages:
+    """Serves `/cart` as it is: the built pages are files and folders, and would send it to `/cart/`."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        """Wrap `app`."""
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] == "http" and scope["path"] in _PLAIN_PAGES:
+            scope = {**scope, "path": f"{scope['path']}.html", "raw_path": f"{scope['path']}.html".encode()}
+        await self._app(scope, receive, send)
+
+
+_PLAIN_PAGES = {routes.CART, routes.LIBRARY, routes.LOGIN, routes.REGISTER, routes.ACCOUNT}
+_ONE_YEAR = "public, max-age=31536000, immutable"
+_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "strict-origin-when-cross-origin",
+    "X-Frame-Options": "DENY",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+
+
+class ResponseHeaders:
+    """Adds the headers that every answer carries, and lets browsers keep what has its hash in its name."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        """Wrap `app`."""
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in _HEADERS.items():
+                    headers.setdefault(name, value)
+                if scope["path"].startswith("/assets/"):
+                    headers["Cache-Control"] = _ONE_YEAR
+                elif scope["path"].startswith(("/api/", "/auth/")):
+                    headers.setdefault("Cache-Control", "no-store")
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)

@@ -1,0 +1,129 @@
+"""RFC 9457 problem documents, and `Link` to the next page."""
+
+import logging
+from http import HTTPStatus
+from typing import Annotated, Any
+from urllib.parse import urlencode
+
+from fastapi import FastAPI, Query, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from starlette.exceptions import HTTPException
+from starlette.routing import Match, Route
+from starlette.types import Receive, Scope, Send
+
+from store_app.errors import Invalid, Refusal, TooManyTries
+from store_app.settings import get_settings
+
+logger = logging.getLogger(__name__)
+
+PROBLEM_TYPE = "application/problem+json"
+# How every route that reads JSON may answer besides: the bytes are no text, or too many.
+BAD_BODY = (400, 413)
+Limit = Annotated[int, Query(ge=1, le=100, description="How many to return at most.")]
+CursorParameter = Annotated[
+    str, Query(max_length=500, description='From the `Link: <...>; rel="next"` of the page before.')
+]
+
+
+class Problem(BaseModel):
+    """A problem document (RFC 9457)."""
+
+    type: str = Field("about:blank", examples=["about:blank"])
+    title: str = Field(examples=["Conflict"])
+    status: int = Field(examples=[409])
+    detail: str = Field(examples=["Dragon Sword is in your library already."])
+    code: str = Field(examples=["already-owned"])
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return OpenAPI responses for these statuses."""
+    return {
+        status: {"description": HTTPStatus(status).phrase, "content": {PROBLEM_TYPE: {"schema": _SCHEMA}}}
+        for status in statuses
+    }
+
+
+_SCHEMA = Problem.model_json_schema()
+
+
+def problem(
+    status: int, code: str, detail: str, headers: dict[str, str] | None = None, **more: Any
+) -> JSONResponse:
+    """Return a problem document."""
+    body = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "code": code,
+    }
+    return JSONResponse({**body, **more}, status_code=status, headers=headers, media_type=PROBLEM_TYPE)
+
+
+def link_to_next(request: Request, cursor: str) -> dict[str, str]:
+    """Return the `Link` header to the next page; none at the end."""
+    if not cursor:
+        return {}
+    query = urlencode({**request.query_params, "cursor": cursor})
+    return {"Link": f'<{get_settings().public_url}{request.url.path}?{query}>; rel="next"'}
+
+
+def add_problem_handlers(app: FastAPI) -> None:
+    """Answer every error of `app` with a problem document."""
+    app.add_exception_handler(Refusal, _refused)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http_error)
+    for fault in (OperationalError, InterfaceError, PoolTimeoutError):
+        app.add_exception_handler(fault, _database_fault)
+    app.add_exception_handler(Exception, _bug)
+
+
+def add_api_floor(app: FastAPI) -> None:
+    """Answer what no route under /api answers; call it last. Else the pages, mounted behind, would."""
+    for path in ("/api", "/api/{rest:path}"):
+        app.router.routes.append(Route(path, _Nowhere(app), include_in_schema=False))
+
+
+class _Nowhere:
+    """The end of the API, for methods that nobody has heard of too: what is no function has every method."""
+
+    def __init__(self, api: FastAPI) -> None:
+        self._api = api
+
+    async def __call__(self, scope: Scope, _receive: Receive, _send: Send) -> None:
+        other_method = any(route.matches(scope)[0] is Match.PARTIAL for route in self._api.routes)
+        raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED if other_method else HTTPStatus.NOT_FOUND)
+
+
+def _refused(_request: Request, refusal: Any) -> JSONResponse:
+    headers = {"Retry-After": str(refusal.retry_after)} if isinstance(refusal, TooManyTries) else {}
+    if refusal.status == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = "Bearer"
+    more = {"field": refusal.field} if isinstance(refusal, Invalid) else {}
+    if order_id := getattr(refusal, "order_id", None):
+        more["order_id"] = order_id
+    return problem(refusal.status, refusal.code, str(refusal), headers, **more)
+
+
+def _invalid(_request: Request, error: Any) -> JSONResponse:
+    first = error.errors()[0]
+    # What was sent is not repeated: it may be large, or not fit for JSON. Nor are names of fields, as they were.
+    where = ".".join(str(part) for part in first["loc"])[:100].encode("utf-8", "replace").decode()
+    return problem(422, "invalid", f"{where}: {first['msg']}", field=where)
+
+
+def _http_error(_request: Request, error: Any) -> JSONResponse:
+    return problem(error.status_code, "http-error", str(error.detail), dict(error.headers or {}))
+
+
+def _database_fault(_request: Request, error: Exception) -> JSONResponse:
+    logger.error("the database failed: %s", error)
+    return problem(503, "database-unavailable", "The store cannot do this now. Try again.", {"Retry-After": "5"})
+
+
+def _bug(_request: Request, _error: Exception) -> JSONResponse:
+    return problem(500, "internal-error", "Sorry, there is a problem. Your cart and orders are safe.")

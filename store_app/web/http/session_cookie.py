@@ -1,0 +1,67 @@
+"""Sessions on the web: the cookie, who is calling, and where requests may come from."""
+
+from typing import Annotated
+
+from fastapi import Depends, Request
+from starlette.requests import HTTPConnection, cookie_parser
+from starlette.responses import Response
+
+from store_app.accounts.service import SESSION_LIFETIME, SignedIn, Viewer, find_viewer
+from store_app.db.threads import in_database_thread
+from store_app.errors import NotSignedIn
+from store_app.settings import get_settings
+
+
+def cookie_name() -> str:
+    """Return the name of the session cookie; over https browsers bind `__Host-` to this very host."""
+    return "__Host-session" if get_settings().secure_cookies else "session"
+
+
+def token_of_cookies(header: str) -> str | None:
+    """Return the session token in a Cookie header."""
+    return cookie_parser(header).get(cookie_name())
+
+
+def set_session_cookie(response: Response, signed_in: SignedIn) -> None:
+    """Give the browser a new session."""
+    response.set_cookie(
+        cookie_name(),
+        signed_in.token,
+        max_age=int(SESSION_LIFETIME.total_seconds()),
+        httponly=True,
+        samesite="lax",
+        secure=get_settings().secure_cookies,
+    )
+
+
+def clear_session_cookie(response: Response) -> None:
+    """Take the session from the browser."""
+    response.delete_cookie(cookie_name(), httponly=True, samesite="lax", secure=get_settings().secure_cookies)
+
+
+def session_token(connection: HTTPConnection) -> str | None:
+    """Return the token that a request or websocket came with: a bearer token before the cookie."""
+    scheme, _, token = connection.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        return token.strip()
+    return connection.cookies.get(cookie_name())
+
+
+async def _viewer(request: Request) -> Viewer:
+    viewer = await in_database_thread(find_viewer, session_token(request))
+    if viewer is None:
+        raise NotSignedIn
+    return viewer
+
+
+CurrentViewer = Annotated[Viewer, Depends(_viewer)]
+
+
+def client_address(connection: HTTPConnection) -> str:
+    """Return the caller's network address; X-Forwarded-For is believed only from TRUSTED_PROXIES."""
+    address = connection.client.host if connection.client else ""
+    trusted = {one.strip() for one in get_settings().trusted_proxies.split(",")} - {""}
+    hops = [hop.strip() for hop in connection.headers.get("x-forwarded-for", "").split(",") if hop.strip()]
+    while address in trusted and hops:
+        address = hops.pop()
+    return address

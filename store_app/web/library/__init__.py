@@ -1,0 +1,1 @@
+"""The library page and the purchases API."""

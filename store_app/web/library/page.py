@@ -1,0 +1,75 @@
+"""The library page."""
+
+import reflex as rx
+
+from store_app import routes
+from store_app.web.checkout.payment_check import check_payments_box
+from store_app.web.library.state import LibraryState
+from store_app.web.library.view import PurchaseView
+from store_app.web.ui.components import button, chip, cover, empty, link, link_button, loading
+from store_app.web.ui.layout import heading, page
+
+
+def _row(row: rx.Var[PurchaseView]) -> rx.Component:
+    return rx.el.li(
+        cover(row.image, classes="w-28 sm:w-44 rounded-lg self-start"),
+        rx.el.div(
+            rx.el.h2(
+                link(row.name, row.href),
+                rx.cond(row.quantity > 1, rx.el.span(" x ", row.quantity)),
+                rx.cond(
+                    LibraryState.fresh.contains(row.key),
+                    rx.el.span("New", class_name="ml-2 px-2 rounded bg-accent text-on-accent text-sm"),
+                ),
+                class_name="font-semibold",
+            ),
+            rx.el.p("Bought ", row.bought, class_name="text-sm text-muted"),
+            rx.el.p("Order ", link(row.order_number, row.order_href), class_name="text-sm"),
+            class_name="grow",
+        ),
+        chip(row.status, rx.cond(row.ready, "good", "info")),
+        key=row.key,
+        class_name="arrive flex flex-wrap sm:flex-nowrap gap-4 items-start py-4 border-b border-line",
+        data_testid="purchase",
+    )
+
+
+def _library() -> rx.Component:
+    return rx.fragment(
+        _owned(),
+        rx.cond(LibraryState.signed_in, check_payments_box(LibraryState)),
+    )
+
+
+def _owned() -> rx.Component:
+    return rx.cond(
+        LibraryState.rows.length() > 0,
+        rx.fragment(
+            rx.el.ul(rx.foreach(LibraryState.rows, _row), aria_label="What you own"),
+            rx.cond(LibraryState.has_more, button("Show more", LibraryState.load_more)),
+        ),
+        rx.cond(
+            LibraryState.signed_in,
+            empty(
+                "Nothing here yet",
+                "What you buy appears here in seconds.",
+                link_button("Browse the store", routes.STORE, primary=True),
+            ),
+            empty(
+                "Sign in to see your library",
+                "Everything you bought is kept with your account.",
+                link_button("Sign in", routes.login(routes.LIBRARY), primary=True),
+            ),
+        ),
+    )
+
+
+def library_page() -> rx.Component:
+    """Return `/library`."""
+    return page(
+        rx.el.div(
+            heading("Your library"),
+            rx.cond(LibraryState.loaded, _library(), loading()),
+            class_name="flex flex-col gap-4 items-stretch",
+        )
+    )

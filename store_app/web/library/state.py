@@ -1,0 +1,65 @@
+"""The State of the library page."""
+
+import reflex as rx
+from sqlmodel import Session
+
+from store_app.db.pagination import Page
+from store_app.db.threads import in_database_thread
+from store_app.db.unit_of_work import reading
+from store_app.library import queries
+from store_app.web.checkout.payment_check import Checking
+from store_app.web.library.view import PurchaseView, purchase_view
+
+
+def read_page(session: Session, user_id: str, cursor: str = "") -> Page[PurchaseView]:
+    """Return a page of a user's library as it is shown, newest first."""
+    page = queries.list_purchases(session, user_id, cursor=cursor)
+    return Page([purchase_view(row) for row in page.rows], page.next_cursor)
+
+
+def _read(user_id: str, cursor: str = "") -> Page[PurchaseView]:
+    with reading() as session:
+        return read_page(session, user_id, cursor)
+
+
+class LibraryState(Checking, rx.State):
+    """What the signed-in user owns."""
+
+    rows: list[PurchaseView] = []
+    # Keys of rows that arrived while this page was open.
+    fresh: list[str] = []
+    has_more: bool = False
+    loaded: bool = False
+    signed_in: bool = False
+    _cursor: str = ""
+
+    @rx.event
+    async def load(self) -> None:
+        """Show the newest purchases."""
+        self._start_over()
+        viewer = await self._viewer()
+        self.signed_in = viewer is not None
+        if viewer:
+            self._renew(await in_database_thread(_read, viewer.user_id))
+            self.fresh = []
+            self._watch("library")
+        self.loaded = True
+
+    def _renew(self, page: Page[PurchaseView]) -> None:
+        """Show a page that was read again, and mark what is new in it."""
+        known, read = {row.key for row in self.rows}, {row.key for row in page.rows}
+        self.fresh = [*self.fresh, *(key for key in read if key not in known)]
+        older = [row for row in self.rows if row.key not in read] if page.next_cursor else []
+        self.rows = [*page.rows, *older]
+        if not older:
+            self._cursor, self.has_more = page.next_cursor, bool(page.next_cursor)
+
+    @rx.event
+    async def load_more(self) -> None:
+        """Show older purchases below."""
+        viewer = await self._viewer()
+        if viewer is None or not self._cursor:
+            return
+        page = await in_database_thread(_read, viewer.user_id, self._cursor)
+        self.rows = [*self.rows, *page.rows]
+        self._cursor, self.has_more = page.next_cursor, bool(page.next_cursor)

@@ -1,0 +1,48 @@
+"""What the library shows: pure functions from purchases to small view models."""
+
+from dataclasses import dataclass
+
+from store_app import routes
+from store_app.library.queries import PurchaseRow
+from store_app.models import PurchaseStatus
+from store_app.web.catalogue.view import cover_of
+from store_app.web.orders.view import moment
+
+_STATUS_WORDS = {
+    PurchaseStatus.GRANTED: "Ready",
+    PurchaseStatus.REFUNDED: "Refunded",
+    PurchaseStatus.HELD: "Owned already, being checked",
+}
+
+
+@dataclass
+class PurchaseView:
+    """A row of the library."""
+
+    key: str = ""
+    name: str = ""
+    image: str = ""
+    href: str = ""
+    quantity: int = 1
+    bought: str = ""
+    order_number: str = ""
+    order_href: str = ""
+    status: str = ""
+    ready: bool = True
+
+
+def purchase_view(row: PurchaseRow) -> PurchaseView:
+    """Return a purchase as the library shows it."""
+    purchase, item, number = row
+    return PurchaseView(
+        key=str(purchase.id),
+        name=item.name,
+        image=cover_of(item.sku, item.image),
+        href=routes.item(item.sku),
+        quantity=purchase.quantity,
+        bought=moment(purchase.timestamp),
+        order_number=number,
+        order_href=routes.order(purchase.order_id),
+        status=_STATUS_WORDS[PurchaseStatus(purchase.status)],
+        ready=purchase.status == PurchaseStatus.GRANTED,
+    )

@@ -1,0 +1,1 @@
+"""The event socket's guard, open tabs, and `/ws`."""

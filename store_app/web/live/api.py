@@ -1,0 +1,99 @@
+"""WS /ws: a user's own messages, as JSON, for clients other than our pages."""
+
+import asyncio
+import json
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from fastapi import APIRouter, WebSocket, WebSocketDisconnect
+
+from store_app.accounts.service import Viewer, find_viewer, session_is_open
+from store_app.db.outbox import Message
+from store_app.db.threads import in_database_thread
+from store_app.db.unit_of_work import reading
+from store_app.live.hub import hub
+from store_app.web.http.session_cookie import session_token
+
+router = APIRouter()
+TOKEN_WITHIN = 5.0
+# Of the range for applications (RFC 6455, 7.4.2).
+NOT_SIGNED_IN = 4401
+# What the contract of /ws names; pages hear of more.
+EVENTS = {"purchase_success", "purchase_refunded", "order_canceled"}
+
+
+def _is_open(session_hash: str) -> bool:
+    with reading() as session:
+        return session_is_open(session, session_hash)
+
+
+@dataclass(eq=False, slots=True)
+class SocketClient:
+    """A `/ws` client."""
+
+    socket: WebSocket
+    user_id: str
+    session_hash: str
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def hear(self, message: Message) -> None:
+        """Send a message, if the session is still open."""
+        if message.payload["event"] not in EVENTS:
+            return
+        if not await in_database_thread(_is_open, self.session_hash):
+            await self.close()
+        else:
+            await self.socket.send_json(message.payload)
+
+    async def close(self) -> None:
+        """End the connection."""
+        self.ended.set()
+
+    async def stay(self) -> None:
+        """Wait until the client leaves or the session ends. What clients send is not for us."""
+        async with asyncio.TaskGroup() as tasks:
+            ended = tasks.create_task(self.ended.wait())
+            listening = tasks.create_task(self._listen())
+            await asyncio.wait({ended, listening}, return_when=asyncio.FIRST_COMPLETED)
+            ended.cancel()
+            listening.cancel()
+
+    async def _listen(self) -> None:
+        # Not `receive_text`: it fails at what is no text.
+        while (await self.socket.receive())["type"] != "websocket.disconnect":
+            pass
+
+
+async def _token_in_first_message(socket: WebSocket) -> str | None:
+    with suppress(TimeoutError, ValueError, KeyError, RecursionError):
+        first = json.loads(await asyncio.wait_for(socket.receive_text(), TOKEN_WITHIN))
+        if isinstance(first, dict) and isinstance(first.get("token"), str):
+            return str(first["token"])
+    return None
+
+
+async def _viewer(socket: WebSocket) -> Viewer | None:
+    """Return who is calling: by cookie or Authorization header, else by the first message."""
+    viewer = await in_database_thread(find_viewer, session_token(socket))
+    if viewer is None:
+        viewer = await in_database_thread(find_viewer, await _token_in_first_message(socket))
+    return viewer
+
+
+@router.websocket("/ws")
+async def messages(socket: WebSocket) -> None:
+    """Send a user's own messages until either side leaves; a message missed is found in GET /api/purchases."""
+    await socket.accept()
+    with suppress(WebSocketDisconnect):
+        viewer = await _viewer(socket)
+        if viewer is None:
+            await socket.close(NOT_SIGNED_IN, 'send {"token": "..."} first')
+            return
+        client = SocketClient(socket, viewer.user_id, viewer.session_hash)
+        hub.add(client)
+        try:
+            await client.stay()
+        finally:
+            hub.remove(client)
+        if client.ended.is_set():
+            await socket.close(NOT_SIGNED_IN, "signed out")

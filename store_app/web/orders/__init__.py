@@ -1,0 +1,1 @@
+"""The order page and the orders API."""

@@ -1,0 +1,79 @@
+"""GET /api/orders/{order_id} and its cancelation."""
+
+from datetime import datetime
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+
+from store_app import money
+from store_app.db.threads import in_database_thread
+from store_app.models import OrderStatus
+from store_app.orders import service
+from store_app.orders.queries import OrderDetails
+from store_app.web.http.problems import problems
+from store_app.web.http.session_cookie import CurrentViewer
+
+router = APIRouter(prefix="/api/orders", tags=["orders"])
+
+
+class OrderLineOut(BaseModel):
+    """A line of an order, at the price of the moment it was placed."""
+
+    sku: str = Field(examples=["dragon-sword"])
+    name: str = Field(examples=["Dragon Sword"])
+    quantity: int
+    price: float = Field(description="Of one, in the currency's major unit.")
+
+
+class EventOut(BaseModel):
+    """Something that happened to an order."""
+
+    kind: str = Field(examples=["paid"])
+    timestamp: datetime
+
+
+class OrderOut(BaseModel):
+    """An order of yours."""
+
+    order_id: str
+    number: str = Field(examples=["4F7K-2M9Q"])
+    status: OrderStatus
+    total: float
+    currency: str
+    payment_url: str = Field(description="Where it is paid; empty when there is nothing to pay.")
+    items: list[OrderLineOut]
+    timeline: list[EventOut]
+
+
+def _order_out(details: OrderDetails) -> OrderOut:
+    order = details.order
+    return OrderOut(
+        order_id=order.id,
+        number=order.number,
+        status=OrderStatus(order.status),
+        total=float(money.to_major(order.total, order.currency)),
+        currency=order.currency,
+        payment_url=details.payment_url if order.status == OrderStatus.PENDING else "",
+        items=[
+            OrderLineOut(
+                sku=line.sku,
+                name=line.name,
+                quantity=line.quantity,
+                price=float(money.to_major(line.unit_price, order.currency)),
+            )
+            for line in details.lines
+        ],
+        timeline=[EventOut(kind=event.kind, timestamp=event.at) for event in details.events],
+    )
+
+
+@router.get("/{order_id}", summary="One of your orders", responses=problems(401, 404, 422))
+async def get_order(order_id: str, viewer: CurrentViewer) -> OrderOut:
+    """Return an order of yours; somebody else's is as unknown as one that never was."""
+    return _order_out(await in_database_thread(service.read, viewer.user_id, order_id))
+
+
+@router.post("/{order_id}/cancel", summary="Cancel an unpaid order", responses=problems(401, 404, 409, 422))
+async def cancel_order(order_id: str, viewer: CurrentViewer) -> OrderOut:
+    """Cancel an open order of yours; a repeat changes nothing."""
+    return _order_out(await in_database_thread(service.cancel, viewer.user_id, order_id))

@@ -1,0 +1,135 @@
+"""The State of the order page: where the payment stands, live."""
+
+import asyncio
+
+import reflex as rx
+from reflex.event import EventSpec
+
+from store_app.checkout import service as checkout
+from store_app.db.threads import in_database_thread
+from store_app.errors import NotFound, Refusal
+from store_app.orders import service
+from store_app.orders.queries import OrderDetails
+from store_app.web.checkout.payment_check import Checking
+from store_app.web.live import tabs
+from store_app.web.orders.view import OrderView, order_view
+from store_app.web.ui.session import query_parameter
+
+# How often a waiting page looks at the database by itself, in seconds, and for how long: pushes are faster,
+# but a page must never wait for one that was lost.
+_LOOKS = [2] * 5 + [5] * 10 + [15] * 36
+_LONG, _VERY_LONG = 12, 60
+
+
+def _phase(waited: int) -> str:
+    if waited < _LONG:
+        return "checking"
+    return "long" if waited < _VERY_LONG else "very_long"
+
+
+class OrderState(Checking, rx.State):
+    """One order of the signed-in user."""
+
+    order: OrderView = OrderView()
+    loaded: bool = False
+    missing: bool = False
+    # "" while the player has not been at the payment page, then checking, long, very_long.
+    phase: str = ""
+
+    @rx.event
+    async def load(self) -> EventSpec | None:
+        """Show the order that the address names; return parameters choose words, never the state."""
+        self._start_over()
+        viewer = await self._viewer()
+        if viewer is None:
+            return self._to_sign_in()
+        order_id = self._last_part()
+        try:
+            self._show(await in_database_thread(service.read, viewer.user_id, order_id))
+        except NotFound:
+            self.missing = self.loaded = True
+            return None
+        self._watch(f"order:{order_id}")
+        if query_parameter(self, "status") and self.order.can_pay:
+            self.phase = "checking"
+        return None if self.order.settled else OrderState.wait
+
+    def _show(self, details: OrderDetails) -> None:
+        self.order, self.loaded = order_view(details), True
+        # Waiting is over, too, when the payment was declined or a person looks at it.
+        if not self.order.can_pay:
+            self.phase = ""
+
+    @rx.event(background=True)
+    async def wait(self) -> None:
+        """Look at the order now and then until it is settled or the tab shows something else."""
+        token = self.router.session.client_token
+        with tabs.waiting(token) as alone:
+            waited = 0
+            for pause in _LOOKS if alone else ():
+                await asyncio.sleep(pause)
+                waited += pause
+                if not tabs.is_open(token) or not await self._still_waiting(waited):
+                    return
+
+    async def _still_waiting(self, waited: int) -> bool:
+        """Look once; whether there is anything left to wait for."""
+        async with self:
+            if self.order.order_id != self._last_part() or self.order.settled:
+                return False
+            await self._look()
+            if self.phase and not self.order.settled:
+                self.phase = _phase(waited)
+            return True
+
+    async def _look(self) -> None:
+        viewer = await self._viewer()
+        if viewer is None:
+            return
+        try:
+            details = await in_database_thread(service.read, viewer.user_id, self._last_part())
+        except NotFound:
+            # An event can name any address; the page itself says so when it loads.
+            return
+        if details.order.status != self.order.status:
+            self._show(details)
+
+    @rx.event
+    async def check_now(self) -> None:
+        """Look at the order now."""
+        await self._look()
+
+    @rx.event
+    async def cancel(self) -> EventSpec | None:
+        """Cancel the order."""
+        self.problem = ""
+        try:
+            viewer = await self._signed_in()
+            self._show(await in_database_thread(service.cancel, viewer.user_id, self._last_part()))
+        except Refusal as refusal:
+            return self._explain(refusal)
+        return None
+
+    @rx.event
+    async def pay(self) -> EventSpec | None:
+        """Go to the payment page; after a declined payment this is a new attempt of the same order."""
+        return await self._go_and_pay(again=False)
+
+    @rx.event
+    async def start_again(self) -> EventSpec | None:
+        """Order the same things anew and go to the payment page."""
+        return await self._go_and_pay(again=True)
+
+    async def _go_and_pay(self, *, again: bool) -> EventSpec | None:
+        self.problem = self.open_order = ""
+        order_id = self._last_part()
+        try:
+            viewer = await self._signed_in()
+            if again:
+                wanted = await in_database_thread(service.wanted_again, viewer.user_id, order_id)
+                paying = await checkout.buy(viewer, wanted)
+            else:
+                paying = await checkout.open_payment_page(viewer, order_id)
+        except Refusal as refusal:
+            return self._explain(refusal)
+        return rx.redirect(paying.payment_url)

@@ -1,0 +1,21 @@
+"""The page for addresses that are none."""
+
+import reflex as rx
+
+from store_app import routes
+from store_app.web.ui.components import empty, link_button
+from store_app.web.ui.layout import heading, narrow, page
+
+
+def not_found_page() -> rx.Component:
+    """Return the page for an unknown address."""
+    return page(
+        narrow(
+            heading("Page not found"),
+            empty(
+                "There is nothing at this address",
+                "If you typed the address, check it.",
+                link_button("Browse the store", routes.STORE, primary=True),
+            ),
+        )
+    )

@@ -1,0 +1,76 @@
+"""What every State needs: who is behind this very connection, asked anew for each event."""
+
+from urllib.parse import unquote
+
+import reflex as rx
+from reflex.event import EventSpec
+
+from store_app import routes
+from store_app.accounts.service import Viewer, find_viewer
+from store_app.db.threads import in_database_thread
+from store_app.errors import InOpenOrder, NotSignedIn, Refusal
+from store_app.web.http.session_cookie import token_of_cookies
+from store_app.web.live import tabs
+
+
+class Visitor(rx.State, mixin=True):
+    """Mixin for States. Its methods begin with an underscore: anything else could be called by any client."""
+
+    async def _viewer(self) -> Viewer | None:
+        """Return the signed-in user, from the cookie of this connection's handshake and the session row."""
+        token = token_of_cookies(self.router.headers.raw_headers.get("cookie", ""))
+        return await in_database_thread(find_viewer, token)
+
+    async def _signed_in(self) -> Viewer:
+        """Return the signed-in user.
+
+        Raises:
+            NotSignedIn: there is none.
+        """
+        viewer = await self._viewer()
+        if viewer is None:
+            raise NotSignedIn
+        return viewer
+
+    def _start_over(self) -> None:
+        """Forget what the page showed before: in the same tab, another page of its kind may come next."""
+        self.reset()  # type: ignore[no-untyped-call]  # Reflex's own
+
+    def _watch(self, what: str) -> None:
+        """Say what this tab shows from now on; see `live.tabs.Tab.watching`."""
+        tabs.watch(self.router.session.client_token, what)
+
+    def _path(self) -> str:
+        """Return the address of the page as the browser shows it, without the host."""
+        url = self.router.url
+        return routes.own_path(f"{url.path}?{url.query}" if url.query else url.path)
+
+    def _to_sign_in(self) -> EventSpec:
+        """Lead through sign-in and back to this page."""
+        return rx.redirect(routes.login(self._path()))
+
+    def _last_part(self) -> str:
+        """Return the last part of the page's address: the SKU of `/item/[sku]`, say."""
+        return unquote(self.router.url.path.rstrip("/").rpartition("/")[2])
+
+
+class Explaining(Visitor, mixin=True):
+    """Mixin for States whose events can be refused: the page shows the refusal's own words."""
+
+    problem: str = ""
+    # The address of the unpaid order that is in the way, if one is.
+    open_order: str = ""
+
+    def _explain(self, refusal: Refusal) -> EventSpec | None:
+        """Show why something was refused, or lead through sign-in where that is what is missing."""
+        if isinstance(refusal, NotSignedIn):
+            return self._to_sign_in()
+        self.problem = str(refusal)
+        if isinstance(refusal, InOpenOrder):
+            self.open_order = routes.order(refusal.order_id)
+        return None
+
+
+def query_parameter(state: rx.State, name: str) -> str:
+    """Return a parameter of the page's query, or nothing."""
+    return state.router.url.query_parameters.get(name, "")

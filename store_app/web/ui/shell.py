@@ -1,0 +1,65 @@
+"""The State behind what every page shows: who is signed in, the cart's count, and a notice."""
+
+import reflex as rx
+
+from store_app.checkout import cart
+from store_app.db.outbox import Message
+from store_app.db.threads import in_database_thread
+from store_app.db.unit_of_work import reading
+from store_app.web.ui.session import Visitor
+
+_NOTICES = {
+    "purchase_success": "{items} added to your library.",
+    "purchase_partially_refunded": "A part of an order was refunded.",
+    "purchase_refunded": "An order was refunded.",
+    "order_canceled": "An order was canceled.",
+    "order_expired": "An order has expired.",
+    "payment_declined": "A payment did not go through.",
+    "order_flagged": "We are checking one of your orders.",
+}
+
+
+def _items_in_words(message: Message) -> str:
+    names = [item["name"] for item in message.payload["items"]]
+    if len(names) > 2:
+        return f"{names[0]} and {len(names) - 1} more were"
+    return f"{' and '.join(names)} {'were' if len(names) > 1 else 'was'}"
+
+
+def _cart_count(user_id: str) -> int:
+    with reading() as session:
+        return cart.count(session, user_id)
+
+
+class ShellState(Visitor, rx.State):
+    """Header and notice."""
+
+    username: str = ""
+    cart_count: int = 0
+    notice: str = ""
+    notice_href: str = ""
+    # SKUs that arrived while this tab was open.
+    arrived: list[str] = []  # noqa: RUF012 - Reflex copies it for each state
+
+    @rx.event
+    async def load(self) -> None:
+        """Show who is signed in."""
+        viewer = await self._viewer()
+        self._watch("")
+        self.username = viewer.username if viewer else ""
+        self.cart_count = await in_database_thread(_cart_count, viewer.user_id) if viewer else 0
+
+    @rx.event
+    async def dismiss_notice(self) -> None:
+        """Take the notice away."""
+        self.notice = ""
+
+    def _tell(self, message: Message, cart_count: int) -> None:
+        """Show what happened to an order of this user."""
+        event = message.payload["event"]
+        self.cart_count = cart_count
+        if event in _NOTICES:
+            self.notice = _NOTICES[event].format(items=_items_in_words(message))
+            self.notice_href = f"/orders/{message.payload['order_id']}"
+        if event == "purchase_success":
+            self.arrived = [*self.arrived, *(item["sku"] for item in message.payload["items"])]

@@ -1,0 +1,1 @@
+"""Long runs that try to break the store: random kills, and malformed requests."""
