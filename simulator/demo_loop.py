@@ -70,11 +70,11 @@ class DemoLoop:
                 player.owned.add(item.sku)
             _say(player, f"could not order {item.name}: {trouble}")
             return
-        fate, words = await self._pay(order)
+        fate, argv = await self._pay(order)
         player.ledger.orders[order.id] = (wanted, fate)
         if fate is Fate.PAID and not item.is_consumable:
             player.owned.add(item.sku)
-        _say(player, f"{wanted[item.sku]} x {item.name}, {order.total}, order {order.id}: {words}")
+        _say(player, f"{wanted[item.sku]} x {item.name}, {order.total}, order {order.id}: {argv}")
 
     async def _pay(self, order: PlacedOrder) -> tuple[Fate, str]:
         """Press Pay on the payment page, as the buyer's browser does."""
@@ -136,5 +136,5 @@ async def _sleep(seconds: float, stop: asyncio.Event) -> None:
         return
 
 
-def _say(player: Player, words: str) -> None:
-    print(f"{datetime.now(UTC):%H:%M:%S} {player.name}: {words}", flush=True)
+def _say(player: Player, argv: str) -> None:
+    print(f"{datetime.now(UTC):%H:%M:%S} {player.name}: {argv}", flush=True)

@@ -61,8 +61,8 @@ class ControlError(ApiError):
 class BuyerRefused(Exception):
     """The store did not confirm the buyer, so nothing may be paid."""
 
-    def __init__(self, delivery: Delivery, words: str) -> None:
-        super().__init__(words)
+    def __init__(self, delivery: Delivery, argv: str) -> None:
+        super().__init__(argv)
         self.delivery = delivery
 
 

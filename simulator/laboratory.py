@@ -10,7 +10,7 @@ from simulator.scenarios import HOLD_SECONDS, Scenario
 from simulator.settings import Mode
 
 # Longer than the simulator itself waits for the store.
-_PATIENCE = 15.0
+REDIS_TIMEOUT_SECONDS = 15.0
 
 
 class SimulatorTrouble(Exception):
@@ -75,7 +75,7 @@ class Laboratory:
     ) -> dict[str, Any]:
         address = f"{self._url}/simulator/orders/{quote(str(order), safe='')}{path}"
         try:
-            response = self._client.request(method, address, json=body, timeout=wait + _PATIENCE)
+            response = self._client.request(method, address, json=body, timeout=wait + REDIS_TIMEOUT_SECONDS)
         except httpx.HTTPError as error:
             raise SimulatorTrouble(f"No simulator answers at {self._url}: {error}.") from None
         if not response.is_success:

@@ -45,15 +45,15 @@ def card(*parts: str, kind: str = "card") -> str:
     return f'<section class="{kind}">{"".join(parts)}</section>'
 
 
-def notice(strong: str, words: str) -> str:
+def notice(strong: str, argv: str) -> str:
     """Something that went wrong, in words, announced to screen readers."""
-    content = f"<p><strong>{text(strong)}</strong></p><p>{text(words)}</p>"
+    content = f"<p><strong>{text(strong)}</strong></p><p>{text(argv)}</p>"
     return f'<section class="card notice" role="alert">{content}</section>'
 
 
-def paragraph(words: str, kind: str = "") -> str:
+def paragraph(argv: str, kind: str = "") -> str:
     """A paragraph."""
-    return f'<p class="{kind}">{text(words)}</p>' if kind else f"<p>{text(words)}</p>"
+    return f'<p class="{kind}">{text(argv)}</p>' if kind else f"<p>{text(argv)}</p>"
 
 
 def button(action: str, label: str, *, first: bool = False) -> str:

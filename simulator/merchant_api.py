@@ -110,8 +110,8 @@ async def _read(request: Request, kind: type[_Body]) -> _Body:
         raise MerchantApiError(HTTPStatus.UNPROCESSABLE_ENTITY, "The request is not valid", error.fields) from None
 
 
-def _bad_field(name: str, words: str) -> MerchantApiError:
-    return MerchantApiError(HTTPStatus.UNPROCESSABLE_ENTITY, "The request is not valid", {name: [words]})
+def _bad_field(name: str, argv: str) -> MerchantApiError:
+    return MerchantApiError(HTTPStatus.UNPROCESSABLE_ENTITY, "The request is not valid", {name: [argv]})
 
 
 def _find(simulator: Simulator, transaction_id: str) -> tuple[Order, Transaction] | None:

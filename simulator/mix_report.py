@@ -59,7 +59,7 @@ def _in_words(seen: Counter[tuple[str, int, str]]) -> str:
 
 def _answers(deliveries: Sequence[Row]) -> list[str]:
     surprises = Counter(_surprise(told) for told in deliveries if not told["as_expected"])
-    return [words if count == 1 else f"{count} x {words}" for words, count in surprises.items()]
+    return [argv if count == 1 else f"{count} x {argv}" for argv, count in surprises.items()]
 
 
 def _surprise(told: Row) -> str:
@@ -85,7 +85,7 @@ def _line(name: str, right: int, different: int) -> str:
 def complaints(findings: Sequence[Finding]) -> list[str]:
     """Give a line for each difference."""
     return [
-        f"DIFFERENT {finding.step.scenario} ({finding.step.mode}), order {finding.order_id}: {words}"
+        f"DIFFERENT {finding.step.scenario} ({finding.step.mode}), order {finding.order_id}: {argv}"
         for finding in findings
-        for words in finding.differences
+        for argv in finding.differences
     ]

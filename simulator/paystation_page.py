@@ -20,34 +20,34 @@ def open_page(order: Order, home: str) -> HTMLResponse:
     return page("Pay for your order", declined + _summary(order) + _choices(order, home))
 
 
-def refused_page(order: Order, home: str, words: str) -> HTMLResponse:
+def refused_page(order: Order, home: str, argv: str) -> HTMLResponse:
     """The store did not confirm the buyer: no payment, and why."""
-    content = notice("The store did not confirm the buyer, so nothing was charged.", words)
+    content = notice("The store did not confirm the buyer, so nothing was charged.", argv)
     again = link(_address(order, ""), "Try again", first=True)
     return page("Payment is not possible now", content + again + actions(_back(order, home)), status=422)
 
 
 def paid_page(order: Order, home: str) -> HTMLResponse:
     """Nothing is left to pay."""
-    words = card(paragraph("This order is paid. You can close this page."))
+    argv = card(paragraph("This order is paid. You can close this page."))
     back = link(way_back(order, home), _STORE, first=True)
-    return page("Already paid", words + _summary(order) + back)
+    return page("Already paid", argv + _summary(order) + back)
 
 
 def closed_page(order: Order, home: str, status: str) -> HTMLResponse:
     """The order was canceled or refunded, or its token expired."""
-    words = f"This order is {status}, so it cannot be paid. Go back to the store and start again."
+    argv = f"This order is {status}, so it cannot be paid. Go back to the store and start again."
     back = link(way_back(order, home), _STORE, first=True)
-    return page("This payment page is closed", card(paragraph(words)) + back, status=410)
+    return page("This payment page is closed", card(paragraph(argv)) + back, status=410)
 
 
 def unknown_page(home: str) -> HTMLResponse:
     """No order has this token."""
-    words = (
+    argv = (
         "No order belongs to this address. The simulator forgets its orders when it is restarted: "
         "go back to the store and start the payment again."
     )
-    return page("Payment page not found", card(paragraph(words)) + link(home, _STORE, first=True), status=404)
+    return page("Payment page not found", card(paragraph(argv)) + link(home, _STORE, first=True), status=404)
 
 
 def _summary(order: Order) -> str:

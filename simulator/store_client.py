@@ -10,15 +10,15 @@ import httpx
 from simulator.addresses import at_base
 
 _PAGE = 100
-_SHORTEST_WAIT = 1.0
+_MIN_WAIT_SECONDS = 1.0
 _LONGEST_WAIT = 60.0
 
 
 class StoreTrouble(Exception):
     """The store said no or nothing; the message says what, in words."""
 
-    def __init__(self, words: str, status: int | None = None) -> None:
-        super().__init__(words)
+    def __init__(self, argv: str, status: int | None = None) -> None:
+        super().__init__(argv)
         self.status = status
 
 
@@ -140,15 +140,15 @@ class _TooMany(StoreTrouble):
     def __init__(self, response: httpx.Response) -> None:
         super().__init__(_words(response), response.status_code)
         asked = response.headers.get("Retry-After", "")
-        seconds = float(asked) if asked.isdigit() else _SHORTEST_WAIT
-        self.seconds = min(max(seconds, _SHORTEST_WAIT), _LONGEST_WAIT)
+        seconds = float(asked) if asked.isdigit() else _MIN_WAIT_SECONDS
+        self.seconds = min(max(seconds, _MIN_WAIT_SECONDS), _LONGEST_WAIT)
 
 
 def _words(response: httpx.Response) -> str:
     """Read the sentence out of a problem answer."""
     try:
         problem = response.json()
-        words = str(problem.get("detail") or problem.get("title") or "")
+        argv = str(problem.get("detail") or problem.get("title") or "")
     except (ValueError, AttributeError):
-        words = ""
-    return f"the store answered {response.status_code} {words}".rstrip()
+        argv = ""
+    return f"the store answered {response.status_code} {argv}".rstrip()

@@ -28,7 +28,7 @@ from store_app.settings import BadSettings, get_settings
 
 MODULE = "store_app.store_app"
 PAGES = Path(".web/build/client/index.html")
-FEWEST_WORKERS, USUAL_MOST_WORKERS = 3, 5
+MIN_WORKERS, MAX_DEFAULT_WORKERS = 3, 5
 # A worker that was asked to end has this long to finish what it does.
 SECONDS_TO_DRAIN = 10
 # Connections waiting to be accepted, and open ones in a worker. A browser keeps several open while it does
@@ -38,7 +38,7 @@ OPEN_CONNECTIONS = 10_000
 
 
 @dataclass(frozen=True)
-class Place:
+class Bind:
     """Where to listen, with how many workers."""
 
     host: str
@@ -53,7 +53,7 @@ class Place:
             BadSettings: one of them is not possible; the message says which.
         """
         port = _number(environ, "PORT", 8000, most=65_535)
-        usual = max(FEWEST_WORKERS, min(2 * (os.cpu_count() or 1) + 1, USUAL_MOST_WORKERS))
+        usual = max(MIN_WORKERS, min(2 * (os.cpu_count() or 1) + 1, MAX_DEFAULT_WORKERS))
         workers = _number(environ, "WORKERS", usual if several_workers else 1, most=64)
         if workers > 1 and not several_workers:
             raise BadSettings("WORKERS above 1 needs REDIS_URL: else each worker would keep its own state")
@@ -63,15 +63,15 @@ class Place:
 def main() -> int:
     """Serve until SIGINT or SIGTERM; return the exit code."""
     try:
-        place = Place.read(os.environ, several_workers=bool(get_settings().redis_url))
-        _refuse_busy_port(place)
+        bind = Bind.read(os.environ, several_workers=bool(get_settings().redis_url))
+        _refuse_busy_port(bind)
     except BadSettings as problem:
         print(f"The store cannot start: {problem}", file=sys.stderr)
         return 1
     _allow_many_sockets()
-    _tell_reflex()
+    _configure_reflex()
     _import_before_forking()
-    _server(place).serve()
+    _server(bind).serve()
     return 0
 
 
@@ -84,7 +84,7 @@ def _allow_many_sockets() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def _tell_reflex() -> None:
+def _configure_reflex() -> None:
     built = PAGES.exists()
     environment.REFLEX_ENV_MODE.set(Env.PROD)
     environment.REFLEX_SKIP_COMPILE.set(True)
@@ -108,14 +108,14 @@ def _import_before_forking() -> None:
     gc.freeze()
 
 
-def _server(place: Place) -> MPServer:
+def _server(bind: Bind) -> MPServer:
     server = MPServer(
         f"{MODULE}:app",
         factory=True,
         interface=Interfaces.ASGI,
-        address=place.host,
-        port=place.port,
-        workers=place.workers,
+        address=bind.host,
+        port=bind.port,
+        workers=bind.workers,
         workers_kill_timeout=SECONDS_TO_DRAIN,
         respawn_failed_workers=True,
         backlog=WAITING_CONNECTIONS,
@@ -129,14 +129,14 @@ def _server(place: Place) -> MPServer:
     return server
 
 
-def _refuse_busy_port(place: Place) -> None:
-    family = socket.AF_INET6 if ":" in place.host else socket.AF_INET
+def _refuse_busy_port(bind: Bind) -> None:
+    family = socket.AF_INET6 if ":" in bind.host else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((place.host, place.port))
+            probe.bind((bind.host, bind.port))
         except OSError as error:
-            raise BadSettings(f"it cannot listen on {place.host}:{place.port} ({error.strerror})") from None
+            raise BadSettings(f"it cannot listen on {bind.host}:{bind.port} ({error.strerror})") from None
 
 
 def _number(environ: Mapping[str, str], name: str, default: int, *, most: int) -> int:

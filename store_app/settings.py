@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-SHORTEST_PRODUCTION_SECRET = 16
+MIN_PRODUCTION_SECRET_LENGTH = 16
 
 
 def is_this_machine(host: str) -> bool:
@@ -89,7 +89,7 @@ class Settings(BaseSettings):
         return self
 
     def _refuse_unsafe_production(self) -> None:
-        if any(len(secret) < SHORTEST_PRODUCTION_SECRET for secret in self.webhook_secrets):
+        if any(len(secret) < MIN_PRODUCTION_SECRET_LENGTH for secret in self.webhook_secrets):
             raise ValueError("XSOLLA_WEBHOOK_SECRET must have 16 characters or more in production")
         if urlsplit(self.public_url).scheme != "https":
             raise ValueError("PUBLIC_URL must be https in production: cookies and payments travel over it")

@@ -36,7 +36,7 @@ from store_app.web.orders.state import OrderState
 from store_app.web.ui.not_found import not_found_page
 from store_app.web.ui.shell import ShellState
 from webhook.intake import catch_up
-from webhook.router import WebhookFirst
+from webhook.router import WebhookFastPath
 from webhook.router import router as webhook_router
 
 configure_logging()
@@ -54,7 +54,7 @@ def create_api() -> FastAPI:
         api.include_router(part.router)
     api.include_router(webhook_router)
     api.include_router(form_posts.router)
-    problems.add_api_floor(api)
+    problems.add_api_fallback(api)
     problems.add_problem_handlers(api)
     return api
 
@@ -69,8 +69,8 @@ app = rx.App(
     api_transformer=[
         create_api(),
         EventSocketGuard,
-        middleware.PlainPages,
-        WebhookFirst,
+        middleware.CleanUrls,
+        WebhookFastPath,
         middleware.ResponseHeaders,
         middleware.OriginGuard,
     ],
@@ -82,10 +82,10 @@ async def background_work() -> AsyncIterator[None]:
     """Run the background work for as long as the server runs."""
     works = (
         get_bus().run(),
-        reconcile.run_for_ever(),
+        reconcile.run_forever(),
         every(30, tidy),
         every(5, catch_up),
-        connection_watchdog.hang_up_for_ever(),
+        connection_watchdog.run(),
     )
     tasks = [asyncio.create_task(work) for work in works]
     yield

@@ -21,13 +21,13 @@ from webhook.intake import Arrival, receive_all
 logger = logging.getLogger(__name__)
 
 # More would hold their orders' rows for too long, and each answer waits for all of its batch.
-LARGEST = 16
+MAX_BATCH = 16
 
-Take = Callable[[Sequence[Arrival]], Sequence[Outcome]]
+Receive = Callable[[Sequence[Arrival]], Sequence[Outcome]]
 
 
 @dataclass(frozen=True, slots=True)
-class _Waiting:
+class _Pending:
     """An arrival, and who waits for what is made of it."""
 
     arrival: Arrival
@@ -42,24 +42,24 @@ class _Waiting:
             self.outcome.set_result(outcome)
 
 
-class Batches:
+class GroupCommit:
     """Hands arrivals on in batches, several of them at a time: as many as the database lets write at once."""
 
-    def __init__(self, take: Take, lanes: int) -> None:
-        """Let `take` have batches, in at most `lanes` threads at a time."""
-        self._take = take
-        self._lanes = lanes
-        self._waiting: deque[_Waiting] = deque()
+    def __init__(self, receive: Receive, max_workers: int) -> None:
+        """Let `receive` have batches, in at most `max_workers` threads at a time."""
+        self._receive = receive
+        self._max_workers = max_workers
+        self._waiting: deque[_Pending] = deque()
         self._working: set[asyncio.Task[None]] = set()
 
-    async def put(self, arrival: Arrival) -> Outcome:
+    async def submit(self, arrival: Arrival) -> Outcome:
         """Return what was made of an arrival, once that is committed.
 
         Raises whatever taking it raised, and `PoolTimeoutError` when its turn did not come in time.
         """
-        waiting = _Waiting(arrival, asyncio.get_running_loop().create_future())
+        waiting = _Pending(arrival, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
-        if len(self._working) < self._lanes:
+        if len(self._working) < self._max_workers:
             self._working.add(asyncio.create_task(self._work()))
         # Its turn may never come while the lanes wait for a network that swallows everything.
         async with answered_in_time():
@@ -68,34 +68,34 @@ class Batches:
     async def _work(self) -> None:
         try:
             while batch := self._next_batch():
-                await self._take_together(batch)
+                await self._process(batch)
         finally:
             # At once, and not when the task is done: who comes in between would find no lane free.
             self._working.discard(cast("asyncio.Task[None]", asyncio.current_task()))
 
-    def _next_batch(self) -> list[_Waiting]:
+    def _next_batch(self) -> list[_Pending]:
         # Who gave up, or hung up, sends it again.
-        self._waiting = deque(one for one in self._waiting if not one.outcome.done())
+        self._waiting = deque(pending for pending in self._waiting if not pending.outcome.done())
         # A fair share: what one lane takes all the others cannot work on at the same time.
-        share = min(LARGEST, -(-len(self._waiting) // self._lanes))
+        share = min(MAX_BATCH, -(-len(self._waiting) // self._max_workers))
         return [self._waiting.popleft() for _ in range(share)]
 
-    async def _take_together(self, batch: Sequence[_Waiting]) -> None:
+    async def _process(self, batch: Sequence[_Pending]) -> None:
         outcomes: Sequence[Outcome | Exception]
         try:
-            outcomes = await in_database_thread(self._take, [one.arrival for one in batch])
+            outcomes = await in_database_thread(self._receive, [pending.arrival for pending in batch])
         except Exception as error:  # noqa: BLE001 - each of them is told, and its request logs it
             if len(batch) > 1 and not cannot_be_reached(error):
                 logger.warning("%s deliveries could not be taken together: %s", len(batch), error)
                 # At the same time: one of them may be waiting for a row that somebody holds.
-                await asyncio.gather(*(self._take_together([one]) for one in batch))
+                await asyncio.gather(*(self._process([pending]) for pending in batch))
                 return
             outcomes = [error] * len(batch)
-        for one, outcome in zip(batch, outcomes, strict=True):
-            one.settle(outcome)
+        for pending, outcome in zip(batch, outcomes, strict=True):
+            pending.settle(outcome)
 
 
 @lru_cache
-def get_batches() -> Batches:
+def get_group_commit() -> GroupCommit:
     """Return the batches of this process."""
-    return Batches(receive_all, writers())
+    return GroupCommit(receive_all, writers())

@@ -12,13 +12,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session, col, select
 
 from store_app.accounts.service import username_key
-from store_app.db.unit_of_work import reading, unit_of_work
+from store_app.db.unit_of_work import read_session, unit_of_work
 from store_app.failpoints import failpoint
 from store_app.models import Payment, PaymentKind, User, Verdict, WebhookDelivery
 from store_app.orders import payment_events
-from store_app.orders.payment_events import Claim, Judgement, Rule
+from store_app.orders.payment_events import Handler, Judgement, PaymentEvent
 from store_app.payments.xsolla.notifications import Malformed, Notification
-from store_app.payments.xsolla.signature import is_genuine
+from store_app.payments.xsolla.signature import is_valid
 from store_app.settings import get_settings
 from webhook.inbox import Delivery, Outcome, keep
 
@@ -68,12 +68,12 @@ class Arrival:
     """A delivery that waits to be taken, and whether its signature is right."""
 
     delivery: Delivery
-    genuine: bool
+    signature_valid: bool
 
     @classmethod
     def of(cls, body: bytes, signature: bytes | None, headers: dict[str, str]) -> Self:
         """Make one of a request's body and headers."""
-        return cls(Delivery.of(body, headers), is_genuine(body, signature, get_settings().webhook_secrets))
+        return cls(Delivery.of(body, headers), is_valid(body, signature, get_settings().webhook_secrets))
 
 
 def receive(body: bytes, signature: bytes | None, headers: dict[str, str]) -> Outcome:
@@ -89,32 +89,32 @@ def receive_all(arrivals: Sequence[Arrival]) -> list[Outcome]:
     try:
         return _take(arrivals)
     except Exception as error:
-        if len(arrivals) == 1 and arrivals[0].genuine:
+        if len(arrivals) == 1 and arrivals[0].signature_valid:
             _keep_failed(arrivals[0].delivery, error)
         raise
 
 
 def _take(arrivals: Sequence[Arrival]) -> list[Outcome]:
-    read = [_read(arrival.delivery) if arrival.genuine else None for arrival in arrivals]
+    read = [_read(arrival.delivery) if arrival.signature_valid else None for arrival in arrivals]
     with unit_of_work() as session:
         failpoint("webhook: transaction begun")
         if len(arrivals) > 1:
-            _look_ahead(session, [one for one in read if isinstance(one, Notification)])
+            _prefetch(session, [one for one in read if isinstance(one, Notification)])
         outcomes = [_take_one(session, arrival.delivery, one) for arrival, one in zip(arrivals, read, strict=True)]
         failpoint("webhook: before commit")
     failpoint("webhook: after commit")
     return outcomes
 
 
-def _look_ahead(session: Session, notifications: Sequence[Notification]) -> None:
+def _prefetch(session: Session, notifications: Sequence[Notification]) -> None:
     """Ask for what several notifications need at once: their users, their orders, what waits for their payment."""
     ours = [one for one in notifications if one.project_id in {"", str(get_settings().xsolla_project_id)}]
     users = {"user_ids": [one.user_id for one in ours if one.kind == "user_validation"]}
     if users["user_ids"]:
         session.info["known users"] = set(session.connection().execute(_KNOWN_USERS, users).scalars())
-    about_orders = [one for one in ours if _rule(one)]
+    about_orders = [one for one in ours if _handler(one)]
     if about_orders:
-        payment_events.look_ahead(session, [_identity(one) for one in about_orders])
+        payment_events.prefetch(session, [_identity(one) for one in about_orders])
         transactions = {"transaction_ids": [one.transaction_id for one in about_orders if one.transaction_id]}
         session.info["waiting"] = set(session.connection().execute(_ALL_WAITING, transactions).scalars())
 
@@ -169,27 +169,29 @@ def _act(session: Session, notification: Notification, delivery: Delivery) -> Ou
         return _refusal("INVALID_PARAMETER", "The notification is for another project.")
     if answer := _ABOUT_USERS.get(notification.kind):
         return answer(session, notification)
-    rule = _rule(notification)
-    if rule is None:
+    handler = _handler(notification)
+    if handler is None:
         return Outcome(Verdict.IGNORED, reason="a type the store has no use for")
-    outcome = _outcome(notification, payment_events.judge(session, _claim(notification, delivery), rule))
-    if rule in {payment_events.paid, payment_events.noted} and outcome.verdict is Verdict.DONE:
+    outcome = _outcome(
+        notification, payment_events.apply(session, _payment_event(notification, delivery), handler)
+    )
+    if handler in {payment_events.paid, payment_events.noted} and outcome.verdict is Verdict.DONE:
         _catch_up(session, notification, outcome)
     return outcome
 
 
-def _rule(notification: Notification) -> Rule | None:
+def _handler(notification: Notification) -> Handler | None:
     if notification.kind in {"refund", "order_canceled"}:
         return (
             payment_events.charged_back
             if notification.refund_code in CHARGEBACK_CODES
             else payment_events.refunded
         )
-    return _RULES.get(notification.kind)
+    return _HANDLERS.get(notification.kind)
 
 
-def _identity(notification: Notification) -> Claim:
-    return Claim(
+def _identity(notification: Notification) -> PaymentEvent:
+    return PaymentEvent(
         provider_order_id=notification.provider_order_id,
         transaction_id=notification.transaction_id,
         order_id=notification.order_id,
@@ -197,7 +199,7 @@ def _identity(notification: Notification) -> Claim:
     )
 
 
-def _claim(notification: Notification, delivery: Delivery) -> Claim:
+def _payment_event(notification: Notification, delivery: Delivery) -> PaymentEvent:
     return replace(
         _identity(notification),
         user_id=notification.user_id,
@@ -248,7 +250,7 @@ def catch_up() -> int:
 
     The payment itself does so as it is booked, unless a repair booked it, or both came at the same moment.
     """
-    with reading() as session:
+    with read_session() as session:
         late = session.execute(_LATE).all()
     for delivery_id, order_id in late:
         try:
@@ -282,7 +284,7 @@ _ABOUT_USERS: dict[str, Callable[[Session, Notification], Outcome]] = {
     "user_validation": _validate_user,
     "user_search": _search_user,
 }
-_RULES: dict[str, Rule] = {
+_HANDLERS: dict[str, Handler] = {
     "order_paid": payment_events.paid,
     "payment": payment_events.noted,
     "partial_refund": payment_events.partly_refunded,

@@ -8,14 +8,14 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from webhook.group_commit import get_batches
+from webhook.group_commit import get_group_commit
 from webhook.intake import Arrival
 
 logger = logging.getLogger(__name__)
 PATH = "/api/webhooks/payment"
 router = APIRouter(tags=["webhook"])
 
-LARGEST_BODY = 256 * 1024
+MAX_BODY_BYTES = 256 * 1024
 
 
 def _error(status: int, code: str, message: str) -> JSONResponse:
@@ -28,7 +28,7 @@ async def _read_body(request: Request) -> bytes | None:
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
-        if len(body) > LARGEST_BODY:
+        if len(body) > MAX_BODY_BYTES:
             return None
     return bytes(body)
 
@@ -55,7 +55,7 @@ async def take_notification(request: Request) -> Response:
     signatures = request.headers.getlist("authorization")
     signature = signatures[0].encode("latin-1", "replace") if len(signatures) == 1 else None
     try:
-        outcome = await get_batches().put(Arrival.of(body, signature, dict(request.headers)))
+        outcome = await get_group_commit().submit(Arrival.of(body, signature, dict(request.headers)))
     except (DBAPIError, PoolTimeoutError):
         logger.exception("the database failed while taking a notification; the provider will send it again")
         return _error(503, "TEMPORARY_FAULT", "The store cannot take this now. Send it again.")
@@ -70,7 +70,7 @@ async def take_notification(request: Request) -> Response:
     return _error(outcome.status, outcome.code, outcome.reason)
 
 
-class WebhookFirst:
+class WebhookFastPath:
     """ASGI middleware that hands a delivery straight to `take_notification`.
 
     The way through FastAPI leads to the same function, and documents it. But finding the route and passing the

@@ -9,7 +9,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from store_app.errors import Invalid
 
-SHORTEST, LONGEST = 8, 128
+MIN_LENGTH, MAX_LENGTH = 8, 128
 
 # OWASP's parameters for Argon2id with the fewest passes: 46 MiB, one pass, one lane.
 _hasher = PasswordHasher(time_cost=1, memory_cost=47_104, parallelism=1)
@@ -27,10 +27,10 @@ def check_strength(password: str, username: str) -> None:
     Raises:
         Invalid: with the sentence to show at the field.
     """
-    if len(password) < SHORTEST:
-        raise Invalid("password", f"Enter a password with {SHORTEST} characters or more.")
-    if len(password) > LONGEST:
-        raise Invalid("password", f"Enter a password with {LONGEST} characters or fewer.")
+    if len(password) < MIN_LENGTH:
+        raise Invalid("password", f"Enter a password with {MIN_LENGTH} characters or more.")
+    if len(password) > MAX_LENGTH:
+        raise Invalid("password", f"Enter a password with {MAX_LENGTH} characters or fewer.")
     if password.casefold() in _COMMON or password.casefold() == username.casefold():
         raise Invalid("password", "That password is easy to guess. Choose another.")
 
@@ -55,5 +55,5 @@ async def hash_password(password: str) -> str:
 async def password_matches(password: str, hashed: str | None) -> bool:
     """Check a password; without a hash (unknown user) it takes as long and is False."""
     loop = asyncio.get_running_loop()
-    matches = await loop.run_in_executor(_threads, _verify, password[: LONGEST + 1], hashed or _NOBODY)
+    matches = await loop.run_in_executor(_threads, _verify, password[: MAX_LENGTH + 1], hashed or _NOBODY)
     return matches and bool(hashed)

@@ -12,7 +12,7 @@ from sqlmodel import Session, col, func, select
 
 from store_app.accounts import passwords
 from store_app.db.threads import in_database_thread
-from store_app.db.unit_of_work import reading, unit_of_work
+from store_app.db.unit_of_work import read_session, unit_of_work
 from store_app.errors import Invalid, NameTaken, NotYours, TooManyTries, WrongPassword
 from store_app.models import CartLine, SignInFailure, User, UserSession, utc_now
 
@@ -21,11 +21,11 @@ SIGN_IN_WINDOW = timedelta(minutes=5)
 # For one name from one address, and for all names from one address. Counting by name alone would let
 # anybody lock a player out.
 TRIES_PER_NAME, TRIES_PER_ADDRESS = 10, 50
-SHORTEST_NAME, LONGEST_NAME = 3, 32
+MIN_NAME_LENGTH, MAX_NAME_LENGTH = 3, 32
 
 
 @dataclass(frozen=True, slots=True)
-class Viewer:
+class CurrentUser:
     """The user behind a request or an open tab, and the session it came with."""
 
     user_id: str
@@ -48,9 +48,9 @@ def username_key(username: str) -> str:
 
 
 def _checked_username(username: str) -> str:
-    name = unicodedata.normalize("NFKC", username[: LONGEST_NAME * 4]).strip()
-    if not SHORTEST_NAME <= len(name) <= LONGEST_NAME or len(username) > LONGEST_NAME * 4:
-        raise Invalid("username", f"Enter a user name with {SHORTEST_NAME} to {LONGEST_NAME} characters.")
+    name = unicodedata.normalize("NFKC", username[: MAX_NAME_LENGTH * 4]).strip()
+    if not MIN_NAME_LENGTH <= len(name) <= MAX_NAME_LENGTH or len(username) > MAX_NAME_LENGTH * 4:
+        raise Invalid("username", f"Enter a user name with {MIN_NAME_LENGTH} to {MAX_NAME_LENGTH} characters.")
     # Not printable: control, format, surrogate, private and unassigned characters, and line separators.
     if not name.isprintable():
         raise Invalid("username", "Use letters, digits, spaces and signs in the user name, nothing invisible.")
@@ -93,7 +93,7 @@ async def sign_in(username: str, password: str, address: str) -> SignedIn:
         TooManyTries: too many failures of late.
     """
     # No account has a name that is not printable, and PostgreSQL takes no NUL in a text, nor half a character.
-    name = username[: LONGEST_NAME * 4] if username.isprintable() else ""
+    name = username[: MAX_NAME_LENGTH * 4] if username.isprintable() else ""
     key = username_key(name)[:128]
     user = await in_database_thread(_look_up, key, address[:64])
     if not await passwords.password_matches(password, user.password if user else None) or user is None:
@@ -103,7 +103,7 @@ async def sign_in(username: str, password: str, address: str) -> SignedIn:
 
 
 def _look_up(key: str, address: str) -> User | None:
-    with reading() as session:
+    with read_session() as session:
         _check_limits(session, key, address)
         return session.exec(select(User).where(User.username_key == key, col(User.closed_at).is_(None))).first()
 
@@ -131,18 +131,18 @@ def open_session(user_id: str) -> SignedIn:
     return SignedIn(token, expires_at, user_id)
 
 
-def find_viewer(token: str | None) -> Viewer | None:
+def find_current_user(token: str | None) -> CurrentUser | None:
     """Return who a session token stands for now, or None. One indexed look-up."""
     if not token:
         return None
     hashed = token_hash(token)
-    with reading() as session:
+    with read_session() as session:
         row = session.execute(
             select(User.id, User.username)
             .join(UserSession, col(UserSession.user_id) == User.id)
             .where(*_is_live(hashed), col(User.closed_at).is_(None))
         ).first()
-    return Viewer(row.id, row.username, hashed) if row else None
+    return CurrentUser(row.id, row.username, hashed) if row else None
 
 
 def _is_live(hashed: str) -> tuple[ColumnElement[bool], ...]:
@@ -158,10 +158,10 @@ def session_is_open(session: Session, session_hash: str) -> bool:
     return session.exec(select(UserSession.token_hash).where(*_is_live(session_hash))).first() is not None
 
 
-def sign_out(viewer: Viewer) -> None:
-    """End the viewer's session, for open tabs too."""
+def sign_out(current_user: CurrentUser) -> None:
+    """End the current user's session, for open tabs too."""
     with unit_of_work() as session:
-        _end_sessions(session, col(UserSession.token_hash) == viewer.session_hash)
+        _end_sessions(session, col(UserSession.token_hash) == current_user.session_hash)
 
 
 def _end_sessions(session: Session, which: ColumnElement[bool]) -> list[str]:
@@ -169,13 +169,13 @@ def _end_sessions(session: Session, which: ColumnElement[bool]) -> list[str]:
     return list(session.execute(ended.returning(col(UserSession.token_hash))).scalars())
 
 
-def close_account(viewer: Viewer, user_id: str) -> list[str]:
-    """Close the viewer's own account; its orders stay as records. Returns the sessions that ended.
+def close_account(current_user: CurrentUser, user_id: str) -> list[str]:
+    """Close the current user's own account; its orders stay as records. Returns the sessions that ended.
 
     Raises:
         NotYours: `user_id` is somebody else's.
     """
-    if viewer.user_id != user_id:
+    if current_user.user_id != user_id:
         raise NotYours
     with unit_of_work() as session:
         user = session.exec(select(User).where(User.id == user_id).with_for_update()).one()

@@ -28,13 +28,13 @@ async def _sync(*, apply: bool) -> None:
         print("(dry run: add --apply to write)")
 
 
-def main(words: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m store_app.checkout", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     sync = commands.add_parser("sync-catalogue", help="mirror our items into Xsolla's catalogue")
     sync.add_argument("--apply", action="store_true", help="write; without it only print")
-    chosen = parser.parse_args(words)
+    chosen = parser.parse_args(argv)
     try:
         asyncio.run(_sync(apply=chosen.apply))
     except (ProviderUnavailable, ProviderRefused):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy import delete
 from sqlmodel import Session, col, func, select
 
-from store_app.checkout.service import LARGEST_ORDER, LARGEST_QUANTITY
+from store_app.checkout.service import MAX_ORDER_LINES, MAX_QUANTITY
 from store_app.db.engine import dialect_of, insert_or_ignore
 from store_app.db.unit_of_work import unit_of_work
 from store_app.errors import AlreadyOwned, Invalid
@@ -59,8 +59,8 @@ def add(user_id: str, sku: str) -> int:
         item = _on_sale(session, sku)
         if item.kind == ItemKind.NON_CONSUMABLE and owned_skus(session, user_id, [sku]):
             raise AlreadyOwned(item.name)
-        if count(session, user_id) >= LARGEST_ORDER:
-            raise Invalid("cart", f"The cart takes {LARGEST_ORDER} different items at most.")
+        if count(session, user_id) >= MAX_ORDER_LINES:
+            raise Invalid("cart", f"The cart takes {MAX_ORDER_LINES} different items at most.")
         line = insert_or_ignore(dialect_of(session), CartLine)
         session.execute(line.values(user_id=user_id, item_id=item.id, quantity=1, added_at=utc_now()))
         return count(session, user_id)
@@ -87,7 +87,7 @@ def set_quantity(user_id: str, sku: str, quantity: int) -> None:
         if found is None:
             raise Invalid("sku", "That item is not in the cart.")
         line, item = found
-        most = LARGEST_QUANTITY if item.kind == ItemKind.CONSUMABLE else 1
+        most = MAX_QUANTITY if item.kind == ItemKind.CONSUMABLE else 1
         # Any client can send anything as an argument of an event.
         if type(quantity) is not int or not 1 <= quantity <= most:
             raise Invalid("quantity", f"The quantity must be 1 to {most}.")

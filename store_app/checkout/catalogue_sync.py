@@ -6,7 +6,7 @@ from typing import Any
 from sqlmodel import col, select
 
 from store_app.db.threads import in_database_thread
-from store_app.db.unit_of_work import reading
+from store_app.db.unit_of_work import read_session
 from store_app.models import Item, ItemStatus
 from store_app.payments.provider import CatalogueItem, catalogue_body
 from store_app.payments.xsolla.client import XsollaClient
@@ -22,7 +22,7 @@ class Changes:
 
 
 def _items() -> list[CatalogueItem]:
-    with reading() as session:
+    with read_session() as session:
         return [
             CatalogueItem(
                 item.sku,

@@ -13,30 +13,30 @@ from datetime import datetime, timedelta
 from sqlalchemy import case, update
 from sqlmodel import Session, col, or_, select
 
-from store_app.accounts.service import Viewer
+from store_app.accounts.service import CurrentUser
 from store_app.db.threads import in_database_thread
 from store_app.db.unit_of_work import unit_of_work
 from store_app.errors import ProviderRefused, ProviderUnavailable, TooManyTries
 from store_app.failpoints import failpoint
 from store_app.models import UNPAID, Order, PaymentAttempt, User, Verdict, utc_now
 from store_app.orders import payment_events
-from store_app.orders.payment_events import Claim, Judgement
+from store_app.orders.payment_events import Judgement, PaymentEvent
 from store_app.payments.provider import ProviderOrder
 from store_app.payments.xsolla.client import XsollaClient, get_provider
 
 logger = logging.getLogger(__name__)
 
-PASS_EVERY = 30.0
-PLAYER_MAY_ASK_EVERY = timedelta(minutes=1)
+RECONCILE_EVERY_SECONDS = 30.0
+USER_MAY_CHECK_EVERY = timedelta(minutes=1)
 # After that long without a payment no payment page is open any more (a token lives 24 hours).
-ASKED_FOR = timedelta(days=3)
-_LARGEST_PASS, _LARGEST_OF_PLAYER, _AT_ONCE = 100, 10, 8
+RECONCILE_FOR = timedelta(days=3)
+_MAX_ORDERS_PER_PASS, _MAX_ORDERS_PER_USER, _MAX_CONCURRENT = 100, 10, 8
 _PAUSES = [timedelta(minutes=minutes) for minutes in (2, 4, 8, 15, 30)]
-_LONGEST_PAUSE = timedelta(hours=1)
+_MAX_PAUSE = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class OpenPayment:
     """A payment page that may have been paid without our knowing."""
 
     order_id: str
@@ -47,47 +47,47 @@ class Question:
     opened_at: datetime
 
 
-async def run_for_ever() -> None:
+async def run_forever() -> None:
     """Repair now and then until cancelled. Each order is claimed by one worker."""
     while True:
-        await asyncio.sleep(PASS_EVERY)
+        await asyncio.sleep(RECONCILE_EVERY_SECONDS)
         try:
-            await repair_due()
+            await reconcile_due()
         except Exception:
             logger.exception("could not ask the provider about open orders; trying again")
 
 
-async def repair_due(provider: XsollaClient | None = None) -> int:
+async def reconcile_due(provider: XsollaClient | None = None) -> int:
     """Ask about orders whose time has come; returns how many payment pages were asked about."""
-    questions = await in_database_thread(_claim_due)
+    payments = await in_database_thread(_lease_due)
     failpoint("repair: claimed")
-    turns = asyncio.Semaphore(_AT_ONCE)
+    slots = asyncio.Semaphore(_MAX_CONCURRENT)
 
-    async def ask(question: Question) -> None:
-        async with turns:
+    async def reconcile_one(payment: OpenPayment) -> None:
+        async with slots:
             try:
-                await _ask(question, provider or get_provider())
+                await _reconcile(payment, provider or get_provider())
             except (ProviderUnavailable, ProviderRefused):
-                logger.warning("the provider did not say how order %s stands; asking later", question.number)
+                logger.warning("the provider did not say how order %s stands; asking later", payment.number)
 
-    await asyncio.gather(*(ask(question) for question in questions))
-    return len(questions)
+    await asyncio.gather(*(reconcile_one(payment) for payment in payments))
+    return len(payments)
 
 
-async def check_payments(viewer: Viewer, provider: XsollaClient | None = None) -> list[str]:
+async def check_payments(current_user: CurrentUser, provider: XsollaClient | None = None) -> list[str]:
     """Ask about a player's own unpaid orders now; returns each step in words.
 
     Raises:
         TooManyTries: the player asked less than a minute ago.
     """
-    questions = await in_database_thread(_claim_of_player, viewer.user_id)
+    payments = await in_database_thread(_lease_of_user, current_user.user_id)
     steps = []
-    for question in questions:
+    for payment in payments:
         try:
-            judgement = await _ask(question, provider or get_provider())
-            steps.append(f"Order {question.number}: {_words(judgement)}")
+            judgement = await _reconcile(payment, provider or get_provider())
+            steps.append(f"Order {payment.number}: {_words(judgement)}")
         except (ProviderUnavailable, ProviderRefused):
-            steps.append(f"Order {question.number}: the payment service does not answer. Try again in a minute.")
+            steps.append(f"Order {payment.number}: the payment service does not answer. Try again in a minute.")
     return steps or ["You have no unpaid orders of the last 3 days. Everything paid is in your library."]
 
 
@@ -99,7 +99,7 @@ def _words(judgement: Judgement | None) -> str:
     return "your payment does not match the order. A person looks at it; you need not pay again."
 
 
-def _claim_due() -> list[Question]:
+def _lease_due() -> list[OpenPayment]:
     now = utc_now()
     with unit_of_work() as session:
         due = (
@@ -107,37 +107,37 @@ def _claim_due() -> list[Question]:
             .where(
                 col(Order.next_check_at) < now,
                 col(Order.status).in_(UNPAID),
-                Order.created_at > now - ASKED_FOR,
+                Order.created_at > now - RECONCILE_FOR,
             )
             .order_by(col(Order.next_check_at))
-            .limit(_LARGEST_PASS)
+            .limit(_MAX_ORDERS_PER_PASS)
             .with_for_update(skip_locked=True)
         )
-        return _claim(session, list(session.exec(due)), now)
+        return _lease(session, list(session.exec(due)), now)
 
 
-def _claim_of_player(user_id: str) -> list[Question]:
+def _lease_of_user(user_id: str) -> list[OpenPayment]:
     now = utc_now()
     with unit_of_work() as session:
         last = col(User.payments_checked_at)
-        allowed = or_(last.is_(None), last < now - PLAYER_MAY_ASK_EVERY)
+        allowed = or_(last.is_(None), last < now - USER_MAY_CHECK_EVERY)
         asked = update(User).where(col(User.id) == user_id, allowed).values(payments_checked_at=now)
         if session.execute(asked.returning(col(User.id))).first() is None:
-            raise TooManyTries(int(PLAYER_MAY_ASK_EVERY.total_seconds()))
+            raise TooManyTries(int(USER_MAY_CHECK_EVERY.total_seconds()))
         mine = select(Order.id).where(
             Order.user_id == user_id,
             col(Order.status).in_(UNPAID),
             col(Order.next_check_at).is_not(None),
-            Order.created_at > now - ASKED_FOR,
+            Order.created_at > now - RECONCILE_FOR,
         )
-        newest = mine.order_by(col(Order.created_at).desc()).limit(_LARGEST_OF_PLAYER)
-        return _claim(session, list(session.exec(newest)), now)
+        newest = mine.order_by(col(Order.created_at).desc()).limit(_MAX_ORDERS_PER_USER)
+        return _lease(session, list(session.exec(newest)), now)
 
 
-def _claim(session: Session, order_ids: Sequence[str], now: datetime) -> list[Question]:
+def _lease(session: Session, order_ids: Sequence[str], now: datetime) -> list[OpenPayment]:
     """Put the orders' next check off, so that nobody else asks meanwhile, and return what to ask."""
     pauses = {number: now + pause for number, pause in enumerate(_PAUSES)}
-    next_check = case(pauses, value=col(Order.checks), else_=now + _LONGEST_PAUSE)
+    next_check = case(pauses, value=col(Order.checks), else_=now + _MAX_PAUSE)
     # In one order everywhere: deliveries lock orders too.
     mine = select(Order.id).where(col(Order.id).in_(order_ids)).order_by(col(Order.id))
     session.exec(mine.with_for_update(key_share=True)).all()
@@ -150,7 +150,7 @@ def _claim(session: Session, order_ids: Sequence[str], now: datetime) -> list[Qu
         .order_by(col(PaymentAttempt.id))
     )
     return [
-        Question(
+        OpenPayment(
             attempt.order_id,
             number,
             f"{attempt.order_id}-{attempt.number}",
@@ -162,35 +162,35 @@ def _claim(session: Session, order_ids: Sequence[str], now: datetime) -> list[Qu
     ]
 
 
-async def _ask(question: Question, provider: XsollaClient) -> Judgement | None:
+async def _reconcile(payment: OpenPayment, provider: XsollaClient) -> Judgement | None:
     """Ask about one payment page and act on the answer; None when it is not paid."""
-    if question.provider_order_id is None:
-        found = await provider.find_payment(question.external_id)
+    if payment.provider_order_id is None:
+        found = await provider.find_payment(payment.external_id)
     else:
         # Most are simply not paid, which one look tells.
-        if await provider.is_unpaid(question.provider_order_id, question.payment_token):
+        if await provider.is_unpaid(payment.provider_order_id, payment.payment_token):
             return None
-        found = await provider.find_order(question.provider_order_id, question.opened_at)
+        found = await provider.find_order(payment.provider_order_id, payment.opened_at)
     if found is None or found.status not in {"paid", "done", "canceled"}:
         return None
     failpoint("repair: answered")
     # Meanwhile a notification may have come: the order is locked and looked at again.
-    return await in_database_thread(_apply, question, found)
+    return await in_database_thread(_apply, payment, found)
 
 
-def _apply(question: Question, found: ProviderOrder) -> Judgement:
-    claim = Claim(
-        provider_order_id=question.provider_order_id or "",
+def _apply(payment: OpenPayment, found: ProviderOrder) -> Judgement:
+    event = PaymentEvent(
+        provider_order_id=payment.provider_order_id or "",
         transaction_id=found.transaction_id,
-        order_id=question.order_id,
+        order_id=payment.order_id,
         user_id=found.user_id,
         amount=found.amount,
         currency=found.currency,
         sandbox=found.sandbox,
     )
-    rule = payment_events.refunded if found.status == "canceled" else payment_events.paid
+    handler = payment_events.refunded if found.status == "canceled" else payment_events.paid
     with unit_of_work() as session:
-        judgement = payment_events.judge(session, claim, rule)
+        judgement = payment_events.apply(session, event, handler)
         failpoint("repair: before commit")
-    logger.info("asked the provider about order %s: %s %s", question.number, found.status, judgement.verdict)
+    logger.info("asked the provider about order %s: %s %s", payment.number, found.status, judgement.verdict)
     return judgement

@@ -8,7 +8,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
 from store_app import routes
-from store_app.accounts.service import Viewer
+from store_app.accounts.service import CurrentUser
 from store_app.db.threads import in_database_thread
 from store_app.db.unit_of_work import unit_of_work
 from store_app.errors import AlreadyOwned, InOpenOrder, Invalid, OrderClosed
@@ -23,7 +23,7 @@ from store_app.payments.provider import PaymentPage, PaymentRequest
 from store_app.payments.xsolla.client import XsollaClient, get_provider
 from store_app.settings import get_settings
 
-LARGEST_QUANTITY, LARGEST_ORDER = 100, 50
+MAX_QUANTITY, MAX_ORDER_LINES = 100, 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Checkout:
 
 
 async def buy(
-    viewer: Viewer,
+    current_user: CurrentUser,
     wanted: Mapping[str, int],
     idempotency_key: str | None = None,
     provider: XsollaClient | None = None,
@@ -52,13 +52,13 @@ async def buy(
         ProviderUnavailable, ProviderRefused: see `XsollaClient`.
     """
     try:
-        order = await in_database_thread(_place, viewer.user_id, wanted, idempotency_key)
+        order = await in_database_thread(_place, current_user.user_id, wanted, idempotency_key)
     except IntegrityError:
         # The same key at the same moment: the other request placed the order.
-        order = await in_database_thread(_place, viewer.user_id, wanted, idempotency_key)
+        order = await in_database_thread(_place, current_user.user_id, wanted, idempotency_key)
     if order.status not in OPEN:
         return _own_page(order)
-    return await open_payment_page(viewer, order.id, provider)
+    return await open_payment_page(current_user, order.id, provider)
 
 
 def _own_page(order: Order | LockedOrder) -> Checkout:
@@ -87,8 +87,8 @@ def _place(user_id: str, wanted: Mapping[str, int], idempotency_key: str | None)
 def _check_lines(session: Session, wanted: Mapping[str, int]) -> list[lifecycle.NewLine]:
     if not wanted:
         raise Invalid("items", "There is nothing to buy.")
-    if len(wanted) > LARGEST_ORDER:
-        raise Invalid("items", f"One order takes {LARGEST_ORDER} different items at most.")
+    if len(wanted) > MAX_ORDER_LINES:
+        raise Invalid("items", f"One order takes {MAX_ORDER_LINES} different items at most.")
     skus = [sku for sku in wanted if sku.isprintable()]
     found = {item.sku: item for item in session.exec(select(Item).where(col(Item.sku).in_(skus)))}
     lines = [_check_line(found.get(sku), sku, quantity) for sku, quantity in wanted.items()]
@@ -100,7 +100,7 @@ def _check_lines(session: Session, wanted: Mapping[str, int]) -> list[lifecycle.
 def _check_line(item: Item | None, sku: str, quantity: int) -> lifecycle.NewLine:
     if item is None or item.status != ItemStatus.ACTIVE:
         raise Invalid("sku", f"There is no item {sku[:64]!r} on sale.")
-    most = LARGEST_QUANTITY if item.kind == ItemKind.CONSUMABLE else 1
+    most = MAX_QUANTITY if item.kind == ItemKind.CONSUMABLE else 1
     if not 1 <= quantity <= most:
         raise Invalid(
             "quantity", f"The quantity of {item.name} must be " + (f"1 to {most}." if most > 1 else "1.")
@@ -158,16 +158,18 @@ def _open_orders_with(session: Session, user_id: str, item_ids: list[int]) -> li
     return list(session.exec(open_orders.order_by(col(Order.created_at).desc())))
 
 
-async def open_payment_page(viewer: Viewer, order_id: str, provider: XsollaClient | None = None) -> Checkout:
-    """Return where the viewer pays an open order of theirs, opening a new page if there is none.
+async def open_payment_page(
+    current_user: CurrentUser, order_id: str, provider: XsollaClient | None = None
+) -> Checkout:
+    """Return where the current user pays an open order of theirs, opening a new page if there is none.
 
     Raises:
-        NotFound: no such order of the viewer.
+        NotFound: no such order of the current user.
         OrderClosed: it is paid or over.
         ProviderUnavailable, ProviderRefused: see `XsollaClient`.
     """
     failpoint("checkout: order placed")
-    prepared = await in_database_thread(_prepare_attempt, viewer, order_id)
+    prepared = await in_database_thread(_prepare_attempt, current_user, order_id)
     if isinstance(prepared, Checkout):
         return prepared
     page = await (provider or get_provider()).open_payment_page(prepared)
@@ -175,9 +177,9 @@ async def open_payment_page(viewer: Viewer, order_id: str, provider: XsollaClien
     return await in_database_thread(_save_attempt, order_id, page)
 
 
-def _prepare_attempt(viewer: Viewer, order_id: str) -> Checkout | PaymentRequest:
+def _prepare_attempt(current_user: CurrentUser, order_id: str) -> Checkout | PaymentRequest:
     with unit_of_work() as session:
-        details = find_order(session, viewer.user_id, order_id)
+        details = find_order(session, current_user.user_id, order_id)
         order = details.order
         if order.status not in OPEN:
             raise OrderClosed(order.status)
@@ -188,8 +190,8 @@ def _prepare_attempt(viewer: Viewer, order_id: str) -> Checkout | PaymentRequest
             number=order.number,
             total=order.total,
             attempt=lifecycle.next_attempt(session, order.id),
-            user_id=viewer.user_id,
-            username=viewer.username,
+            user_id=current_user.user_id,
+            username=current_user.username,
             lines=tuple((line.sku, line.quantity) for line in details.lines),
             currency=order.currency,
         )

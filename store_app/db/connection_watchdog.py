@@ -18,13 +18,13 @@ from typing import Any
 from sqlalchemy import Engine, event
 
 # Longer than the server's own limits for a statement and a lock, which say better what was wrong.
-LONGEST_WAIT = 8.0
+MAX_WAIT_SECONDS = 8.0
 _LOOK_EVERY = 1.0
 # Connections in use by their record in the pool, and since when.
 _in_use: dict[Any, tuple[Any, float]] = {}
 
 
-def note_use(engine: Engine) -> None:
+def track(engine: Engine) -> None:
     """Note from when to when a connection of this engine is in use."""
 
     # Also while it is being set up, and then before the dialect asks its first questions.
@@ -41,18 +41,18 @@ def note_use(engine: Engine) -> None:
         _in_use.pop(record, None)
 
 
-async def hang_up_for_ever() -> None:
+async def run() -> None:
     """Hang up what has been silent for too long, until cancelled."""
     while True:
         await asyncio.sleep(_LOOK_EVERY)
-        too_long_ago = time.monotonic() - LONGEST_WAIT
+        too_long_ago = time.monotonic() - MAX_WAIT_SECONDS
         for record, (connection, since) in [*_in_use.items()]:
             if since < too_long_ago:
                 _in_use.pop(record, None)
-                _hang_up(connection)
+                _shut_down(connection)
 
 
-def _hang_up(connection: Any) -> None:
+def _shut_down(connection: Any) -> None:
     # Its thread is inside the driver: we may not close the connection, but shut down the socket below it.
     with suppress(OSError, connection.InterfaceError), socket.socket(fileno=os.dup(connection.fileno())) as line:
         line.shutdown(socket.SHUT_RDWR)

@@ -66,7 +66,7 @@ def _postgres_engine(url: str) -> Engine:
             "tcp_user_timeout": 10_000,
         },
     )
-    connection_watchdog.note_use(engine)
+    connection_watchdog.track(engine)
     return engine
 
 

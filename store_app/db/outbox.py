@@ -15,12 +15,12 @@ from sqlalchemy import delete, event, exists, insert, literal_column, update
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
-from store_app.db.unit_of_work import reading, unit_of_work
+from store_app.db.unit_of_work import read_session, unit_of_work
 from store_app.models import OutboxMessage, utc_now
 
 # A row this old was not sent by the process that wrote it.
 LEASE = timedelta(seconds=10)
-_LARGEST_BATCH = 200
+_MAX_BATCH = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ def claim() -> list[Message]:
     """Take messages that nobody sent in time, oldest first, and hold them for a lease."""
     now = utc_now()
     overdue = col(OutboxMessage.leased_until) < now
-    with reading() as session:
+    with read_session() as session:
         # Looking takes no write lock; there is nothing to do nearly always.
         if session.exec(select(OutboxMessage.id).where(overdue).limit(1)).first() is None:
             return []
@@ -104,7 +104,7 @@ def claim() -> list[Message]:
     )
     with unit_of_work() as session:
         ids = select(OutboxMessage.id).where(overdue, ~held_up)
-        ids = ids.order_by(col(OutboxMessage.id)).limit(_LARGEST_BATCH)
+        ids = ids.order_by(col(OutboxMessage.id)).limit(_MAX_BATCH)
         claimed = (
             update(OutboxMessage)
             .where(col(OutboxMessage.id).in_(ids.with_for_update(skip_locked=True)))

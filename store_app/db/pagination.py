@@ -10,7 +10,7 @@ from typing import Any, Generic, Self, TypeVar
 from store_app.errors import Invalid
 
 Row = TypeVar("Row")
-LARGEST_ID = 2**63 - 1
+MAX_ID = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Cursor:
 def _fits(part: Any, wanted: type) -> bool:
     # A bool is an int to Python, but not to us.
     if wanted is int:
-        return type(part) is int and 0 <= part <= LARGEST_ID
+        return type(part) is int and 0 <= part <= MAX_ID
     return isinstance(part, str) and part.isprintable()
 
 

@@ -38,7 +38,7 @@ async def answered_in_time() -> AsyncIterator[None]:
         PoolTimeoutError: instead of waiting longer.
     """
     try:
-        async with asyncio.timeout(None if is_sqlite() else connection_watchdog.LONGEST_WAIT):
+        async with asyncio.timeout(None if is_sqlite() else connection_watchdog.MAX_WAIT_SECONDS):
             yield
     except TimeoutError:
         raise PoolTimeoutError("the database did not answer in time") from None

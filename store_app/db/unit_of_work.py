@@ -12,41 +12,41 @@ from store_app.db.engine import get_engine, is_sqlite, writing_engine
 
 _sqlite_writer = threading.Lock()
 # Whether this thread is in a unit of work.
-_here = threading.local()
+_thread = threading.local()
 
 
 @contextmanager
 def unit_of_work() -> Iterator[Session]:
     """Yield a session for one operation: committed when the block ends, undone when it raises."""
-    with _turn(), Session(writing_engine(), expire_on_commit=False) as session, session.begin():
+    with _writer_slot(), Session(writing_engine(), expire_on_commit=False) as session, session.begin():
         yield session
 
 
 @contextmanager
-def trial() -> Iterator[Session]:
+def dry_run_session() -> Iterator[Session]:
     """Yield a session that may write like a unit of work; at the end everything is undone."""
-    with _turn(), Session(writing_engine(), expire_on_commit=False) as session:
+    with _writer_slot(), Session(writing_engine(), expire_on_commit=False) as session:
         yield session
         session.rollback()
 
 
 @contextmanager
-def _turn() -> Iterator[None]:
-    if getattr(_here, "writing", False):
+def _writer_slot() -> Iterator[None]:
+    if getattr(_thread, "writing", False):
         # In SQLite it would wait for itself, for ever.
         raise RuntimeError("a unit of work inside another: pass the session on")
-    _here.writing = True
+    _thread.writing = True
     try:
         # SQLite has one writer at a time, and those who wait for it sleep and try again, unfairly. Our own
         # threads queue here instead; other processes still meet SQLite's lock.
         with _sqlite_writer if is_sqlite() else nullcontext():
             yield
     finally:
-        _here.writing = False
+        _thread.writing = False
 
 
 @contextmanager
-def reading() -> Iterator[Session]:
+def read_session() -> Iterator[Session]:
     """Yield a session that only reads; whatever it changed is undone."""
     with Session(get_engine(), expire_on_commit=False) as session:
         yield session

@@ -28,16 +28,16 @@ STREAM = "digital-game-store:live"
 _KEPT = 10_000
 # Well within a message's lease, or it would be sent twice.
 TIDY_EVERY = 1.0
-_RECONNECT_AFTER = 1.0
+RECONNECT_AFTER_SECONDS = 1.0
 # How long Redis may take to answer: whoever signs out waits for it.
-_PATIENCE = 2.0
+REDIS_TIMEOUT_SECONDS = 2.0
 # Redis says at least that there is nothing new so often; else the connection has died silently.
-_QUIET = 4.0
+BLOCK_SECONDS = 4.0
 # A tab's state is in Redis too, and Reflex waits for it for ever. Others wait for a slow listener only so long;
 # it is given up much later, as a lock that Reflex was about to take would stay behind.
-_OTHERS_WAIT = 1.0
-_GIVEN_UP_AFTER = 30.0
-_hearing: set[asyncio.Task[None]] = set()
+SLOW_LISTENER_TIMEOUT_SECONDS = 1.0
+LISTENER_TIMEOUT_SECONDS = 30.0
+_sending: set[asyncio.Task[None]] = set()
 
 
 class Bus:
@@ -47,7 +47,7 @@ class Bus:
         """Use Redis when there is a URL, and only this process otherwise."""
         self._me = secrets.token_hex(8)
         self._redis_url = redis_url
-        self._redis = redis.from_url(redis_url, socket_timeout=_PATIENCE) if redis_url else None
+        self._redis = redis.from_url(redis_url, socket_timeout=REDIS_TIMEOUT_SECONDS) if redis_url else None
         self._sent: list[int] = []
         self._committed: asyncio.Queue[Sequence[Message]] = asyncio.Queue()
 
@@ -104,7 +104,7 @@ class Bus:
         failpoint("outbox: before sending")
         try:
             while waiting:
-                await self._tell_everybody(waiting[0])
+                await self._publish_and_notify(waiting[0])
                 self._sent.append(waiting.popleft().id)
             failpoint("outbox: sent")
         except RedisError as error:
@@ -114,10 +114,10 @@ class Bus:
             logger.exception("could not send messages; they stay in the outbox")
             await self._note_failure(waiting, error)
 
-    async def _tell_everybody(self, message: Message) -> None:
+    async def _publish_and_notify(self, message: Message) -> None:
         # Here last: what Redis does not take is sent again and again, and would be heard here each time.
         await self._publish({"message": asdict(message)})
-        await deliver(message)
+        await notify(message)
 
     async def _note_failure(self, messages: Iterable[Message], error: Exception) -> None:
         ids = [message.id for message in messages]
@@ -133,18 +133,19 @@ class Bus:
 
     async def _listen(self) -> None:
         last = ""
-        async with redis.from_url(self._redis_url, socket_timeout=_QUIET + _PATIENCE) as connection:
+        timeout = BLOCK_SECONDS + REDIS_TIMEOUT_SECONDS
+        async with redis.from_url(self._redis_url, socket_timeout=timeout) as connection:
             while True:
                 try:
                     last = last or await _now(connection)
                     for key, entry in await _entries_after(last, connection):
-                        await self._hear(entry)
+                        await self._receive(entry)
                         last = key
                 except RedisError as error:
                     logger.warning("lost Redis, connecting again: %s", error)
-                    await asyncio.sleep(_RECONNECT_AFTER)
+                    await asyncio.sleep(RECONNECT_AFTER_SECONDS)
 
-    async def _hear(self, entry: dict[bytes, bytes]) -> None:
+    async def _receive(self, entry: dict[bytes, bytes]) -> None:
         try:
             news = json.loads(entry[b"news"])
             if news["from"] == self._me:
@@ -152,7 +153,7 @@ class Bus:
             if "ended" in news:
                 await hub.end_sessions(news["ended"])
             else:
-                await deliver(Message(**news["message"]))
+                await notify(Message(**news["message"]))
         except Exception:
             # A worker of another release may say what this one does not understand; the next is heard again.
             logger.exception("could not follow what another worker said")
@@ -165,24 +166,24 @@ async def _now(connection: redis.Redis) -> str:
 
 async def _entries_after(last: str, connection: redis.Redis) -> list[tuple[str, dict[bytes, bytes]]]:
     """Wait for what was said after `last`; nothing, when it stayed quiet."""
-    answer = await connection.xread({STREAM: last}, block=int(_QUIET * 1000))
+    answer = await connection.xread({STREAM: last}, block=int(BLOCK_SECONDS * 1000))
     return [(key.decode(), entry) for _stream, entries in answer for key, entry in entries]
 
 
-async def deliver(message: Message) -> None:
+async def notify(message: Message) -> None:
     """Let the user's listeners in this process hear a message."""
-    tasks = {asyncio.create_task(_let_hear(listener, message)) for listener in hub.of_user(message.user_id)}
+    tasks = {asyncio.create_task(_send_to(listener, message)) for listener in hub.of_user(message.user_id)}
     if tasks:
-        _hearing.update(tasks)
+        _sending.update(tasks)
         for task in tasks:
-            task.add_done_callback(_hearing.discard)
-        await asyncio.wait(tasks, timeout=_OTHERS_WAIT)
+            task.add_done_callback(_sending.discard)
+        await asyncio.wait(tasks, timeout=SLOW_LISTENER_TIMEOUT_SECONDS)
 
 
-async def _let_hear(listener: Listener, message: Message) -> None:
+async def _send_to(listener: Listener, message: Message) -> None:
     try:
-        async with asyncio.timeout(_GIVEN_UP_AFTER):
-            await listener.hear(message)
+        async with asyncio.timeout(LISTENER_TIMEOUT_SECONDS):
+            await listener.send(message)
     except Exception:
         # One broken connection must not keep the others from hearing.
         logger.exception("could not tell a listener; it reads the database when it comes back")

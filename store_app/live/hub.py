@@ -21,7 +21,7 @@ class Listener(Protocol):
     def session_hash(self) -> str:
         """The session it came with."""
 
-    async def hear(self, message: Message) -> None:
+    async def send(self, message: Message) -> None:
         """Pass a message on to the client, or close when its session has ended."""
 
     async def close(self) -> None:

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 from sqlmodel import col, select
 
-from store_app.db.unit_of_work import reading
+from store_app.db.unit_of_work import read_session
 from store_app.models import Order, Verdict, WebhookDelivery
 from store_app.orders.transitions import as_markdown
 
 
 def _print_attention() -> None:
-    with reading() as session:
+    with read_session() as session:
         flagged = select(Order).where(Order.needs_attention != "").order_by(col(Order.updated_at))
         for order in session.exec(flagged):
             print(f"order {order.number} {order.id} ({order.status}): {order.needs_attention}")
@@ -21,11 +21,11 @@ def _print_attention() -> None:
             print(f"delivery {row.id} ({row.notification_type}): {row.reason}")
 
 
-def main(words: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m store_app.orders", description=__doc__)
     parser.add_argument("command", choices=["needs-attention", "transitions"])
-    if parser.parse_args(words).command == "transitions":
+    if parser.parse_args(argv).command == "transitions":
         print(as_markdown(), end="")
     else:
         _print_attention()

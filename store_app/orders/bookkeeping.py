@@ -49,7 +49,9 @@ def book(session: Session, order: LockedOrder, kind: PaymentKind, money: Money, 
     return written is not None
 
 
-def join(session: Session, order: LockedOrder, payment: Movement, earlier: Sequence[Movement]) -> bool:
+def reconcile_early_refunds(
+    session: Session, order: LockedOrder, payment: Movement, earlier: Sequence[Movement]
+) -> bool:
     """Give what came before its payment the payment's transaction and its amount in the price.
 
     Returns whether all of it is known: False when a part does not say how much it is.
@@ -63,13 +65,13 @@ def join(session: Session, order: LockedOrder, payment: Movement, earlier: Seque
             value = part_in_price(payment, parts, -row.charged)
             parts.append(-row.charged)
         joined = {"id_": row.id, "transaction_id": payment.transaction_id, "amount": -(value or 0)}
-        session.connection().execute(sql.JOIN_PAYMENT, joined)
+        session.connection().execute(sql.RECONCILE_EARLY_REFUND, joined)
         known = known and value is not None
     order.ledger = None
     return known
 
 
-def learn_tax(session: Session, order: LockedOrder, money: Money) -> bool:
+def record_tax(session: Session, order: LockedOrder, money: Money) -> bool:
     """Note what a payment was charged with tax, and value its parts anew, if it was heard of without it.
 
     The provider's answers to our questions do not say it (`checkout.repair`); its notifications do. Returns
@@ -79,7 +81,7 @@ def learn_tax(session: Session, order: LockedOrder, money: Money) -> bool:
     payment = payment_of(ledger, money.transaction_id, "")
     if payment is None or payment.charged or undone_in_full(ledger, payment.transaction_id):
         return False
-    session.connection().execute(sql.LEARN_TAX, {"id_": payment.id, "charged": money.charged})
+    session.connection().execute(sql.RECORD_TAX, {"id_": payment.id, "charged": money.charged})
     parts = [row for row in earlier_than(ledger, payment) if row.kind == PaymentKind.PARTIAL_REFUND]
-    join(session, order, replace(payment, charged=money.charged), parts)
+    reconcile_early_refunds(session, order, replace(payment, charged=money.charged), parts)
     return True

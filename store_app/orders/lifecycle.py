@@ -135,7 +135,7 @@ def receive_payment(session: Session, order: LockedOrder, money: Money) -> bool:
     What took it back already, before it came, is joined to it: then it grants nothing.
     """
     if not bookkeeping.book(session, order, PaymentKind.PAYMENT, money, money.transaction_id):
-        if bookkeeping.learn_tax(session, order, money):
+        if bookkeeping.record_tax(session, order, money):
             _settle(session, order)
         return False
     if order.status in _GRANTING:
@@ -143,7 +143,7 @@ def receive_payment(session: Session, order: LockedOrder, money: Money) -> bool:
     ledger = ledger_of(session, order)
     payment = payment_of(ledger, money.transaction_id, "")
     earlier = earlier_than(ledger, payment) if payment else []
-    if payment and earlier and not bookkeeping.join(session, order, payment, earlier):
+    if payment and earlier and not bookkeeping.reconcile_early_refunds(session, order, payment, earlier):
         _flag(session, order, _UNKNOWN_PART)
     _settle(session, order)
     return True
@@ -233,7 +233,7 @@ def cancel_by_provider(session: Session, order: LockedOrder) -> bool:
     return _close(session, order, Event.CANCELED)
 
 
-def cancel_by_player(session: Session, user_id: str, order_id: str) -> None:
+def cancel_by_user(session: Session, user_id: str, order_id: str) -> None:
     """Cancel a player's own open order.
 
     Raises:

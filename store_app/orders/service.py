@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from store_app.db.unit_of_work import reading, unit_of_work
+from store_app.db.unit_of_work import read_session, unit_of_work
 from store_app.orders import lifecycle
 from store_app.orders.queries import OrderDetails, find_order
 
@@ -13,7 +13,7 @@ def read(user_id: str, order_id: str) -> OrderDetails:
     Raises:
         NotFound: no such order of this user.
     """
-    with reading() as session:
+    with read_session() as session:
         return find_order(session, user_id, order_id)
 
 
@@ -25,7 +25,7 @@ def cancel(user_id: str, order_id: str) -> OrderDetails:
         OrderClosed: it is paid, or over.
     """
     with unit_of_work() as session:
-        lifecycle.cancel_by_player(session, user_id, order_id)
+        lifecycle.cancel_by_user(session, user_id, order_id)
     return read(user_id, order_id)
 
 

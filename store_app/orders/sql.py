@@ -52,8 +52,8 @@ LEDGERS = (
     .where(col(Payment.order_id).in_(_ORDERS))
     .order_by(col(Payment.id))
 )
-LEARN_TAX = update(Payment).where(col(Payment.id) == bindparam("id_")).values(charged=bindparam("charged"))
-JOIN_PAYMENT = (
+RECORD_TAX = update(Payment).where(col(Payment.id) == bindparam("id_")).values(charged=bindparam("charged"))
+RECONCILE_EARLY_REFUND = (
     update(Payment)
     .where(col(Payment.id) == bindparam("id_"))
     .values(transaction_id=bindparam("transaction_id"), amount=bindparam("amount"))

@@ -10,7 +10,7 @@ from store_app.checkout import cart
 from store_app.db.outbox import Message
 from store_app.db.pagination import Page
 from store_app.db.threads import in_database_thread
-from store_app.db.unit_of_work import reading
+from store_app.db.unit_of_work import read_session
 from store_app.orders.queries import OrderDetails, find_order
 from store_app.web.library.state import LibraryState, read_page
 from store_app.web.library.view import PurchaseView
@@ -36,7 +36,7 @@ def start(app: rx.App) -> None:
 
 def _look(user_id: str, session_hash: str, watching: str) -> Seen | None:
     """Read what the tab shows, in one transaction; None when its session has ended."""
-    with reading() as session:
+    with read_session() as session:
         if not session_is_open(session, session_hash):
             return None
         count = cart.count(session, user_id)
@@ -54,7 +54,7 @@ async def _push(app: rx.App, tab: Tab, message: Message) -> None:
         await tab.close()
         return
     async with app.modify_state(rx.BaseStateToken(ident=tab.token, cls=ShellState)) as root:
-        (await root.get_state(ShellState))._tell(message, seen.cart_count)
+        (await root.get_state(ShellState))._show_message(message, seen.cart_count)
         if seen.library:
             (await root.get_state(LibraryState))._renew(seen.library)
         if seen.order:

@@ -185,7 +185,7 @@ class World:
     def pay(self, attempt: Attempt, charged: int) -> bool:
         """A payment was heard of; False when it was before."""
         if attempt.paid:
-            self.learn_tax(attempt, charged)
+            self.record_tax(attempt, charged)
             return False
         with _Change(self, attempt.order) as order:
             order.flagged |= order.status in GRANTING
@@ -194,7 +194,7 @@ class World:
             order.flagged |= attempt.unknown_parts()
         return True
 
-    def learn_tax(self, attempt: Attempt, charged: int) -> None:
+    def record_tax(self, attempt: Attempt, charged: int) -> None:
         """A payment is heard of again, and now with its tax."""
         if charged and not attempt.taxed:
             with _Change(self, attempt.order) as order:

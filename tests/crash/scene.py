@@ -104,7 +104,7 @@ class Scene:
     def repair(self, failpoint: str = "") -> int:
         """Run a repair pass now, for every order, in a process of its own; return its exit code."""
         self.shop.change("UPDATE orders SET next_check_at = :then", then="2020-01-01 00:00:00+00:00")
-        code = "import asyncio; from store_app.checkout.reconcile import repair_due; asyncio.run(repair_due())"
+        code = "import asyncio; from store_app.checkout import reconcile; asyncio.run(reconcile.reconcile_due())"
         env = self.store.env | {"FAILPOINT": failpoint}
         return subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, check=False).returncode
 

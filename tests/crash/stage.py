@@ -10,8 +10,8 @@ from itertools import count
 from sqlalchemy import delete
 from sqlmodel import SQLModel
 
-from store_app.accounts.service import Viewer
-from store_app.checkout.reconcile import repair_due
+from store_app.accounts.service import CurrentUser
+from store_app.checkout.reconcile import reconcile_due
 from store_app.checkout.service import open_payment_page
 from store_app.db.unit_of_work import unit_of_work
 from store_app.errors import AlreadyOwned, InOpenOrder, OrderClosed
@@ -51,7 +51,7 @@ class Stage:
         """Use this store, forgetting everything that is in it."""
         self.shop, self.zygote, self.world = shop, zygote, World()
         self._empty()
-        self.viewers: dict[str, Viewer] = {}
+        self.current_users: dict[str, CurrentUser] = {}
         self._items: dict[Thing, Item] = {}
         self.accepted: list[bytes] = []
         self.unanswered: list[Message] = []
@@ -65,7 +65,7 @@ class Stage:
 
     def join(self, name: str) -> None:
         """Let a player join."""
-        self.viewers[name] = self.shop.player(username=name, username_key=name)
+        self.current_users[name] = self.shop.player(username=name, username_key=name)
 
     def sell(self, thing: Thing) -> None:
         """Put a thing on sale."""
@@ -75,7 +75,7 @@ class Stage:
 
     def place(self, player: str, things: set[Thing], *, merchant: bool) -> PlacedOrder:
         """Write an order without asking whether the player may have one."""
-        user_id = self.viewers[player].user_id
+        user_id = self.current_users[player].user_id
         lines = [NewLine(self._items[thing], 1) for thing in sorted(things, key=lambda thing: thing.sku)]
         with unit_of_work() as session:
             row = lifecycle.place(session, user_id, lines, DAY)
@@ -91,15 +91,15 @@ class Stage:
         """Order things as a player does; returns the order, or the name of the refusal."""
         wanted = {thing.sku: quantity for thing, quantity in quantities.items()}
         try:
-            return self.shop.buy(self.viewers[player], wanted).order
+            return self.shop.buy(self.current_users[player], wanted).order
         except (AlreadyOwned, InOpenOrder) as refusal:
             return type(refusal).__name__
 
     def return_to_pay(self, order: PlacedOrder) -> bool:
         """Let a player open an order's payment page; False when the order is over."""
-        viewer = next(one for one in self.viewers.values() if one.user_id == order.player)
+        current_user = next(one for one in self.current_users.values() if one.user_id == order.player)
         try:
-            asyncio.run(open_payment_page(viewer, order.id, self.shop.provider.client()))
+            asyncio.run(open_payment_page(current_user, order.id, self.shop.provider.client()))
         except OrderClosed:
             return False
         self.note_page(order)
@@ -190,7 +190,7 @@ class Stage:
         """Ask the provider about an order; at a failpoint the process dies first, without having moved it."""
         self.shop.change("UPDATE orders SET next_check_at = :then WHERE id = :id", then=LONG_AGO, id=order.id)
         if not failpoint:
-            asyncio.run(repair_due(client_of(answers(self.world))))
+            asyncio.run(reconcile_due(client_of(answers(self.world))))
         elif self.zygote.do(failpoint, repair=answers(self.world)) is None:
             return
         self.world.repair(order)

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from store_app.accounts.service import Viewer
+from store_app.accounts.service import CurrentUser
 from tests.crash.scene import SECONDS, Scene, Standing, failpoints_of
 from tests.integration.shop import Shop, order_paid, wait_until
 
@@ -16,8 +16,8 @@ def test_a_message_whose_sender_died_reaches_the_player(name: str, scene: Scene,
     # Each worker dies of the second message that it sends.
     scene.start(f"{name}@2")
     player = scene.web.player()
-    viewer = Viewer(player.id, player.username, player.token)
-    other, order = shop.order(viewer, shop.item()), shop.order(viewer, shop.item())
+    current_user = CurrentUser(player.id, player.username, player.token)
+    other, order = shop.order(current_user, shop.item()), shop.order(current_user, shop.item())
     scene.deliver(order_paid(other, "T0"))
     wait_until(scene.everything_sent, SECONDS)
 

@@ -34,7 +34,7 @@ from tests.integration.shop import Shop
 
 EXAMPLES = int(os.environ.get("HYPOTHESIS_EXAMPLES", "20"))
 STEPS = 40
-MOST_ORDERS = 5
+MAX_ORDERS = 5
 THINGS = (Thing("map", 350, once=True), Thing("potion", 101, once=False), Thing("sword", 999, once=True))
 PLAYERS = ("ann", "ben")
 # What the store answers when it does not know the user, and when it does.
@@ -73,7 +73,7 @@ beginning = st.tuples(anybody, some_things, taxes, st.booleans(), moments)
 
 def few_orders(machine: "StoreMachine") -> bool:
     """Whether there is room for another order; with many, little happens to each."""
-    return len(machine.world.orders) < MOST_ORDERS
+    return len(machine.world.orders) < MAX_ORDERS
 
 
 class StoreMachine(RuleBasedStateMachine):
@@ -131,7 +131,7 @@ class StoreMachine(RuleBasedStateMachine):
     def a_player_buys(self, player: str, things: set[Thing], quantity: int) -> None:
         """What is owned, or waits in another order, is refused; an order for the same is offered again."""
         quantities = {thing: 1 if thing.once else quantity for thing in THINGS if thing in things}
-        expected = self.world.expects(self.stage.viewers[player].user_id, quantities)
+        expected = self.world.expects(self.stage.current_users[player].user_id, quantities)
         bought = self.stage.buy(player, quantities)
         if isinstance(bought, str):
             assert bought == expected
@@ -221,7 +221,7 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(noise=noises, known=st.booleans(), moment=moments)
     def it_speaks_of_users(self, noise: str, known: bool, moment: str) -> None:
         """Or of things that the store has no use for."""
-        user = {"id": self.stage.viewers["ann"].user_id, "public_id": "ANN"} if known else {"id": "-"}
+        user = {"id": self.stage.current_users["ann"].user_id, "public_id": "ANN"} if known else {"id": "-"}
         self._send(self.provider.about_user(noise, user, ABOUT_USERS[noise][known]), moment)
 
     @rule(which=which, other=which, wrong=wrongs, separate=st.booleans(), moment=moments)
@@ -293,7 +293,7 @@ def test_whatever_happens_the_store_is_what_the_model_says(machine: type[StoreMa
             stateful_step_count=STEPS,
             deadline=None,
             print_blob=True,
-            # Explaining runs a failure many times more, and each run takes its time.
+            # RefusalMixin runs a failure many times more, and each run takes its time.
             phases=set(Phase) - {Phase.explain},
             suppress_health_check=list(HealthCheck),
         ),

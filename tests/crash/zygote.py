@@ -17,9 +17,9 @@ from typing import Any, NoReturn, Self
 
 import httpx
 
-from store_app.checkout.reconcile import repair_due
+from store_app.checkout.reconcile import reconcile_due
 from store_app.db.engine import get_engine
-from store_app.db.unit_of_work import trial
+from store_app.db.unit_of_work import dry_run_session
 from store_app.payments.xsolla.client import XsollaClient
 from store_app.settings import get_settings
 from tests.support.processes import ROOT
@@ -59,7 +59,7 @@ def do(job: Json) -> int:
     if "replay" in job:
         replay(job["replay"], dry_run=False)
     else:
-        asyncio.run(repair_due(client_of(job["repair"])))
+        asyncio.run(reconcile_due(client_of(job["repair"])))
     return 0
 
 
@@ -75,20 +75,20 @@ def _be_the_child(job: Json, answer: int) -> NoReturn:
 
 
 def _in_a_child(job: Json) -> Json:
-    reading, writing = os.pipe()
+    read_session, writing = os.pipe()
     child = os.fork()
     if not child:
         _be_the_child(job, writing)
     os.close(writing)
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    with os.fdopen(reading) as answer:
+    with os.fdopen(read_session) as answer:
         return {"code": code, "answer": answer.read()}
 
 
 def _warm_up() -> None:
     """Import and build what each child would, and keep no connection for them to share."""
     body = json.dumps({"notification_type": "order_paid", "custom_parameters": {"order_id": "none"}})
-    with trial() as session:
+    with dry_run_session() as session:
         process(session, Delivery.of(body.encode(), {}))
     get_engine().dispose()
 

@@ -16,11 +16,11 @@ import httpx
 import pytest
 from sqlalchemy import Engine, event, text
 
-from store_app.db import engine as db_engine
-from store_app.accounts.service import Viewer
+from store_app.accounts.service import CurrentUser
 from store_app.checkout import service
 from store_app.checkout.service import Checkout
-from store_app.db.unit_of_work import reading, unit_of_work
+from store_app.db import engine as db_engine
+from store_app.db.unit_of_work import read_session, unit_of_work
 from store_app.models import Item, ItemKind, Order, User, utc_now
 from store_app.orders import lifecycle
 from store_app.orders.locked_order import LockedOrder, lock
@@ -121,7 +121,7 @@ class Shop:
     dialect: str
     provider: Provider = field(default_factory=Provider)
 
-    def player(self, **changed: Any) -> Viewer:
+    def player(self, **changed: Any) -> CurrentUser:
         """Return a new player, signed in."""
         user_id = str(uuid4())
         user = User(
@@ -129,7 +129,7 @@ class Shop:
         )
         with unit_of_work() as session:
             session.add(user)
-        return Viewer(user.id, user.username, "-")
+        return CurrentUser(user.id, user.username, "-")
 
     def item(self, price: int = 199, *, consumable: bool = False, **changed: Any) -> Item:
         """Put a new item on sale."""
@@ -140,11 +140,11 @@ class Shop:
             session.add(item)
         return item
 
-    def buy(self, player: Viewer, wanted: Mapping[str, int], key: str | None = None) -> Checkout:
+    def buy(self, player: CurrentUser, wanted: Mapping[str, int], key: str | None = None) -> Checkout:
         """Order things, as the API does."""
         return asyncio.run(service.buy(player, wanted, key, self.provider.client()))
 
-    def order(self, player: Viewer, *items: Item, attempts: int = 1) -> Order:
+    def order(self, player: CurrentUser, *items: Item, attempts: int = 1) -> Order:
         """Write a pending order for one of each, with payment pages opened for it."""
         with unit_of_work() as session:
             lines = [lifecycle.NewLine(item, 1) for item in items]
@@ -156,7 +156,7 @@ class Shop:
                 )
         return order
 
-    def paid_order(self, player: Viewer, *items: Item) -> Order:
+    def paid_order(self, player: CurrentUser, *items: Item) -> Order:
         """Write an order and have it paid by the provider."""
         order = self.order(player, *items)
         assert self.tell(order_paid(order, "T" + order.id[:12])).status == 204
@@ -164,7 +164,7 @@ class Shop:
 
     def read(self, order_id: str) -> Order:
         """Return an order as it stands."""
-        with reading() as session:
+        with read_session() as session:
             order = session.get(Order, order_id)
         assert order is not None
         return order

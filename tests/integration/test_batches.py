@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from store_app.models import Order, Verdict
 from tests.integration.shop import Json, Shop, order_paid, refund, sign, wait_until
 from tests.support.invariants import check
-from webhook.group_commit import LARGEST, Batches
+from webhook.group_commit import MAX_BATCH, GroupCommit
 from webhook.inbox import Outcome
 from webhook.intake import Arrival, receive_all
 
@@ -37,9 +37,9 @@ def _orders(shop: Shop, count: int) -> list[Order]:
     return [shop.order(player, potion) for _ in range(count)]
 
 
-def _put_all(batches: Batches, arrivals: Sequence[Arrival]) -> list[Outcome | BaseException]:
+def _put_all(batches: GroupCommit, arrivals: Sequence[Arrival]) -> list[Outcome | BaseException]:
     async def put_all() -> list[Outcome | BaseException]:
-        return await asyncio.gather(*(batches.put(arrival) for arrival in arrivals), return_exceptions=True)
+        return await asyncio.gather(*(batches.submit(arrival) for arrival in arrivals), return_exceptions=True)
 
     return asyncio.run(put_all())
 
@@ -70,9 +70,9 @@ def _failing(shop: Shop, order: Order) -> Iterator[None]:
 
 
 def test_what_comes_at_once_is_committed_together_and_answered_each(shop: Shop) -> None:
-    orders = _orders(shop, 2 * LARGEST)
+    orders = _orders(shop, 2 * MAX_BATCH)
     with _commits(shop) as commits:
-        outcomes = _put_all(Batches(receive_all, lanes=1), [_paid(order) for order in orders])
+        outcomes = _put_all(GroupCommit(receive_all, max_workers=1), [_paid(order) for order in orders])
     assert [outcome.order_id for outcome in outcomes if isinstance(outcome, Outcome)] == [o.id for o in orders]
     assert len(commits) == 2
     check(shop.engine)
@@ -86,16 +86,16 @@ def test_several_batches_are_taken_at_a_time_and_one_by_one_in_one_lane(shop: Sh
         return [Outcome(Verdict.DONE)] * len(arrivals)
 
     arrival = _paid(shop.order(shop.player(), shop.item()))
-    assert len(_put_all(Batches(take, lanes=2), [arrival] * 40)) == 40
+    assert len(_put_all(GroupCommit(take, max_workers=2), [arrival] * 40)) == 40
     assert sum(taken) == 40
-    assert max(taken) == LARGEST
+    assert max(taken) == MAX_BATCH
 
 
 def test_one_that_fails_is_answered_with_its_fault_and_the_others_with_success(shop: Shop) -> None:
     good, bad, last = _orders(shop, 3)
     arrivals = [_paid(order) for order in (good, bad, last)]
     with _failing(shop, bad):
-        outcomes = _put_all(Batches(receive_all, lanes=1), arrivals)
+        outcomes = _put_all(GroupCommit(receive_all, max_workers=1), arrivals)
     assert [getattr(outcome, "verdict", None) for outcome in outcomes] == ["done", None, "done"]
     assert isinstance(outcomes[1], RuntimeError)
     assert [shop.read(order.id).status for order in (good, bad, last)] == ["paid", "pending", "paid"]
@@ -107,11 +107,11 @@ def test_one_that_fails_is_answered_with_its_fault_and_the_others_with_success(s
 
 def test_who_comes_as_a_lane_ends_is_taken_too(shop: Shop) -> None:
     first, second = (_paid(order) for order in _orders(shop, 2))
-    batches = Batches(receive_all, lanes=1)
+    batches = GroupCommit(receive_all, max_workers=1)
 
     async def put_both() -> list[Outcome]:
         # The second comes as soon as the first is answered: its lane is about to end.
-        return [await batches.put(first), await asyncio.wait_for(batches.put(second), 10)]
+        return [await batches.submit(first), await asyncio.wait_for(batches.submit(second), 10)]
 
     assert [outcome.verdict for outcome in asyncio.run(put_both())] == ["done", "done"]
 
@@ -137,7 +137,7 @@ def test_an_order_that_somebody_holds_keeps_only_its_own_delivery_waiting(shop: 
     held, free = _orders(shop, 2)
     with shop.engine.begin() as other:
         other.execute(text("SELECT id FROM orders WHERE id = :id FOR UPDATE"), {"id": held.id})
-        outcomes = _put_all(Batches(receive_all, lanes=1), [_paid(held), _paid(free)])
+        outcomes = _put_all(GroupCommit(receive_all, max_workers=1), [_paid(held), _paid(free)])
         # What was given up may still be at it.
         wait_until(lambda: not shop.rows(_WAITING_FOR_A_LOCK))
     # After the lock's own time-out, or ours if that came first.
@@ -175,10 +175,10 @@ def test_payment_refund_and_repeats_in_one_batch_end_as_one_by_one(shop: Shop) -
 @pytest.mark.parametrize("dialect", ["postgresql"])
 def test_batches_that_lock_the_same_orders_crosswise_end_well(shop: Shop) -> None:
     # Were they not locked in one order, each would wait for the other's rows until the database ends one.
-    orders = _orders(shop, LARGEST)
+    orders = _orders(shop, MAX_BATCH)
     batches = [[_paid(order) for order in orders], [_paid(order) for order in reversed(orders)]]
     with ThreadPoolExecutor(2) as threads:
         outcomes = [outcome for taken in threads.map(receive_all, batches) for outcome in taken]
     verdicts = Counter(outcome.verdict for outcome in outcomes)
-    assert verdicts == {"done": LARGEST, "repeat": LARGEST}
+    assert verdicts == {"done": MAX_BATCH, "repeat": MAX_BATCH}
     check(shop.engine)

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from store_app.accounts.service import Viewer
+from store_app.accounts.service import CurrentUser
 from store_app.checkout import cart, service
-from store_app.checkout.service import LARGEST_ORDER, LARGEST_QUANTITY, Checkout
-from store_app.db.unit_of_work import reading
+from store_app.checkout.service import MAX_ORDER_LINES, MAX_QUANTITY, Checkout
+from store_app.db.unit_of_work import read_session
 from store_app.errors import (
     AlreadyOwned,
     InOpenOrder,
@@ -102,7 +102,7 @@ def test_what_was_refunded_can_be_bought_again(shop: Shop) -> None:
 def test_a_consumable_can_be_bought_again(shop: Shop) -> None:
     player, potion = shop.player(), shop.item(consumable=True)
     shop.paid_order(player, potion)
-    assert shop.buy(player, {potion.sku: LARGEST_QUANTITY}).order.total == 199 * LARGEST_QUANTITY
+    assert shop.buy(player, {potion.sku: MAX_QUANTITY}).order.total == 199 * MAX_QUANTITY
 
 
 def test_what_waits_in_another_open_order_is_not_ordered_again(shop: Shop) -> None:
@@ -115,7 +115,7 @@ def test_what_waits_in_another_open_order_is_not_ordered_again(shop: Shop) -> No
     assert shop.buy(player, {sword.sku: 1}).order.id != first.order.id
 
 
-@pytest.mark.parametrize("quantity", [0, -1, 10**9, 10**30, LARGEST_QUANTITY + 1])
+@pytest.mark.parametrize("quantity", [0, -1, 10**9, 10**30, MAX_QUANTITY + 1])
 @pytest.mark.parametrize("consumable", [True, False])
 def test_bad_quantities(shop: Shop, quantity: int, consumable: bool) -> None:
     with pytest.raises(Invalid) as refusal:
@@ -151,7 +151,7 @@ def test_what_cannot_be_ordered(shop: Shop, wanted: Callable[[Shop], Mapping[str
 
 
 @pytest.mark.parametrize(
-    "skus", [[], ["\x00"], ["\ud800"], [str(number) for number in range(LARGEST_ORDER + 1)]], ids=len
+    "skus", [[], ["\x00"], ["\ud800"], [str(number) for number in range(MAX_ORDER_LINES + 1)]], ids=len
 )
 def test_what_makes_no_order(shop: Shop, skus: list[str]) -> None:
     _refused(shop, dict.fromkeys(skus, 1))
@@ -256,7 +256,7 @@ def test_a_provider_that_is_down_leaves_an_order_that_the_next_try_uses(database
         check(engine)
 
 
-async def _buy_for_real(player: Viewer, item: Item) -> Checkout:
+async def _buy_for_real(player: CurrentUser, item: Item) -> Checkout:
     # A client of its own: the process's would be bound to the event loop of the first call.
     get_provider.cache_clear()
     return await service.buy(player, {item.sku: 1})
@@ -333,8 +333,8 @@ def test_a_payment_page_only_for_ones_own_open_order(shop: Shop) -> None:
 # --- the cart
 
 
-def _cart(player: Viewer) -> cart.Cart:
-    with reading() as session:
+def _cart(player: CurrentUser) -> cart.Cart:
+    with read_session() as session:
         return cart.read_cart(session, player.user_id)
 
 
@@ -352,7 +352,7 @@ def test_the_cart_takes_each_thing_once_and_counts(shop: Shop) -> None:
     assert _cart(shop.player()).lines == []
 
 
-@pytest.mark.parametrize("quantity", [0, -1, 10**9, 10**30, 1.5, "2", None, True, LARGEST_QUANTITY + 1])
+@pytest.mark.parametrize("quantity", [0, -1, 10**9, 10**30, 1.5, "2", None, True, MAX_QUANTITY + 1])
 def test_bad_quantities_in_the_cart(shop: Shop, quantity: Any) -> None:
     player, potion = shop.player(), shop.item(consumable=True)
     cart.add(player.user_id, potion.sku)
@@ -388,8 +388,8 @@ def test_what_is_not_on_sale_is_not_put_into_the_cart(shop: Shop, sku: str) -> N
 
 def test_the_cart_has_a_limit_that_clicks_at_once_do_not_pass(shop: Shop) -> None:
     player = shop.player()
-    items = [shop.item() for _ in range(LARGEST_ORDER + 4)]
-    for item in items[: LARGEST_ORDER - 1]:
+    items = [shop.item() for _ in range(MAX_ORDER_LINES + 4)]
+    for item in items[: MAX_ORDER_LINES - 1]:
         cart.add(player.user_id, item.sku)
 
     def add(item: Item) -> bool:
@@ -400,6 +400,6 @@ def test_the_cart_has_a_limit_that_clicks_at_once_do_not_pass(shop: Shop) -> Non
         return True
 
     with ThreadPoolExecutor(5) as threads:
-        added = list(threads.map(add, items[LARGEST_ORDER - 1 :]))
+        added = list(threads.map(add, items[MAX_ORDER_LINES - 1 :]))
     assert added.count(True) == 1
-    assert len(_cart(player).lines) == LARGEST_ORDER
+    assert len(_cart(player).lines) == MAX_ORDER_LINES

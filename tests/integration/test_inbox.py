@@ -65,13 +65,13 @@ def test_a_delivery_with_a_bad_signature_cannot_be_replayed(
 
 
 def test_a_flood_of_bad_signatures_stays_bounded(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inbox, "UNPROVEN_KEPT", 20)
+    monkeypatch.setattr(inbox, "UNVERIFIED_KEPT", 20)
     order = shop.paid_order(shop.player(), shop.item(1000))
     for _ in range(150):
         receive(b"x" * 10_000, b"Signature " + b"0" * 40, {})
     kept = shop.rows("SELECT count(*), max(length(body)) FROM webhook_deliveries WHERE verdict = 'bad_signature'")
     assert kept[0][0] <= 20 + inbox._PRUNED_EVERY
-    assert kept[0][1] == inbox.UNPROVEN_BODY_KEPT
+    assert kept[0][1] == inbox.UNVERIFIED_BODY_KEPT
     assert shop.rows("SELECT count(*) FROM webhook_deliveries WHERE order_id = :id", id=order.id) == [(1,)]
 
 

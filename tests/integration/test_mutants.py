@@ -26,5 +26,5 @@ def test_a_locked_order_is_locked_until_its_transaction_ends(shop: Shop) -> None
 def test_nobody_cancels_the_order_of_somebody_else(shop: Shop) -> None:
     order, stranger = shop.order(shop.player(), shop.item()), shop.player()
     with pytest.raises(NotFound), unit_of_work() as session:
-        lifecycle.cancel_by_player(session, stranger.user_id, order.id)
+        lifecycle.cancel_by_user(session, stranger.user_id, order.id)
     assert shop.read(order.id).status == "pending"

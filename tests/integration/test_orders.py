@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import HealthCheck, settings
 
-from store_app.db.unit_of_work import reading, unit_of_work
+from store_app.db.unit_of_work import read_session, unit_of_work
 from store_app.errors import NotFound, OrderClosed
 from store_app.models import Order
 from store_app.orders import lifecycle, service
@@ -303,6 +303,6 @@ def test_many_expire_a_part_at_a_time(shop: Shop) -> None:
 
 def test_reading_changes_nothing(shop: Shop) -> None:
     order = shop.order(shop.player(), shop.item())
-    with reading() as session:
+    with read_session() as session:
         session.get(Order, order.id).status = "paid"  # type: ignore[union-attr]
     assert shop.read(order.id).status == "pending"

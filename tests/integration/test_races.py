@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from store_app.accounts.service import Viewer
+from store_app.accounts.service import CurrentUser
 from store_app.checkout import cart
 from store_app.db.unit_of_work import unit_of_work
 from store_app.errors import Refusal
@@ -54,7 +54,7 @@ def _expire() -> int:
         return lifecycle.expire_due(session)
 
 
-def _everything(shop: Shop, player: Viewer, order: Order, sku: str) -> list[Action]:
+def _everything(shop: Shop, player: CurrentUser, order: Order, sku: str) -> list[Action]:
     return [
         lambda: shop.tell(order_paid(order, "A" + order.id[:8])),
         lambda: shop.tell(order_paid(order, "B" + order.id[:8])),

@@ -27,7 +27,7 @@ from tests.support.invariants import check
 from tests.unit import xsolla_samples as samples
 from tests.unit.test_notifications import look_alikes
 from tests.unit.test_signature import WRONG
-from webhook.inbox import UNPROVEN_BODY_KEPT
+from webhook.inbox import UNVERIFIED_BODY_KEPT
 from webhook.intake import receive
 
 
@@ -88,7 +88,7 @@ def test_while_secrets_rotate_both_count(database_url: str, dialect: str) -> Non
 def test_of_what_nobody_signed_only_the_beginning_is_kept(shop: Shop) -> None:
     receive(b"x" * 200_000, b"Signature " + b"0" * 40, {"x-long": "y" * 100_000})
     kept = _last(shop)
-    assert len(kept["body"]) == UNPROVEN_BODY_KEPT
+    assert len(kept["body"]) == UNVERIFIED_BODY_KEPT
     assert len(kept["headers"]) < 10_000
 
 

@@ -29,11 +29,11 @@ MUTANTS = (
         "return None if paid >= 0 else",
         (WEBHOOK,),
     ),
-    Mutant("the currency is not checked", CLAIMS, "if claim.currency != order.currency:", "if False:", (WEBHOOK,)),
+    Mutant("the currency is not checked", CLAIMS, "if event.currency != order.currency:", "if False:", (WEBHOOK,)),
     Mutant(
         "the user is not checked",
         CLAIMS,
-        "if claim.user_id and claim.user_id != order.user_id:",
+        "if event.user_id and event.user_id != order.user_id:",
         "if False:",
         (WEBHOOK,),
     ),
@@ -47,8 +47,8 @@ MUTANTS = (
     Mutant(
         "an amount is cut to what is read",
         "store_app/payments/xsolla/notifications.py",
-        'return text if len(text) <= _LONGEST_AMOUNT else ""',
-        "return text[:_LONGEST_AMOUNT]",
+        'return text if len(text) <= _MAX_AMOUNT_LENGTH else ""',
+        "return text[:_MAX_AMOUNT_LENGTH]",
         ("tests/unit/test_notifications.py",),
     ),
     Mutant(
@@ -61,8 +61,8 @@ MUTANTS = (
     Mutant(
         "a test payment counts in live mode",
         CLAIMS,
-        "if claim.sandbox not in {None, get_settings().xsolla_sandbox}:",
-        "if claim.sandbox is False and get_settings().xsolla_sandbox:",
+        "if event.sandbox not in {None, get_settings().xsolla_sandbox}:",
+        "if event.sandbox is False and get_settings().xsolla_sandbox:",
         (WEBHOOK,),
     ),
     Mutant(
@@ -82,10 +82,10 @@ MUTANTS = (
     Mutant(
         "the signature is checked over JSON written again",
         PROCESSING,
-        "        return cls(Delivery.of(body, headers), is_genuine(body,",
+        "        return cls(Delivery.of(body, headers), is_valid(body,",
         "        import json\n\n"
         '        again = json.dumps(json.loads(body)).encode() if body[:1] == b"{" else body\n'
-        "        return cls(Delivery.of(body, headers), is_genuine(again,",
+        "        return cls(Delivery.of(body, headers), is_valid(again,",
         (WEBHOOK,),
     ),
     Mutant(
@@ -141,7 +141,7 @@ MUTANTS = (
     Mutant(
         "a forged delivery that fails is kept as a genuine one",
         PROCESSING,
-        "if len(arrivals) == 1 and arrivals[0].genuine:",
+        "if len(arrivals) == 1 and arrivals[0].signature_valid:",
         "if len(arrivals) == 1:",
         (BATCHES,),
     ),
@@ -259,14 +259,14 @@ MUTANTS = (
         '        """Cancel the order."""\n'
         '        self.problem = ""\n'
         "        try:\n"
-        "            viewer = await self._signed_in()\n"
-        "            self._show(await in_database_thread(service.cancel, viewer.user_id,",
+        "            current_user = await self._require_user()\n"
+        "            self._show(await in_database_thread(service.cancel, current_user.user_id,",
         "    async def cancel(self, user_id: str | None = None) -> EventSpec | None:\n"
         '        """Cancel the order."""\n'
         '        self.problem = ""\n'
         "        try:\n"
-        "            viewer = await self._signed_in()\n"
-        "            self._show(await in_database_thread(service.cancel, user_id or viewer.user_id,",
+        "            current_user = await self._require_user()\n"
+        "            self._show(await in_database_thread(service.cancel, user_id or current_user.user_id,",
         ("tests/security/test_allow_list.py::test_no_handler_takes_more_than_it_needs",),
     ),
 )

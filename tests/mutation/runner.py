@@ -108,32 +108,32 @@ def _judge(mutant: Mutant, copy: Path) -> bool:
     with _changed(copy / mutant.file, mutated(mutant, copy)):
         run = _test(copy, mutant.tests, "-x")
     noticed = run.code == RED
-    words = (
+    argv = (
         run.failure.partition("[")[0].rpartition("/")[2]
         if noticed
         else "SURVIVED"
         if run.code == GREEN
         else "TESTS DID NOT RUN"
     )
-    print(f"  {mutant.name:<62} {run.seconds:5.0f} s  {words}", flush=True)
+    print(f"  {mutant.name:<62} {run.seconds:5.0f} s  {argv}", flush=True)
     if not noticed:
         print(run.printed[-3000:], file=sys.stderr)
     return noticed
 
 
-def _chosen(words: Sequence[str]) -> list[Mutant]:
-    return [mutant for mutant in MUTANTS if not words or any(word in mutant.name for word in words)]
+def _chosen(argv: Sequence[str]) -> list[Mutant]:
+    return [mutant for mutant in MUTANTS if not argv or any(word in mutant.name for word in argv)]
 
 
-def hunt(words: Sequence[str]) -> int:
-    """Test the mutants whose names contain one of `words` (all, when there are none); return the exit code.
+def hunt(argv: Sequence[str]) -> int:
+    """Test the mutants whose names contain one of `argv` (all, when there are none); return the exit code.
 
     Raises:
         DoesNotFit: see `mutated`.
     """
     for mutant in MUTANTS:
         mutated(mutant)
-    chosen = _chosen(words)
+    chosen = _chosen(argv)
     with tempfile.TemporaryDirectory(prefix="store-mutants-") as folder:
         copy = _copy(Path(folder))
         tests = sorted({test for mutant in chosen for test in mutant.tests})
@@ -147,14 +147,14 @@ def hunt(words: Sequence[str]) -> int:
     return int(not all(noticed))
 
 
-def main(words: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Run; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tests.mutation.runner", description=__doc__)
     parser.add_argument("words", nargs="*", help="only mutants whose names contain one of these")
-    chosen = parser.parse_args(words)
+    chosen = parser.parse_args(argv)
     try:
         servers.provide()
-        return hunt(chosen.words)
+        return hunt(chosen.argv)
     except (DoesNotFit, servers.Missing) as problem:
         print(problem, file=sys.stderr)
         return 2

@@ -87,7 +87,8 @@ REFLEXS_VARS = {
 
 def _short(name: str) -> str:
     """Return "orders.order_state.pay" for the store's own, and Reflex's names as they are."""
-    return name.removeprefix(f"{REFLEX}.store_app___web___").replace("___state____", ".").replace("___shell____", ".")
+    short = name.removeprefix(f"{REFLEX}.store_app___web___")
+    return short.replace("___state____", ".").replace("___shell____", ".")
 
 
 def _ours(names: dict[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from tests.security.raw import CART, ITEM, LIBRARY, NAMESPACE, ORDER, SHELL, STA
 pytestmark = pytest.mark.anyio
 UPDATE_VARS = f"{STATE}.reflex___state____update_vars_internal_state.update_vars_internal"
 PRIVATE = [f"{LIBRARY}._cursor", f"{ORDER}.order", f"{SHELL}.username", f"{STATE}.router_data", "_cursor"]
-NAMES = ["_cursor", "username", "order", "is_hydrated", "__class__", "_viewer", "router_data", "loaded"]
+NAMES = ["_cursor", "username", "order", "is_hydrated", "__class__", "_current_user", "router_data", "loaded"]
 
 
 class Victim:

@@ -62,10 +62,10 @@ class Network:
 
     def close(self) -> None:
         """End every connection."""
-        _hang_up(self._door)
+        _shut_down(self._door)
         for line in self._lines:
-            _hang_up(line.near)
-            _hang_up(line.far)
+            _shut_down(line.near)
+            _shut_down(line.far)
 
     def _accept(self) -> None:
         while True:
@@ -73,7 +73,7 @@ class Network:
             try:
                 far = socket.create_connection((LOOPBACK, self._server_port))
             except ConnectionRefusedError:
-                _hang_up(near)
+                _shut_down(near)
                 continue
             line = _Line(near, far)
             self._lines.append(line)
@@ -90,7 +90,7 @@ class Network:
             if not line.mute:
                 sink.sendall(data)
         if not (line.mute or self._is_black_hole):
-            _hang_up(sink)
+            _shut_down(sink)
 
 
 def _in_thread(work: Callable[[], None]) -> None:
@@ -101,7 +101,7 @@ def _in_thread(work: Callable[[], None]) -> None:
     threading.Thread(target=until_closed, daemon=True, name="network").start()
 
 
-def _hang_up(end: socket.socket) -> None:
+def _shut_down(end: socket.socket) -> None:
     # Closing alone would not wake the thread that reads from it.
     with suppress(OSError):
         end.shutdown(socket.SHUT_RDWR)

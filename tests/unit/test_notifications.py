@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from store_app.payments.xsolla.notifications import LONGEST_ID, UNREADABLE, Malformed, Notification
+from store_app.payments.xsolla.notifications import MAX_ID_LENGTH, UNREADABLE, Malformed, Notification
 from tests.unit import xsolla_samples as samples
 
 
@@ -85,9 +85,9 @@ def test_a_real_payment_has_no_mark() -> None:
         ("a\x00b", ""),
         ("a\nb", ""),
         ("\ud800", ""),
-        ("x" * LONGEST_ID, "x" * LONGEST_ID),
-        ("x" * (LONGEST_ID + 1), ""),
-        (10**LONGEST_ID, ""),
+        ("x" * MAX_ID_LENGTH, "x" * MAX_ID_LENGTH),
+        ("x" * (MAX_ID_LENGTH + 1), ""),
+        (10**MAX_ID_LENGTH, ""),
     ],
 )
 def test_ids_are_text_or_nothing(value: Any, text: str) -> None:
@@ -244,7 +244,7 @@ def test_no_json_raises_anything_else(data: Any) -> None:
     ):
         value = getattr(read, name)
         assert isinstance(value, str)
-        assert len(value) <= LONGEST_ID
+        assert len(value) <= MAX_ID_LENGTH
         assert value.isprintable()
     assert isinstance(read.amount, str)
 

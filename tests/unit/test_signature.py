@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from store_app.payments.xsolla.signature import is_genuine
+from store_app.payments.xsolla.signature import is_valid
 
 SECRET = "test_secret"
 BODY = b'{"notification_type":"user_validation","user":{"id":"42"}}'
@@ -21,13 +21,13 @@ def _signed(body: bytes, secret: str) -> bytes:
 
 
 def test_the_vector_of_the_providers_documents() -> None:
-    assert is_genuine(BODY, GOOD, [SECRET])
+    assert is_valid(BODY, GOOD, [SECRET])
 
 
 @given(st.binary(max_size=300), st.text(min_size=1, max_size=40).filter(lambda text: text.isprintable()))
 def test_any_body_signed_with_the_secret_is_genuine_and_one_byte_more_is_not(body: bytes, secret: str) -> None:
-    assert is_genuine(body, _signed(body, secret), [secret])
-    assert not is_genuine(body + b" ", _signed(body, secret), [secret])
+    assert is_valid(body, _signed(body, secret), [secret])
+    assert not is_valid(body + b" ", _signed(body, secret), [secret])
 
 
 WRONG: dict[str, bytes | None] = {
@@ -57,17 +57,17 @@ WRONG: dict[str, bytes | None] = {
 
 @pytest.mark.parametrize("header", WRONG.values(), ids=WRONG.keys())
 def test_what_is_not_a_signature_of_this_body(header: bytes | None) -> None:
-    assert is_genuine(BODY, header, [SECRET]) is False
+    assert is_valid(BODY, header, [SECRET]) is False
 
 
 def test_while_secrets_rotate_the_old_and_the_new_one_count() -> None:
     for secret in ("new", "old"):
-        assert is_genuine(BODY, _signed(BODY, secret), ["new", "old"])
-    assert not is_genuine(BODY, _signed(BODY, "older"), ["new", "old"])
+        assert is_valid(BODY, _signed(BODY, secret), ["new", "old"])
+    assert not is_valid(BODY, _signed(BODY, "older"), ["new", "old"])
 
 
 def test_without_secrets_nothing_is_genuine() -> None:
-    assert not is_genuine(BODY, _signed(BODY, ""), [])
+    assert not is_valid(BODY, _signed(BODY, ""), [])
 
 
 def test_signatures_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,10 +79,10 @@ def test_signatures_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatc
         return told == expected
 
     monkeypatch.setattr(hmac, "compare_digest", compare)
-    assert is_genuine(BODY, GOOD, ["new", SECRET])
+    assert is_valid(BODY, GOOD, ["new", SECRET])
     assert compared[1:] == [VECTOR.encode()]
 
 
 @given(st.binary(max_size=80))
 def test_no_header_raises(header: bytes) -> None:
-    assert is_genuine(BODY, header, [SECRET]) is (header == GOOD)
+    assert is_valid(BODY, header, [SECRET]) is (header == GOOD)

@@ -13,14 +13,14 @@ from store_app.db.unit_of_work import insert_at_end, unit_of_work
 from store_app.models import Verdict, WebhookDelivery, utc_now
 
 # Anyone can send a body with a wrong signature: of those only the beginning is kept.
-UNPROVEN_BODY_KEPT = 2_000
+UNVERIFIED_BODY_KEPT = 2_000
 # ... and of the deliveries themselves the newest, so that a flood cannot fill the disk.
-UNPROVEN_KEPT = 1_000
+UNVERIFIED_KEPT = 1_000
 KEPT_FOR = timedelta(days=400)
-LONGEST_HEADERS = 8_000
+MAX_HEADERS_LENGTH = 8_000
 _PRUNED_EVERY = 50
 INSERT = insert(WebhookDelivery).inline()
-_INSERT_UNPROVEN = insert(WebhookDelivery).returning(col(WebhookDelivery.id))
+_INSERT_UNVERIFIED = insert(WebhookDelivery).returning(col(WebhookDelivery.id))
 _SECRET_HEADERS = {"authorization", "cookie"}
 
 
@@ -36,7 +36,7 @@ class Delivery:
     def of(cls, body: bytes, headers: Mapping[str, str]) -> "Delivery":
         """Make one from a request's body and headers."""
         kept = {name: value for name, value in headers.items() if name not in _SECRET_HEADERS}
-        return cls(body, json.dumps(kept)[:LONGEST_HEADERS])
+        return cls(body, json.dumps(kept)[:MAX_HEADERS_LENGTH])
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +65,12 @@ def keep(session: Session, delivery: Delivery, kind: str, outcome: Outcome, tran
         "reason": outcome.reason[:300],
         "answered": outcome.status,
         "headers": delivery.headers,
-        "body": delivery.body if proven else delivery.body[:UNPROVEN_BODY_KEPT],
+        "body": delivery.body if proven else delivery.body[:UNVERIFIED_BODY_KEPT],
     }
     if not proven:
-        delivery_id = session.connection().execute(_INSERT_UNPROVEN, row).scalar_one()
+        delivery_id = session.connection().execute(_INSERT_UNVERIFIED, row).scalar_one()
         if delivery_id % _PRUNED_EVERY == 0:
-            _prune_unproven(session)
+            _prune_unverified(session)
     elif outcome.verdict is Verdict.UNMATCHED:
         # Its payment may come in this very transaction, and looks for it.
         session.connection().execute(INSERT, row)
@@ -78,12 +78,12 @@ def keep(session: Session, delivery: Delivery, kind: str, outcome: Outcome, tran
         insert_at_end(session, INSERT, row)
 
 
-def _prune_unproven(session: Session) -> None:
-    unproven = col(WebhookDelivery.verdict) == Verdict.BAD_SIGNATURE
-    newest = select(WebhookDelivery.id).where(unproven).order_by(col(WebhookDelivery.id).desc())
-    oldest_kept = session.exec(newest.offset(UNPROVEN_KEPT).limit(1)).first()
+def _prune_unverified(session: Session) -> None:
+    unverified = col(WebhookDelivery.verdict) == Verdict.BAD_SIGNATURE
+    newest = select(WebhookDelivery.id).where(unverified).order_by(col(WebhookDelivery.id).desc())
+    oldest_kept = session.exec(newest.offset(UNVERIFIED_KEPT).limit(1)).first()
     if oldest_kept is not None:
-        session.execute(delete(WebhookDelivery).where(unproven, col(WebhookDelivery.id) <= oldest_kept))
+        session.execute(delete(WebhookDelivery).where(unverified, col(WebhookDelivery.id) <= oldest_kept))
 
 
 def prune() -> int:

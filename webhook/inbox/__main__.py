@@ -6,17 +6,17 @@ from collections.abc import Sequence
 
 from sqlmodel import Session, col, select
 
-from store_app.db.unit_of_work import reading
+from store_app.db.unit_of_work import read_session
 from store_app.models import Verdict, WebhookDelivery
 from webhook.inbox import prune
 from webhook.inbox.replay import CannotReplay, replay
 
 
 def _line(row: WebhookDelivery) -> str:
-    words = f"{row.verdict}: {row.reason}" if row.reason else row.verdict
+    argv = f"{row.verdict}: {row.reason}" if row.reason else row.verdict
     at = f"{row.received_at:%Y-%m-%d %H:%M:%S}"
     return (
-        f"{row.id:>8}  {at}  {row.notification_type or '-':<16} {row.order_id or '-':<32} {row.answered}  {words}"
+        f"{row.id:>8}  {at}  {row.notification_type or '-':<16} {row.order_id or '-':<32} {row.answered}  {argv}"
     )
 
 
@@ -54,7 +54,7 @@ def _replay(delivery_id: int, *, dry_run: bool) -> int:
     return 0
 
 
-def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
+def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m webhook.inbox", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     listed = commands.add_parser("list", help="the newest deliveries")
@@ -66,18 +66,18 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     repeated.add_argument("id", type=int)
     repeated.add_argument("--dry-run", action="store_true", help="only print what would change")
     commands.add_parser("prune", help="forget deliveries older than 400 days")
-    return parser.parse_args(words)
+    return parser.parse_args(argv)
 
 
-def main(words: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return the exit code."""
-    chosen = _arguments(words)
+    chosen = _arguments(argv)
     if chosen.command == "replay":
         return _replay(chosen.id, dry_run=chosen.dry_run)
     if chosen.command == "prune":
         print(f"{prune()} deliveries forgotten")
         return 0
-    with reading() as session:
+    with read_session() as session:
         if chosen.command == "show":
             return _show(session, chosen.id)
         _list(session, chosen.verdict, chosen.order, chosen.limit)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from sqlmodel import Session, col, select
 
-from store_app.db.unit_of_work import reading, trial, unit_of_work
+from store_app.db.unit_of_work import dry_run_session, read_session, unit_of_work
 from store_app.models import Order, Payment, Purchase, Verdict, WebhookDelivery
 from webhook.inbox import Delivery, Outcome
 from webhook.intake import process
@@ -28,7 +28,7 @@ def replay(delivery_id: int, *, dry_run: bool) -> Report:
     Raises:
         CannotReplay: there is none, or its signature was never right.
     """
-    with trial() if dry_run else unit_of_work() as session:
+    with dry_run_session() if dry_run else unit_of_work() as session:
         return _replay(session, delivery_id)
 
 
@@ -46,7 +46,7 @@ def _replay(session: Session, delivery_id: int) -> Report:
 def _changes(session: Session, order_id: str) -> list[str]:
     """Say how an order differs in this transaction from what is committed."""
     # Another connection still sees the database as it was.
-    with reading() as outside:
+    with read_session() as outside:
         before = _describe(outside, order_id)
     after = _describe(session, order_id)
     gone, new = [line for line in before if line not in after], [line for line in after if line not in before]

@@ -52,7 +52,7 @@ class XsollaClient:
             url, auth, body = f"{self._admin}/payment/token", self._project, self._catalogue_body(request)
         else:
             url, auth, body = f"{self._merchant}/token", self._company, self._merchant_body(request)
-        answer = await self._transport.call("POST", url, safe=False, json=body, auth=auth)
+        answer = await self._transport.call("POST", url, idempotent=False, json=body, auth=auth)
         if not isinstance(answer, dict) or not answer.get("token") or (catalogue and not answer.get("order_id")):
             raise ProviderUnavailable
         order_id = str(answer["order_id"]) if catalogue else None
@@ -105,7 +105,7 @@ class XsollaClient:
         """Whether the provider says for certain that an order is not paid; False also when it does not say."""
         url, bearer = f"{self._orders}/{provider_order_id}", {"Authorization": f"Bearer {payment_token}"}
         try:
-            answer = await self._transport.call("GET", url, safe=True, headers=bearer)
+            answer = await self._transport.call("GET", url, idempotent=True, headers=bearer)
         except ProviderRefused:
             # The token lives 24 hours; later only the search knows.
             return False
@@ -128,14 +128,14 @@ class XsollaClient:
 
     async def _search(self, body: dict[str, Any]) -> list[dict[str, Any]]:
         url = f"{self._admin}/order/search"
-        answer = await self._transport.call("POST", url, safe=True, json=body, auth=self._project)
+        answer = await self._transport.call("POST", url, idempotent=True, json=body, auth=self._project)
         orders = answer.get("orders") if isinstance(answer, dict) else None
         return [order for order in orders or [] if isinstance(order, dict)]
 
     async def find_payment(self, external_id: str) -> ProviderOrder | None:
         """Look a payment up by the external id of its attempt (merchant tokens have no order)."""
         url, query = f"{self._merchant}/reports/transactions/simple_search", {"external_id": external_id}
-        answer = await self._transport.call("GET", url, safe=True, params=query, auth=self._company)
+        answer = await self._transport.call("GET", url, idempotent=True, params=query, auth=self._company)
         tries = [order_of_payment(found) for found in answer or [] if isinstance(found, dict)]
         # A declined try and a paid one share the id: the one that counts is the one that took money.
         return min(tries, key=lambda one: one.status == "new", default=None)
@@ -146,20 +146,22 @@ class XsollaClient:
             f"{self._merchant}/reports/transactions/{transaction_id}/refund",
             {"description": reason[:4000]},
         )
-        await self._transport.call("PUT", url, safe=False, json=body, auth=self._company)
+        await self._transport.call("PUT", url, idempotent=False, json=body, auth=self._company)
 
     async def refund_part(self, transaction_id: str, amount: Decimal, reason: str) -> None:
         """Ask that a part of a payment is given back; `amount` in major units of the purchase's currency."""
         url = f"{self._merchant}/reports/transactions/{transaction_id}/partial_refund"
         body = {"description": reason[:4000], "refund_amount": float(amount)}
-        await self._transport.call("PUT", url, safe=False, json=body, auth=self._company)
+        await self._transport.call("PUT", url, idempotent=False, json=body, auth=self._company)
 
     async def list_catalogue(self) -> dict[str, dict[str, Any]]:
         """Return the provider's virtual items by SKU, as it writes them."""
         found: dict[str, dict[str, Any]] = {}
         while True:
             query = {"limit": _CATALOGUE_PAGE, "offset": len(found)}
-            answer = await self._transport.call("GET", self._items, safe=True, params=query, auth=self._project)
+            answer = await self._transport.call(
+                "GET", self._items, idempotent=True, params=query, auth=self._project
+            )
             items = answer.get("items", []) if isinstance(answer, dict) else []
             new = {item["sku"]: item for item in items if item["sku"] not in found}
             found |= new
@@ -170,13 +172,13 @@ class XsollaClient:
         """Put new items into the provider's catalogue."""
         for item in items:
             body = catalogue_body(item)
-            await self._transport.call("POST", self._items, safe=False, json=body, auth=self._project)
+            await self._transport.call("POST", self._items, idempotent=False, json=body, auth=self._project)
 
     async def change_items(self, items: Iterable[CatalogueItem]) -> None:
         """Change items of the provider's catalogue."""
         for item in items:
             url, body = f"{self._items}/sku/{item.sku}", catalogue_body(item)
-            await self._transport.call("PUT", url, safe=True, json=body, auth=self._project)
+            await self._transport.call("PUT", url, idempotent=True, json=body, auth=self._project)
 
 
 @lru_cache

@@ -11,8 +11,8 @@ class Malformed(Exception):
     """The body is not a notification; the message says what is wrong with it."""
 
 
-LONGEST_ID = 64
-_LONGEST_AMOUNT = 40
+MAX_ID_LENGTH = 64
+_MAX_AMOUNT_LENGTH = 40
 # Stands for an id that is there and cannot be read: it must not pass for one that was not said.
 UNREADABLE = "?"
 
@@ -25,10 +25,10 @@ def _identifier(value: Any) -> str:
     """Return an id as text; empty for what cannot be one."""
     if isinstance(value, bool) or not isinstance(value, (str, int)):
         return ""
-    if isinstance(value, int) and abs(value) >= 10**LONGEST_ID:
+    if isinstance(value, int) and abs(value) >= 10**MAX_ID_LENGTH:
         return ""
     text = str(value)
-    return text if len(text) <= LONGEST_ID and text.isprintable() else ""
+    return text if len(text) <= MAX_ID_LENGTH and text.isprintable() else ""
 
 
 def _stated(section: Any, *names: str) -> str:
@@ -46,7 +46,7 @@ def _amount(value: Any) -> str:
         return ""
     text = str(value)
     # Not cut: what is left could be another amount.
-    return text if len(text) <= _LONGEST_AMOUNT else ""
+    return text if len(text) <= _MAX_AMOUNT_LENGTH else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ class Notification:
         """
         data = _load(body)
         kind = data.get("notification_type")
-        if not isinstance(kind, str) or not 0 < len(kind) <= LONGEST_ID or not kind.isprintable():
+        if not isinstance(kind, str) or not 0 < len(kind) <= MAX_ID_LENGTH or not kind.isprintable():
             raise Malformed("notification_type is missing")
         return cls(kind=kind, raw=data, **_common(data), **_money(data, kind))
 

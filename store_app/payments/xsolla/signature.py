@@ -8,7 +8,7 @@ from collections.abc import Iterable
 _HEADER = re.compile(rb"Signature ([0-9a-f]{40})")
 
 
-def is_genuine(body: bytes, header: bytes | None, secrets: Iterable[str]) -> bool:
+def is_valid(body: bytes, header: bytes | None, secrets: Iterable[str]) -> bool:
     """Whether `Authorization: Signature <hex>` was made over these very bytes with one of the secrets.
 
     Compares bytes, in constant time: text with strange characters would raise.

@@ -13,9 +13,9 @@ logger = logging.getLogger(__name__)
 
 TIMEOUT = httpx.Timeout(10, connect=3)
 TRIES = 3
-_LONGEST_PAUSE = 2.0
-# Theirs to mend, or passing: another try may work.
-_PASSING = {408, 425, 429, 500, 502, 503, 504}
+_MAX_PAUSE = 2.0
+# Retryable: the provider's fault, or temporary.
+RETRYABLE = {408, 425, 429, 500, 502, 503, 504}
 
 
 class Transport:
@@ -25,24 +25,24 @@ class Transport:
         """Use `http`, or a client of our own."""
         self._http = http or httpx.AsyncClient(timeout=TIMEOUT)
 
-    async def call(self, method: str, url: str, *, safe: bool, **request: Any) -> Any:
+    async def call(self, method: str, url: str, *, idempotent: bool, **request: Any) -> Any:
         """Return the JSON of an answer, None when it has no body.
 
-        A `safe` call (repeating it changes nothing more) is tried up to three times, with pauses that grow and
-        are not the same for everybody.
+        An idempotent call (RFC 9110, 9.2.2: a repeat changes nothing more) is tried up to three times, with
+        growing pauses of random length (jitter).
 
         Raises:
             ProviderUnavailable: no answer, or a fault of theirs; a later try may work.
             ProviderRefused: they refuse this request; a setting or the catalogue is wrong.
         """
-        for tries_left in reversed(range(TRIES if safe else 1)):
+        for tries_left in reversed(range(TRIES if idempotent else 1)):
             try:
                 return self._read(await self._http.request(method, url, **request), method, url)
             except (httpx.HTTPError, ProviderUnavailable) as error:
                 logger.warning("the payment provider: %s %s: %s", method, url, type(error).__name__)
                 if not tries_left:
                     raise ProviderUnavailable from None
-            await asyncio.sleep(random.uniform(0, _LONGEST_PAUSE / (tries_left + 1)))  # noqa: S311 - no secret
+            await asyncio.sleep(random.uniform(0, _MAX_PAUSE / (tries_left + 1)))  # noqa: S311 - no secret
         raise ProviderUnavailable
 
     @staticmethod
@@ -53,6 +53,6 @@ class Transport:
             except ValueError:
                 return None
         logger.warning("the payment provider: %s %s: %s %s", method, url, answer.status_code, answer.text[:500])
-        if answer.status_code in _PASSING:
+        if answer.status_code in RETRYABLE:
             raise ProviderUnavailable
         raise ProviderRefused(answer.status_code)

@@ -9,7 +9,7 @@ from store_app.accounts import service
 from store_app.db.threads import in_database_thread
 from store_app.live.bus import get_bus
 from store_app.web.http.problems import BAD_BODY, problems
-from store_app.web.http.session_cookie import CurrentViewer, clear_session_cookie, client_address
+from store_app.web.http.session_cookie import RequiredUser, clear_session_cookie, client_address
 
 router = APIRouter(prefix="/api", tags=["accounts"])
 
@@ -46,9 +46,9 @@ async def create_user(credentials: Credentials) -> UserOut:
 @router.delete(
     "/users/{user_id}", status_code=204, summary="Close your account", responses=problems(401, 403, 422)
 )
-async def close_account(user_id: str, viewer: CurrentViewer) -> Response:
+async def close_account(user_id: str, current_user: RequiredUser) -> Response:
     """Close your own account and end all its sessions. Orders stay as records."""
-    ended = await in_database_thread(service.close_account, viewer, user_id)
+    ended = await in_database_thread(service.close_account, current_user, user_id)
     await get_bus().end_sessions(ended)
     return _signed_out()
 
@@ -62,10 +62,10 @@ async def create_session(credentials: Credentials, request: Request) -> SessionO
 
 
 @router.delete("/sessions/current", status_code=204, summary="Sign out", responses=problems(401))
-async def end_session(viewer: CurrentViewer) -> Response:
+async def end_session(current_user: RequiredUser) -> Response:
     """End the session that this request came with, for open tabs too."""
-    await in_database_thread(service.sign_out, viewer)
-    await get_bus().end_sessions([viewer.session_hash])
+    await in_database_thread(service.sign_out, current_user)
+    await get_bus().end_sessions([current_user.session_hash])
     return _signed_out()
 
 

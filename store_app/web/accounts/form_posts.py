@@ -8,7 +8,7 @@ from starlette.responses import RedirectResponse
 
 from store_app import routes
 from store_app.accounts import service
-from store_app.accounts.service import SignedIn, find_viewer
+from store_app.accounts.service import SignedIn, find_current_user
 from store_app.db.threads import in_database_thread
 from store_app.errors import Invalid, Refusal
 from store_app.live.bus import get_bus
@@ -37,16 +37,16 @@ def _back(page: str, refusal: Refusal, username: str, next_path: str) -> Redirec
 
 async def _go_on(request: Request, signed_in: SignedIn, next_path: str) -> RedirectResponse:
     # The session is new at each login; the one that the browser had ends.
-    if old := await in_database_thread(find_viewer, session_token(request)):
+    if old := await in_database_thread(find_current_user, session_token(request)):
         await _end_session(old)
     answer = _see_other(routes.own_path(next_path))
     set_session_cookie(answer, signed_in)
     return answer
 
 
-async def _end_session(viewer: service.Viewer) -> None:
-    await in_database_thread(service.sign_out, viewer)
-    await get_bus().end_sessions([viewer.session_hash])
+async def _end_session(current_user: service.CurrentUser) -> None:
+    await in_database_thread(service.sign_out, current_user)
+    await get_bus().end_sessions([current_user.session_hash])
 
 
 @router.post("/login")
@@ -76,8 +76,8 @@ async def register(
 @router.post("/logout")
 async def logout(request: Request) -> RedirectResponse:
     """Sign out, here and in every open tab of this session."""
-    if viewer := await in_database_thread(find_viewer, session_token(request)):
-        await _end_session(viewer)
+    if current_user := await in_database_thread(find_current_user, session_token(request)):
+        await _end_session(current_user)
     answer = _see_other(routes.STORE)
     clear_session_cookie(answer)
     return answer

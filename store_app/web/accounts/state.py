@@ -5,10 +5,10 @@ from reflex.event import EventSpec
 
 from store_app import routes
 from store_app.db.threads import in_database_thread
-from store_app.db.unit_of_work import reading
+from store_app.db.unit_of_work import read_session
 from store_app.orders.queries import list_orders
 from store_app.web.accounts.view import OrderRow, order_row
-from store_app.web.ui.session import Visitor, query_parameter
+from store_app.web.ui.session import SessionMixin, query_parameter
 
 # The form routes name a problem by its code; the words are chosen here, so that no address can put other
 # words on the page.
@@ -22,7 +22,7 @@ PROBLEMS = {
 }
 
 
-class FormState(Visitor, rx.State):
+class FormState(SessionMixin, rx.State):
     """The sign-in and register forms: what to show in them after a refusal, and where to go afterwards."""
 
     problem: str = ""
@@ -34,7 +34,7 @@ class FormState(Visitor, rx.State):
     async def load(self) -> EventSpec | None:
         """Read the address; somebody who is signed in already goes on."""
         self.next = routes.own_path(query_parameter(self, "next") or routes.STORE)
-        if await self._viewer():
+        if await self._current_user():
             return rx.redirect(self.next)
         code = query_parameter(self, "problem")
         self.problem, self.at_password = PROBLEMS.get(code, ""), code == "password"
@@ -43,11 +43,11 @@ class FormState(Visitor, rx.State):
 
 
 def _orders(user_id: str) -> list[OrderRow]:
-    with reading() as session:
+    with read_session() as session:
         return [order_row(order) for order in list_orders(session, user_id)]
 
 
-class AccountState(Visitor, rx.State):
+class AccountState(SessionMixin, rx.State):
     """The account page: who one is, and one's orders."""
 
     username: str = ""
@@ -58,10 +58,10 @@ class AccountState(Visitor, rx.State):
     async def load(self) -> EventSpec | None:
         """Show the account, or lead through sign-in."""
         self._start_over()
-        viewer = await self._viewer()
-        if viewer is None:
+        current_user = await self._current_user()
+        if current_user is None:
             return self._to_sign_in()
-        self.username = viewer.username
-        self.orders = await in_database_thread(_orders, viewer.user_id)
+        self.username = current_user.username
+        self.orders = await in_database_thread(_orders, current_user.user_id)
         self.loaded = True
         return None

@@ -12,7 +12,7 @@ from store_app.catalogue import queries
 from store_app.catalogue.queries import ItemFilter, Sort
 from store_app.db.pagination import Page
 from store_app.db.threads import in_database_thread
-from store_app.db.unit_of_work import reading
+from store_app.db.unit_of_work import read_session
 from store_app.errors import Invalid
 from store_app.models import Item, ItemKind
 from store_app.web.catalogue.cover import generated_cover
@@ -21,7 +21,7 @@ from store_app.web.http.problems import CursorParameter, Limit, link_to_next, pr
 
 router = APIRouter(prefix="/api/items", tags=["items"])
 CURRENCY = "USD"
-_LARGEST_PRICE = 10_000_000_000
+_MAX_PRICE = 10_000_000_000
 
 
 class ItemOut(BaseModel):
@@ -74,11 +74,11 @@ def _minor(field: str, amount: Decimal | None) -> int | None:
         raise Invalid(field, f"{field} must be an amount in {CURRENCY}, such as 9.99.") from None
 
 
-Price = Annotated[Decimal | None, Query(ge=0, le=_LARGEST_PRICE, description="In major units, such as 9.99.")]
+Price = Annotated[Decimal | None, Query(ge=0, le=_MAX_PRICE, description="In major units, such as 9.99.")]
 
 
 def _read_page(wanted: ItemFilter, limit: int, cursor: str) -> Page[Item]:
-    with reading() as session:
+    with read_session() as session:
         return queries.list_items(session, wanted, limit, cursor)
 
 
@@ -104,7 +104,7 @@ async def list_items(
 
 
 def _find(sku: str) -> Item:
-    with reading() as session:
+    with read_session() as session:
         return queries.find_item(session, sku)
 
 

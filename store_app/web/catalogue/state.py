@@ -7,32 +7,32 @@ import reflex as rx
 from reflex.event import EventSpec
 
 from store_app import routes
-from store_app.accounts.service import Viewer
+from store_app.accounts.service import CurrentUser
 from store_app.catalogue import queries
 from store_app.catalogue.queries import ItemFilter, Sort
 from store_app.checkout import cart
 from store_app.checkout import service as checkout
 from store_app.db.threads import in_database_thread
-from store_app.db.unit_of_work import reading
+from store_app.db.unit_of_work import read_session
 from store_app.errors import NotFound, Refusal
 from store_app.library.queries import owned_skus
 from store_app.models import ItemKind
 from store_app.orders.queries import open_order_with
 from store_app.web.catalogue import view
 from store_app.web.catalogue.view import CardView, ItemView
-from store_app.web.ui.session import Explaining, Visitor, query_parameter
+from store_app.web.ui.session import RefusalMixin, SessionMixin, query_parameter
 from store_app.web.ui.shell import ShellState
 
 
-def _shelf(wanted: ItemFilter, cursor: str, viewer: Viewer | None) -> tuple[list[CardView], str]:
-    with reading() as session:
+def _shelf(wanted: ItemFilter, cursor: str, current_user: CurrentUser | None) -> tuple[list[CardView], str]:
+    with read_session() as session:
         page = queries.list_items(session, wanted, cursor=cursor)
         skus = [item.sku for item in page.rows]
-        owned = owned_skus(session, viewer.user_id, skus) if viewer else set()
+        owned = owned_skus(session, current_user.user_id, skus) if current_user else set()
         return [view.card_view(item, owned) for item in page.rows], page.next_cursor
 
 
-class ShelfState(Visitor, rx.State):
+class ShelfState(SessionMixin, rx.State):
     """The store page: items, search, filter and sort, all from the address."""
 
     cards: list[CardView] = []
@@ -53,7 +53,7 @@ class ShelfState(Visitor, rx.State):
         """Show what the address asks for."""
         self.q, self.kind = query_parameter(self, "q"), query_parameter(self, "kind")
         self.sort = query_parameter(self, "sort") or Sort.FEATURED
-        self.cards, self._cursor = await in_database_thread(_shelf, self._wanted(), "", await self._viewer())
+        self.cards, self._cursor = await in_database_thread(_shelf, self._wanted(), "", await self._current_user())
         self.has_more, self.loaded = bool(self._cursor), True
 
     @rx.event
@@ -61,7 +61,8 @@ class ShelfState(Visitor, rx.State):
         """Show the next items below."""
         if not self._cursor:
             return
-        more, self._cursor = await in_database_thread(_shelf, self._wanted(), self._cursor, await self._viewer())
+        current_user = await self._current_user()
+        more, self._cursor = await in_database_thread(_shelf, self._wanted(), self._cursor, current_user)
         self.cards, self.has_more = [*self.cards, *more], bool(self._cursor)
 
     @rx.event
@@ -74,18 +75,18 @@ class ShelfState(Visitor, rx.State):
         return rx.redirect(f"{routes.STORE}?{query}" if query else routes.STORE)
 
 
-def _item_for(sku: str, viewer: Viewer | None) -> tuple[ItemView, bool, str]:
-    with reading() as session:
+def _item_for(sku: str, current_user: CurrentUser | None) -> tuple[ItemView, bool, str]:
+    with read_session() as session:
         item = queries.find_item(session, sku)
-        if viewer is None or item.kind == ItemKind.CONSUMABLE:
+        if current_user is None or item.kind == ItemKind.CONSUMABLE:
             return view.item_view(item), False, ""
-        owned = bool(owned_skus(session, viewer.user_id, [sku]))
-        waiting = open_order_with(session, viewer.user_id, item.id)
+        owned = bool(owned_skus(session, current_user.user_id, [sku]))
+        waiting = open_order_with(session, current_user.user_id, item.id)
         return view.item_view(item), owned, routes.order(waiting) if waiting else ""
 
 
-class ItemState(Explaining, rx.State):
-    """The item page: one item, and what this viewer can do with it."""
+class ItemState(RefusalMixin, rx.State):
+    """The item page: one item, and what this current user can do with it."""
 
     item: ItemView = ItemView()
     owned: bool = False
@@ -98,7 +99,7 @@ class ItemState(Explaining, rx.State):
         """Show the item that the address names."""
         self._start_over()
         try:
-            found = await in_database_thread(_item_for, self._last_part(), await self._viewer())
+            found = await in_database_thread(_item_for, self._last_part(), await self._current_user())
         except NotFound:
             self.missing = True
         else:
@@ -110,9 +111,9 @@ class ItemState(Explaining, rx.State):
         """Order this item and go to the payment page."""
         self.problem = ""
         try:
-            paying = await checkout.buy(await self._signed_in(), {self._last_part(): 1})
+            paying = await checkout.buy(await self._require_user(), {self._last_part(): 1})
         except Refusal as refusal:
-            return self._explain(refusal)
+            return self._show_refusal(refusal)
         return rx.redirect(paying.payment_url)
 
     @rx.event
@@ -120,10 +121,10 @@ class ItemState(Explaining, rx.State):
         """Put this item into the cart."""
         self.problem = ""
         try:
-            viewer = await self._signed_in()
-            count = await in_database_thread(cart.add, viewer.user_id, self._last_part())
+            current_user = await self._require_user()
+            count = await in_database_thread(cart.add, current_user.user_id, self._last_part())
         except Refusal as refusal:
-            return self._explain(refusal)
+            return self._show_refusal(refusal)
         self.in_cart = True
         (await self.get_state(ShellState)).cart_count = count
         return None

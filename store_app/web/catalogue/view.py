@@ -49,7 +49,7 @@ def price_words(item: Item) -> str:
 
 
 def card_view(item: Item, owned: Collection[str]) -> CardView:
-    """Return an item as a card; `owned` holds the SKUs that the viewer has and cannot buy again."""
+    """Return an item as a card; `owned` holds the SKUs that the current user has and cannot buy again."""
     return CardView(
         sku=item.sku,
         name=item.name,

@@ -10,7 +10,7 @@ from store_app.checkout import service
 from store_app.errors import Invalid
 from store_app.models import OrderStatus
 from store_app.web.http.problems import BAD_BODY, problems
-from store_app.web.http.session_cookie import CurrentViewer
+from store_app.web.http.session_cookie import RequiredUser
 
 router = APIRouter(prefix="/api/purchases", tags=["purchases"])
 
@@ -29,7 +29,7 @@ class Wanted(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    items: list[WantedLine] = Field(min_length=1, max_length=service.LARGEST_ORDER)
+    items: list[WantedLine] = Field(min_length=1, max_length=service.MAX_ORDER_LINES)
 
 
 class OrderPlaced(BaseModel):
@@ -54,7 +54,7 @@ def _quantities(wanted: Wanted) -> dict[str, int]:
 @router.post("", status_code=201, summary="Order items", responses=problems(*BAD_BODY, 401, 409, 422, 503))
 async def place_order(
     wanted: Wanted,
-    viewer: CurrentViewer,
+    current_user: RequiredUser,
     idempotency_key: Annotated[
         str | None, Header(max_length=255, min_length=1, description="Repeats with one key make one order.")
     ] = None,
@@ -62,7 +62,7 @@ async def place_order(
     """Place an order and return where it is paid. An open order for the same things is offered again."""
     if idempotency_key and not idempotency_key.isprintable():
         raise Invalid("Idempotency-Key", "The key must be printable text.")
-    placed = await service.buy(viewer, _quantities(wanted), idempotency_key)
+    placed = await service.buy(current_user, _quantities(wanted), idempotency_key)
     order = placed.order
     return OrderPlaced(
         order_id=order.id,

@@ -6,10 +6,10 @@ from reflex.event import EventSpec
 from store_app.checkout import reconcile
 from store_app.errors import Refusal
 from store_app.web.ui.components import button, problem
-from store_app.web.ui.session import Explaining
+from store_app.web.ui.session import RefusalMixin
 
 
-class Checking(Explaining, mixin=True):
+class PaymentCheckMixin(RefusalMixin, mixin=True):
     """Mixin for States whose page offers to ask the payment service about the player's orders."""
 
     # What the payment service said of each order, in words.
@@ -22,17 +22,17 @@ class Checking(Explaining, mixin=True):
         async with self:
             self.problem, self.steps, self.asking = "", [], True
         try:
-            steps = await reconcile.check_payments(await self._signed_in())
+            steps = await reconcile.check_payments(await self._require_user())
         except Refusal as refusal:
             async with self:
                 self.asking = False
-                return self._explain(refusal)
+                return self._show_refusal(refusal)
         async with self:
             self.steps, self.asking = steps, False
         return None
 
 
-def check_payments_box(state: type[Checking]) -> rx.Component:
+def check_payments_box(state: type[PaymentCheckMixin]) -> rx.Component:
     """Return the box with the button and, once pressed, each step in words."""
     return rx.el.section(
         rx.el.h2("Paid but nothing here?", class_name="font-semibold"),

@@ -7,27 +7,27 @@ from reflex.event import EventSpec
 
 from store_app.checkout import cart, service
 from store_app.db.threads import in_database_thread
-from store_app.db.unit_of_work import reading
+from store_app.db.unit_of_work import read_session
 from store_app.errors import Refusal
 from store_app.library.queries import owned_skus
 from store_app.web.checkout.view import CartRow, cart_rows, cart_total
-from store_app.web.ui.session import Explaining
+from store_app.web.ui.session import RefusalMixin
 from store_app.web.ui.shell import ShellState
 
 
 def _read(user_id: str) -> tuple[list[CartRow], str]:
-    with reading() as session:
+    with read_session() as session:
         found = cart.read_cart(session, user_id)
         owned = owned_skus(session, user_id, list(found.wanted))
         return cart_rows(found, owned), cart_total(found)
 
 
 def _wanted(user_id: str) -> dict[str, int]:
-    with reading() as session:
+    with read_session() as session:
         return cart.read_cart(session, user_id).wanted
 
 
-class CartState(Explaining, rx.State):
+class CartState(RefusalMixin, rx.State):
     """The cart of the signed-in user, read again after each change."""
 
     rows: list[CartRow] = []
@@ -43,10 +43,10 @@ class CartState(Explaining, rx.State):
     async def load(self) -> None:
         """Show the cart."""
         self._start_over()
-        viewer = await self._viewer()
-        self.signed_in = viewer is not None
-        if viewer:
-            await self._show(viewer.user_id)
+        current_user = await self._current_user()
+        self.signed_in = current_user is not None
+        if current_user:
+            await self._show(current_user.user_id)
         self.loaded = True
 
     @rx.event
@@ -72,11 +72,11 @@ class CartState(Explaining, rx.State):
     async def _change(self, change: Callable[..., None], *arguments: object) -> EventSpec | None:
         self.problem = self.open_order = ""
         try:
-            viewer = await self._signed_in()
-            await in_database_thread(change, viewer.user_id, *arguments)
+            current_user = await self._require_user()
+            await in_database_thread(change, current_user.user_id, *arguments)
         except Refusal as refusal:
-            return self._explain(refusal)
-        await self._show(viewer.user_id)
+            return self._show_refusal(refusal)
+        await self._show(current_user.user_id)
         return None
 
     @rx.event
@@ -84,8 +84,8 @@ class CartState(Explaining, rx.State):
         """Order what is in the cart and go to the payment page."""
         self.problem = self.open_order = ""
         try:
-            viewer = await self._signed_in()
-            paying = await service.buy(viewer, await in_database_thread(_wanted, viewer.user_id))
+            current_user = await self._require_user()
+            paying = await service.buy(current_user, await in_database_thread(_wanted, current_user.user_id))
         except Refusal as refusal:
-            return self._explain(refusal)
+            return self._show_refusal(refusal)
         return rx.redirect(paying.payment_url)

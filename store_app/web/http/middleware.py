@@ -12,7 +12,7 @@ from store_app.settings import get_settings
 from store_app.web.http.problems import problem
 
 # No request of ours comes near it; without a limit one caller could fill the memory.
-LARGEST_BODY = 1024 * 1024
+MAX_BODY_BYTES = 1024 * 1024
 
 
 class OriginGuard:
@@ -42,9 +42,10 @@ async def _refuse_origin(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 class BodyLimit:
-    """Refuses bodies over `LARGEST_BODY` while they are read; the error becomes a problem document like any other.
+    """Refuses bodies over `MAX_BODY_BYTES` with a problem document.
 
-    A promised length is not believed. What reads no further than a smaller limit of its own may still answer.
+    Counts while the body is read: Content-Length is not trusted. A route that stops reading at a smaller limit
+    of its own gives its own answer.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -59,7 +60,7 @@ class BodyLimit:
             nonlocal size
             message = await receive()
             size += len(message.get("body", b""))
-            if size > LARGEST_BODY:
+            if size > MAX_BODY_BYTES:
                 # FastAPI takes anything but its own error for JSON that cannot be read.
                 raise EndpointError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The body is larger than 1 MiB.")
             return message
@@ -67,7 +68,7 @@ class BodyLimit:
         await self._app(scope, receive_within_limit if scope["type"] == "http" else receive, send)
 
 
-class PlainPages:
+class CleanUrls:
     """Serves `/cart` as it is: the built pages are files and folders, and would send it to `/cart/`."""
 
     def __init__(self, app: ASGIApp) -> None:
@@ -76,12 +77,12 @@ class PlainPages:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["type"] == "http" and scope["path"] in _PLAIN_PAGES:
+        if scope["type"] == "http" and scope["path"] in _PAGES:
             scope = {**scope, "path": f"{scope['path']}.html", "raw_path": f"{scope['path']}.html".encode()}
         await self._app(scope, receive, send)
 
 
-_PLAIN_PAGES = {routes.CART, routes.LIBRARY, routes.LOGIN, routes.REGISTER, routes.ACCOUNT}
+_PAGES = {routes.CART, routes.LIBRARY, routes.LOGIN, routes.REGISTER, routes.ACCOUNT}
 _ONE_YEAR = "public, max-age=31536000, immutable"
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",

@@ -82,13 +82,13 @@ def add_problem_handlers(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _bug)
 
 
-def add_api_floor(app: FastAPI) -> None:
+def add_api_fallback(app: FastAPI) -> None:
     """Answer what no route under /api answers; call it last. Else the pages, mounted behind, would."""
     for path in ("/api", "/api/{rest:path}"):
-        app.router.routes.append(Route(path, _Nowhere(app), include_in_schema=False))
+        app.router.routes.append(Route(path, _ApiFallback(app), include_in_schema=False))
 
 
-class _Nowhere:
+class _ApiFallback:
     """The end of the API, for methods that nobody has heard of too: what is no function has every method."""
 
     def __init__(self, api: FastAPI) -> None:

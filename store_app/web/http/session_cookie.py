@@ -6,7 +6,7 @@ from fastapi import Depends, Request
 from starlette.requests import HTTPConnection, cookie_parser
 from starlette.responses import Response
 
-from store_app.accounts.service import SESSION_LIFETIME, SignedIn, Viewer, find_viewer
+from store_app.accounts.service import SESSION_LIFETIME, CurrentUser, SignedIn, find_current_user
 from store_app.db.threads import in_database_thread
 from store_app.errors import NotSignedIn
 from store_app.settings import get_settings
@@ -47,14 +47,14 @@ def session_token(connection: HTTPConnection) -> str | None:
     return connection.cookies.get(cookie_name())
 
 
-async def _viewer(request: Request) -> Viewer:
-    viewer = await in_database_thread(find_viewer, session_token(request))
-    if viewer is None:
+async def _current_user(request: Request) -> CurrentUser:
+    current_user = await in_database_thread(find_current_user, session_token(request))
+    if current_user is None:
         raise NotSignedIn
-    return viewer
+    return current_user
 
 
-CurrentViewer = Annotated[Viewer, Depends(_viewer)]
+RequiredUser = Annotated[CurrentUser, Depends(_current_user)]
 
 
 def client_address(connection: HTTPConnection) -> str:

@@ -9,14 +9,14 @@ from pydantic import BaseModel
 
 from store_app.db.pagination import Page
 from store_app.db.threads import in_database_thread
-from store_app.db.unit_of_work import reading
+from store_app.db.unit_of_work import read_session
 from store_app.errors import NotYours
 from store_app.library import queries
 from store_app.library.queries import PurchaseRow
 from store_app.models import PurchaseStatus
 from store_app.web.catalogue.api import ItemOut, item_out
 from store_app.web.http.problems import CursorParameter, Limit, link_to_next, problems
-from store_app.web.http.session_cookie import CurrentViewer
+from store_app.web.http.session_cookie import RequiredUser
 
 router = APIRouter(prefix="/api/purchases", tags=["purchases"])
 
@@ -49,21 +49,21 @@ def _purchase_out(row: PurchaseRow) -> PurchaseOut:
 
 
 def _read(user_id: str, limit: int, cursor: str) -> Page[PurchaseRow]:
-    with reading() as session:
+    with read_session() as session:
         return queries.list_purchases(session, user_id, limit, cursor)
 
 
 @router.get("", response_model=list[PurchaseOut], summary="List your purchases", responses=problems(401, 403, 422))
 async def list_purchases(
     request: Request,
-    viewer: CurrentViewer,
+    current_user: RequiredUser,
     user_id: Annotated[str | None, Query(description="Yours; may be left out.")] = None,
     limit: Limit = queries.PAGE_SIZE,
     cursor: CursorParameter = "",
 ) -> Response:
     """Return a page of your purchases, newest first; the `Link` header leads to the next one."""
-    if user_id is not None and user_id != viewer.user_id:
+    if user_id is not None and user_id != current_user.user_id:
         raise NotYours
-    page = await in_database_thread(_read, viewer.user_id, limit, cursor)
+    page = await in_database_thread(_read, current_user.user_id, limit, cursor)
     body = [_purchase_out(row).model_dump(mode="json") for row in page.rows]
     return JSONResponse(body, headers=link_to_next(request, page.next_cursor))

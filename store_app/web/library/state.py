@@ -5,9 +5,9 @@ from sqlmodel import Session
 
 from store_app.db.pagination import Page
 from store_app.db.threads import in_database_thread
-from store_app.db.unit_of_work import reading
+from store_app.db.unit_of_work import read_session
 from store_app.library import queries
-from store_app.web.checkout.payment_check import Checking
+from store_app.web.checkout.payment_check import PaymentCheckMixin
 from store_app.web.library.view import PurchaseView, purchase_view
 
 
@@ -18,11 +18,11 @@ def read_page(session: Session, user_id: str, cursor: str = "") -> Page[Purchase
 
 
 def _read(user_id: str, cursor: str = "") -> Page[PurchaseView]:
-    with reading() as session:
+    with read_session() as session:
         return read_page(session, user_id, cursor)
 
 
-class LibraryState(Checking, rx.State):
+class LibraryState(PaymentCheckMixin, rx.State):
     """What the signed-in user owns."""
 
     rows: list[PurchaseView] = []
@@ -37,10 +37,10 @@ class LibraryState(Checking, rx.State):
     async def load(self) -> None:
         """Show the newest purchases."""
         self._start_over()
-        viewer = await self._viewer()
-        self.signed_in = viewer is not None
-        if viewer:
-            self._renew(await in_database_thread(_read, viewer.user_id))
+        current_user = await self._current_user()
+        self.signed_in = current_user is not None
+        if current_user:
+            self._renew(await in_database_thread(_read, current_user.user_id))
             self.fresh = []
             self._watch("library")
         self.loaded = True
@@ -57,9 +57,9 @@ class LibraryState(Checking, rx.State):
     @rx.event
     async def load_more(self) -> None:
         """Show older purchases below."""
-        viewer = await self._viewer()
-        if viewer is None or not self._cursor:
+        current_user = await self._current_user()
+        if current_user is None or not self._cursor:
             return
-        page = await in_database_thread(_read, viewer.user_id, self._cursor)
+        page = await in_database_thread(_read, current_user.user_id, self._cursor)
         self.rows = [*self.rows, *page.rows]
         self._cursor, self.has_more = page.next_cursor, bool(page.next_cursor)

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
-from store_app.accounts.service import Viewer, find_viewer, session_is_open
+from store_app.accounts.service import CurrentUser, find_current_user, session_is_open
 from store_app.db.outbox import Message
 from store_app.db.threads import in_database_thread
-from store_app.db.unit_of_work import reading
+from store_app.db.unit_of_work import read_session
 from store_app.live.hub import hub
 from store_app.web.http.session_cookie import session_token
 
@@ -23,7 +23,7 @@ EVENTS = {"purchase_success", "purchase_refunded", "order_canceled"}
 
 
 def _is_open(session_hash: str) -> bool:
-    with reading() as session:
+    with read_session() as session:
         return session_is_open(session, session_hash)
 
 
@@ -36,7 +36,7 @@ class SocketClient:
     session_hash: str
     ended: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def hear(self, message: Message) -> None:
+    async def send(self, message: Message) -> None:
         """Send a message, if the session is still open."""
         if message.payload["event"] not in EVENTS:
             return
@@ -72,12 +72,12 @@ async def _token_in_first_message(socket: WebSocket) -> str | None:
     return None
 
 
-async def _viewer(socket: WebSocket) -> Viewer | None:
+async def _current_user(socket: WebSocket) -> CurrentUser | None:
     """Return who is calling: by cookie or Authorization header, else by the first message."""
-    viewer = await in_database_thread(find_viewer, session_token(socket))
-    if viewer is None:
-        viewer = await in_database_thread(find_viewer, await _token_in_first_message(socket))
-    return viewer
+    current_user = await in_database_thread(find_current_user, session_token(socket))
+    if current_user is None:
+        current_user = await in_database_thread(find_current_user, await _token_in_first_message(socket))
+    return current_user
 
 
 @router.websocket("/ws")
@@ -85,11 +85,11 @@ async def messages(socket: WebSocket) -> None:
     """Send a user's own messages until either side leaves; a message missed is found in GET /api/purchases."""
     await socket.accept()
     with suppress(WebSocketDisconnect):
-        viewer = await _viewer(socket)
-        if viewer is None:
+        current_user = await _current_user(socket)
+        if current_user is None:
             await socket.close(NOT_SIGNED_IN, 'send {"token": "..."} first')
             return
-        client = SocketClient(socket, viewer.user_id, viewer.session_hash)
+        client = SocketClient(socket, current_user.user_id, current_user.session_hash)
         hub.add(client)
         try:
             await client.stay()

@@ -17,7 +17,7 @@ from urllib.parse import parse_qs, urlencode
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from store_app.accounts.service import find_viewer
+from store_app.accounts.service import find_current_user
 from store_app.db.threads import in_database_thread
 from store_app.web.http.session_cookie import session_token
 from store_app.web.live.tabs import Tab
@@ -45,9 +45,9 @@ class EventSocketGuard:
         if scope["type"] != "websocket" or not scope["path"].startswith(EVENT_PATH):
             await self._app(scope, receive, send)
             return
-        viewer = await in_database_thread(find_viewer, session_token(HTTPConnection(scope)))
+        current_user = await in_database_thread(find_current_user, session_token(HTTPConnection(scope)))
         line = _Line(receive)
-        tab = Tab(secrets.token_hex(16), viewer, line.cut)
+        tab = Tab(secrets.token_hex(16), current_user, line.cut)
         tab.open()
         try:
             await self._app(_with_own_token(scope, tab.token), line.receive, send)

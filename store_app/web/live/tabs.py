@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from store_app.accounts.service import Viewer
+from store_app.accounts.service import CurrentUser
 from store_app.db.outbox import Message
 from store_app.live.hub import hub
 
@@ -20,7 +20,7 @@ class Tab:
     """
 
     token: str
-    viewer: Viewer | None
+    current_user: CurrentUser | None
     disconnect: Callable[[], Awaitable[None]]
     watching: str = ""
     waiting: bool = False
@@ -28,17 +28,17 @@ class Tab:
     @property
     def user_id(self) -> str:
         """The user the connection belongs to; empty when signed out."""
-        return self.viewer.user_id if self.viewer else ""
+        return self.current_user.user_id if self.current_user else ""
 
     @property
     def session_hash(self) -> str:
         """The session the connection came with; empty when signed out."""
-        return self.viewer.session_hash if self.viewer else ""
+        return self.current_user.session_hash if self.current_user else ""
 
     def open(self) -> None:
         """Let the tab hear its user's messages."""
         _open[self.token] = self
-        if self.viewer:
+        if self.current_user:
             hub.add(self)
 
     def gone(self) -> None:
@@ -46,7 +46,7 @@ class Tab:
         _open.pop(self.token, None)
         hub.remove(self)
 
-    async def hear(self, message: Message) -> None:
+    async def send(self, message: Message) -> None:
         """Show a message."""
         await _push[-1](self, message)
 

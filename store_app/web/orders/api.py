@@ -11,7 +11,7 @@ from store_app.models import OrderStatus
 from store_app.orders import service
 from store_app.orders.queries import OrderDetails
 from store_app.web.http.problems import problems
-from store_app.web.http.session_cookie import CurrentViewer
+from store_app.web.http.session_cookie import RequiredUser
 
 router = APIRouter(prefix="/api/orders", tags=["orders"])
 
@@ -68,12 +68,12 @@ def _order_out(details: OrderDetails) -> OrderOut:
 
 
 @router.get("/{order_id}", summary="One of your orders", responses=problems(401, 404, 422))
-async def get_order(order_id: str, viewer: CurrentViewer) -> OrderOut:
+async def get_order(order_id: str, current_user: RequiredUser) -> OrderOut:
     """Return an order of yours; somebody else's is as unknown as one that never was."""
-    return _order_out(await in_database_thread(service.read, viewer.user_id, order_id))
+    return _order_out(await in_database_thread(service.read, current_user.user_id, order_id))
 
 
 @router.post("/{order_id}/cancel", summary="Cancel an unpaid order", responses=problems(401, 404, 409, 422))
-async def cancel_order(order_id: str, viewer: CurrentViewer) -> OrderOut:
+async def cancel_order(order_id: str, current_user: RequiredUser) -> OrderOut:
     """Cancel an open order of yours; a repeat changes nothing."""
-    return _order_out(await in_database_thread(service.cancel, viewer.user_id, order_id))
+    return _order_out(await in_database_thread(service.cancel, current_user.user_id, order_id))

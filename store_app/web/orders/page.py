@@ -21,7 +21,7 @@ from store_app.web.ui.components import (
 from store_app.web.ui.layout import heading, narrow, page
 
 _PHASES = {
-    "checking": ("Checking your payment", "This takes a few seconds."),
+    "checking": ("PaymentCheckMixin your payment", "This takes a few seconds."),
     "long": (
         "Still waiting for the bank",
         "You can close this page. Your library is updated when the payment is confirmed.",

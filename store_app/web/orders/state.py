@@ -10,7 +10,7 @@ from store_app.db.threads import in_database_thread
 from store_app.errors import NotFound, Refusal
 from store_app.orders import service
 from store_app.orders.queries import OrderDetails
-from store_app.web.checkout.payment_check import Checking
+from store_app.web.checkout.payment_check import PaymentCheckMixin
 from store_app.web.live import tabs
 from store_app.web.orders.view import OrderView, order_view
 from store_app.web.ui.session import query_parameter
@@ -27,7 +27,7 @@ def _phase(waited: int) -> str:
     return "long" if waited < _VERY_LONG else "very_long"
 
 
-class OrderState(Checking, rx.State):
+class OrderState(PaymentCheckMixin, rx.State):
     """One order of the signed-in user."""
 
     order: OrderView = OrderView()
@@ -40,12 +40,12 @@ class OrderState(Checking, rx.State):
     async def load(self) -> EventSpec | None:
         """Show the order that the address names; return parameters choose words, never the state."""
         self._start_over()
-        viewer = await self._viewer()
-        if viewer is None:
+        current_user = await self._current_user()
+        if current_user is None:
             return self._to_sign_in()
         order_id = self._last_part()
         try:
-            self._show(await in_database_thread(service.read, viewer.user_id, order_id))
+            self._show(await in_database_thread(service.read, current_user.user_id, order_id))
         except NotFound:
             self.missing = self.loaded = True
             return None
@@ -83,11 +83,11 @@ class OrderState(Checking, rx.State):
             return True
 
     async def _look(self) -> None:
-        viewer = await self._viewer()
-        if viewer is None:
+        current_user = await self._current_user()
+        if current_user is None:
             return
         try:
-            details = await in_database_thread(service.read, viewer.user_id, self._last_part())
+            details = await in_database_thread(service.read, current_user.user_id, self._last_part())
         except NotFound:
             # An event can name any address; the page itself says so when it loads.
             return
@@ -104,10 +104,10 @@ class OrderState(Checking, rx.State):
         """Cancel the order."""
         self.problem = ""
         try:
-            viewer = await self._signed_in()
-            self._show(await in_database_thread(service.cancel, viewer.user_id, self._last_part()))
+            current_user = await self._require_user()
+            self._show(await in_database_thread(service.cancel, current_user.user_id, self._last_part()))
         except Refusal as refusal:
-            return self._explain(refusal)
+            return self._show_refusal(refusal)
         return None
 
     @rx.event
@@ -124,12 +124,12 @@ class OrderState(Checking, rx.State):
         self.problem = self.open_order = ""
         order_id = self._last_part()
         try:
-            viewer = await self._signed_in()
+            current_user = await self._require_user()
             if again:
-                wanted = await in_database_thread(service.wanted_again, viewer.user_id, order_id)
-                paying = await checkout.buy(viewer, wanted)
+                wanted = await in_database_thread(service.wanted_again, current_user.user_id, order_id)
+                paying = await checkout.buy(current_user, wanted)
             else:
-                paying = await checkout.open_payment_page(viewer, order_id)
+                paying = await checkout.open_payment_page(current_user, order_id)
         except Refusal as refusal:
-            return self._explain(refusal)
+            return self._show_refusal(refusal)
         return rx.redirect(paying.payment_url)

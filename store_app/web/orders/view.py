@@ -106,7 +106,7 @@ WORDS: dict[str, _Words] = {
         f"The bank or payment service refused it. {_NOT_CHARGED}",
     ),
 }
-_CHECKING = _Words(
+_UNDER_REVIEW = _Words(
     "Being checked",
     "wait",
     "We are checking this order",
@@ -136,7 +136,7 @@ def order_view(details: OrderDetails) -> OrderView:
     order, status = details.order, details.order.status
     unpaid = status in {OrderStatus.PENDING, OrderStatus.FAILED}
     checked = bool(order.needs_attention) and unpaid
-    words = _CHECKING if checked else WORDS[status]
+    words = _UNDER_REVIEW if checked else WORDS[status]
     return OrderView(
         order_id=order.id,
         number=order.number,

@@ -6,31 +6,31 @@ import reflex as rx
 from reflex.event import EventSpec
 
 from store_app import routes
-from store_app.accounts.service import Viewer, find_viewer
+from store_app.accounts.service import CurrentUser, find_current_user
 from store_app.db.threads import in_database_thread
 from store_app.errors import InOpenOrder, NotSignedIn, Refusal
 from store_app.web.http.session_cookie import token_of_cookies
 from store_app.web.live import tabs
 
 
-class Visitor(rx.State, mixin=True):
+class SessionMixin(rx.State, mixin=True):
     """Mixin for States. Its methods begin with an underscore: anything else could be called by any client."""
 
-    async def _viewer(self) -> Viewer | None:
+    async def _current_user(self) -> CurrentUser | None:
         """Return the signed-in user, from the cookie of this connection's handshake and the session row."""
         token = token_of_cookies(self.router.headers.raw_headers.get("cookie", ""))
-        return await in_database_thread(find_viewer, token)
+        return await in_database_thread(find_current_user, token)
 
-    async def _signed_in(self) -> Viewer:
+    async def _require_user(self) -> CurrentUser:
         """Return the signed-in user.
 
         Raises:
             NotSignedIn: there is none.
         """
-        viewer = await self._viewer()
-        if viewer is None:
+        current_user = await self._current_user()
+        if current_user is None:
             raise NotSignedIn
-        return viewer
+        return current_user
 
     def _start_over(self) -> None:
         """Forget what the page showed before: in the same tab, another page of its kind may come next."""
@@ -54,14 +54,14 @@ class Visitor(rx.State, mixin=True):
         return unquote(self.router.url.path.rstrip("/").rpartition("/")[2])
 
 
-class Explaining(Visitor, mixin=True):
+class RefusalMixin(SessionMixin, mixin=True):
     """Mixin for States whose events can be refused: the page shows the refusal's own words."""
 
     problem: str = ""
     # The address of the unpaid order that is in the way, if one is.
     open_order: str = ""
 
-    def _explain(self, refusal: Refusal) -> EventSpec | None:
+    def _show_refusal(self, refusal: Refusal) -> EventSpec | None:
         """Show why something was refused, or lead through sign-in where that is what is missing."""
         if isinstance(refusal, NotSignedIn):
             return self._to_sign_in()

@@ -5,8 +5,8 @@ import reflex as rx
 from store_app.checkout import cart
 from store_app.db.outbox import Message
 from store_app.db.threads import in_database_thread
-from store_app.db.unit_of_work import reading
-from store_app.web.ui.session import Visitor
+from store_app.db.unit_of_work import read_session
+from store_app.web.ui.session import SessionMixin
 
 _NOTICES = {
     "purchase_success": "{items} added to your library.",
@@ -27,11 +27,11 @@ def _items_in_words(message: Message) -> str:
 
 
 def _cart_count(user_id: str) -> int:
-    with reading() as session:
+    with read_session() as session:
         return cart.count(session, user_id)
 
 
-class ShellState(Visitor, rx.State):
+class ShellState(SessionMixin, rx.State):
     """Header and notice."""
 
     username: str = ""
@@ -44,17 +44,17 @@ class ShellState(Visitor, rx.State):
     @rx.event
     async def load(self) -> None:
         """Show who is signed in."""
-        viewer = await self._viewer()
+        current_user = await self._current_user()
         self._watch("")
-        self.username = viewer.username if viewer else ""
-        self.cart_count = await in_database_thread(_cart_count, viewer.user_id) if viewer else 0
+        self.username = current_user.username if current_user else ""
+        self.cart_count = await in_database_thread(_cart_count, current_user.user_id) if current_user else 0
 
     @rx.event
     async def dismiss_notice(self) -> None:
         """Take the notice away."""
         self.notice = ""
 
-    def _tell(self, message: Message, cart_count: int) -> None:
+    def _show_message(self, message: Message, cart_count: int) -> None:
         """Show what happened to an order of this user."""
         event = message.payload["event"]
         self.cart_count = cart_count

@@ -46,19 +46,19 @@ _SKUS = ["dragon-sword", "health-potion"]
 
 
 def _deliveries(
-    bodies: st.SearchStrategy[bytes], headed: Headed, judge: Callable[[Request], judges.Judge]
+    bodies: st.SearchStrategy[bytes], headed: Headed, apply: Callable[[Request], judges.Judge]
 ) -> st.SearchStrategy[Try]:
     def one(body: bytes) -> st.SearchStrategy[Try]:
         requests = headed(body).map(lambda headers: Request(b"POST", WEBHOOK, headers, body))
-        return requests.map(lambda request: Try(request, judge(request)))
+        return requests.map(lambda request: Try(request, apply(request)))
 
     return bodies.flatmap(one)
 
 
 def without_signature(orders: Orders) -> list[Campaign]:
     """Return what nobody signed: bytes, and real notifications, some of them unchanged."""
-    genuine = one_of_these(orders.never).flatmap(lambda order: one_of_these(about(order))).map(write)
-    notifications = damaged(genuine | mutated(orders.never))
+    signature_valid = one_of_these(orders.never).flatmap(lambda order: one_of_these(about(order))).map(write)
+    notifications = damaged(signature_valid | mutated(orders.never))
     return [
         Campaign("webhook, unsigned: bytes and JSON", _deliveries(raw_bodies, unsigned, judges.unsigned)),
         Campaign("webhook, unsigned: notifications", _deliveries(notifications, unsigned, judges.unsigned)),
@@ -96,13 +96,13 @@ class Caller:
         """Return the headers of a signed-in request."""
         return ((b"Authorization", b"Bearer " + self.player.token.encode()),)
 
-    def judged(self, request: Request, judge: judges.Judge) -> Try:
+    def judged(self, request: Request, apply: judges.Judge) -> Try:
         """Return the request with this player's credentials."""
 
         def judge_and_return(answer: Answer) -> str:
             if request.method == b"DELETE" and answer.status == 204:
                 self.player = self.web.player()
-            return judge(answer)
+            return apply(answer)
 
         whole = Request(request.method, request.target, (*request.headers, *self.credentials), request.body)
         return Try(whole, judge_and_return)
@@ -111,10 +111,10 @@ class Caller:
 def _documented(one: Documented) -> judges.Judge:
     plain = judges.api(one.request)
 
-    def judge(answer: Answer) -> str:
+    def apply(answer: Answer) -> str:
         return plain(answer) or (one.broken_promises(answer) if judges.reaches_the_api(one.request) else "")
 
-    return judge
+    return apply
 
 
 def rest_of_the_api(web: Web) -> list[Campaign]:

@@ -6,7 +6,7 @@ from http import HTTPStatus
 
 from tests.chaos.fuzzing.wire import Answer, Request
 
-LARGEST_NOTIFICATION = 256 * 1024
+MAX_NOTIFICATION_BYTES = 256 * 1024
 PROBLEM = "application/problem+json"
 Judge = Callable[[Answer], str]
 
@@ -32,7 +32,7 @@ def _provider_error(answer: Answer, status: int, *codes: str) -> str:
 
 
 def _too_large(request: Request, answer: Answer) -> str | None:
-    if len(request.body) <= LARGEST_NOTIFICATION:
+    if len(request.body) <= MAX_NOTIFICATION_BYTES:
         return None
     return _provider_error(answer, 413, "INVALID_PARAMETER")
 
@@ -40,19 +40,19 @@ def _too_large(request: Request, answer: Answer) -> str | None:
 def unsigned(request: Request) -> Judge:
     """Expect that a notification without a signature is refused as such."""
 
-    def judge(answer: Answer) -> str:
+    def apply(answer: Answer) -> str:
         if not request.is_http or answer.status >= 500 or not answer.status:
             return _no_fault(request, answer)
         too_large = _too_large(request, answer)
         return _provider_error(answer, 400, "INVALID_SIGNATURE") if too_large is None else too_large
 
-    return judge
+    return apply
 
 
 def signed(request: Request) -> Judge:
     """Expect that a signed notification is taken, or refused in the provider's format for another reason."""
 
-    def judge(answer: Answer) -> str:
+    def apply(answer: Answer) -> str:
         if fault := _no_fault(request, answer):
             return fault
         if not request.is_http:
@@ -66,7 +66,7 @@ def signed(request: Request) -> Judge:
         wrong = _provider_error(answer, 400)
         return wrong or ("the signature was right" if b"INVALID_SIGNATURE" in answer.body else "")
 
-    return judge
+    return apply
 
 
 def reaches_the_api(request: Request) -> bool:
@@ -80,13 +80,13 @@ def reaches_the_api(request: Request) -> bool:
 def api(request: Request) -> Judge:
     """Expect that the API has no fault and refuses with problem documents."""
 
-    def judge(answer: Answer) -> str:
+    def apply(answer: Answer) -> str:
         if fault := _no_fault(request, answer):
             return fault
         refused = answer.status >= 400 and request.method != b"HEAD"
         return _problem(answer) if refused and reaches_the_api(request) else ""
 
-    return judge
+    return apply
 
 
 def _problem(answer: Answer) -> str:

@@ -26,7 +26,7 @@ class Try:
     """A request, and what judges its answer: it returns in words what is wrong, or nothing."""
 
     request: Request
-    judge: Callable[[Answer], str]
+    apply: Callable[[Answer], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class Records:
 
     def note(self, campaign: str, one: Try, answer: Answer) -> None:
         """Count an answer, and keep the request where it was wrong."""
-        wrong = one.judge(answer)
+        wrong = one.apply(answer)
         with self._lock:
             self.answers.setdefault(campaign, Counter())[answer.kind] += 1
             self.failed += bool(wrong)

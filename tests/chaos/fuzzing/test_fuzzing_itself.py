@@ -104,9 +104,9 @@ def _answer(status: int, said: Any = None, kind: str = "application/json") -> An
     ids=repr,
 )
 def test_a_wrong_answer_to_an_unsigned_notification_is_told(answer: Answer) -> None:
-    judge = judges.unsigned(REQUEST)
-    assert judge(answer)
-    assert not judge(_answer(400, REFUSED))
+    apply = judges.unsigned(REQUEST)
+    assert apply(answer)
+    assert not apply(_answer(400, REFUSED))
 
 
 @pytest.mark.parametrize(
@@ -114,10 +114,10 @@ def test_a_wrong_answer_to_an_unsigned_notification_is_told(answer: Answer) -> N
     [Answer(), _answer(503), _answer(204, {}), _answer(200, {}), _answer(422, PROBLEM), _answer(400, REFUSED)],
 )
 def test_a_wrong_answer_to_a_signed_notification_is_told(answer: Answer) -> None:
-    judge = judges.signed(REQUEST)
-    assert judge(answer)
-    assert not judge(_answer(204))
-    assert not judge(_answer(400, {"error": {"code": "INVALID_USER", "message": "-"}}))
+    apply = judges.signed(REQUEST)
+    assert apply(answer)
+    assert not apply(_answer(204))
+    assert not apply(_answer(400, {"error": {"code": "INVALID_USER", "message": "-"}}))
 
 
 @pytest.mark.parametrize(
@@ -131,6 +131,6 @@ def test_a_wrong_answer_to_a_signed_notification_is_told(answer: Answer) -> None
     ],
 )
 def test_a_wrong_answer_of_the_api_is_told(answer: Answer) -> None:
-    judge = judges.api(Request(b"GET", b"/api/items/x"))
-    assert judge(answer)
-    assert not judge(_answer(404, PROBLEM, judges.PROBLEM))
+    apply = judges.api(Request(b"GET", b"/api/items/x"))
+    assert apply(answer)
+    assert not apply(_answer(404, PROBLEM, judges.PROBLEM))

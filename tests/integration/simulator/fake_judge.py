@@ -91,7 +91,7 @@ class FakeJudge(FakeShop):
         facts = await request.json()
         order_id = facts.get("custom_parameters", {}).get("order_id")
         case = self.cases.get(order_id)
-        rule = _RULES.get(facts["notification_type"])
+        rule = _HANDLERS.get(facts["notification_type"])
         if case is None or rule is None:
             return Response(status_code=204)
         if facts["notification_type"] == "order_paid" and (code := self._mismatch(case, facts)):
@@ -143,7 +143,7 @@ def _declined(case: Case, _: Facts, __: bytes) -> None:
     case.closed = case.closed or "failed"
 
 
-_RULES: dict[str, Callable[[Case, Facts, bytes], None]] = {
+_HANDLERS: dict[str, Callable[[Case, Facts, bytes], None]] = {
     "order_paid": _paid,
     "order_canceled": _undone,
     "refund": _undone,

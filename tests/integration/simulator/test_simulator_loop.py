@@ -24,7 +24,7 @@ def store() -> Iterator[FakeShop]:
 
 @pytest.fixture(autouse=True)
 def little_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store_client, "_SHORTEST_WAIT", 0.01)
+    monkeypatch.setattr(store_client, "_MIN_WAIT_SECONDS", 0.01)
     monkeypatch.setattr(demo_loop, "_SETTLE_SECONDS", 0.5)
 
 

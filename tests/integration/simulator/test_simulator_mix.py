@@ -18,11 +18,11 @@ FASTEST = 10_000_000.0
 
 @pytest.fixture
 def store() -> Iterator[FakeJudge]:
-    judge = FakeJudge()
-    judge.items = [item for item in judge.items if item["sku"] in {"sword", "potion", "badge"}]
-    with served(judge.app(), free_port()) as url:
-        judge.url = url
-        yield judge
+    apply = FakeJudge()
+    apply.items = [item for item in apply.items if item["sku"] in {"sword", "potion", "badge"}]
+    with served(apply.app(), free_port()) as url:
+        apply.url = url
+        yield apply
 
 
 @pytest.fixture(autouse=True)
@@ -32,11 +32,11 @@ def little_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mix, "_LOOK_AGAIN_SECONDS", 0.01)
 
 
-def run_mix(judge: FakeJudge, *, orders: int, with_repair: bool = False) -> bool:
+def run_mix(apply: FakeJudge, *, orders: int, with_repair: bool = False) -> bool:
     async def run() -> bool:
         options = Options(seed=7, orders=orders, players=3, speed=FASTEST, with_repair=with_repair)
         async with httpx.AsyncClient(trust_env=False, verify=NO_CERTIFICATES, timeout=30) as client:
-            return await Mix(client, judge.url, judge.simulator_url, options).run()
+            return await Mix(client, apply.url, apply.simulator_url, options).run()
 
     return asyncio.run(run())
 
