@@ -19,7 +19,7 @@ from store_app.models import Purchase
 from store_app.orders import locked_order, sql
 from store_app.orders.payment_events import BY_PROVIDER_ORDER
 from webhook import inbox
-from webhook.intake import WAITING
+from webhook.intake import UNMATCHED
 
 app = FastAPI()
 
@@ -29,12 +29,13 @@ _PURCHASE = insert(Purchase)
 def _delivery(now: datetime, order_id: str, body: bytes) -> dict[str, object]:
     return {
         "received_at": now,
+        "provider": "xsolla",
         "notification_type": "order_paid",
         "transaction_id": "",
         "order_id": order_id,
         "verdict": "done",
         "reason": "",
-        "answered": 204,
+        "response_status": 204,
         "took_ms": 0,
         "headers": "{}",
         "body": body,
@@ -55,11 +56,12 @@ def _same_statements(body: bytes, order_id: str, user_id: str, number: str) -> N
     now = datetime.now(UTC)
     with unit_of_work() as session:
         connection, order, dialect = session.connection(), {"order_id_": order_id}, dialect_of(session)
-        connection.execute(BY_PROVIDER_ORDER, {"provider_order_id": number}).one()
+        connection.execute(BY_PROVIDER_ORDER, {"provider": "xsolla", "provider_order_id": number}).one()
         connection.execute(locked_order.BY_ID, order).one()
         orders = {"order_ids_": [order_id]}
         payment = {"order_id": order_id, "kind": "payment", "amount": 4999, "charged": 4999, "currency": "USD"}
         rest = {"transaction_id": order_id, "provider_id": order_id, "provider_order_id": order_id, "at": now}
+        rest["provider"] = "xsolla"
         connection.execute(sql.book(dialect), payment | rest).first()
         connection.execute(sql.LEDGERS, orders).all()
         connection.execute(sql.PENDING_LINES, orders).all()
@@ -72,7 +74,7 @@ def _same_statements(body: bytes, order_id: str, user_id: str, number: str) -> N
         connection.execute(
             outbox.INSERT, message | {"leased_until": now + timedelta(days=1), "attempts": 0}
         ).scalar()
-        connection.execute(WAITING, {"transaction_id": order_id}).all()
+        connection.execute(UNMATCHED, {"transaction_id": order_id, "provider": "xsolla"}).all()
         connection.execute(inbox.INSERT, _delivery(now, order_id, body))
 
 

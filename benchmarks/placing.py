@@ -31,7 +31,9 @@ def place(players: int, orders_each: int) -> list[list[str]]:
             for _ in range(orders_each):
                 order = lifecycle.place(session, user.id, [lifecycle.NewLine(item, 1)], timedelta(days=1))
                 number = str(uuid4().int % 10**15)
-                lifecycle.start_attempt(session, lock(session, order.id), number, "http://provider.test/")
+                lifecycle.start_attempt(
+                    session, lock(session, order.id), "xsolla", number, "http://provider.test/"
+                )
                 placed.append([order.id, user.id, SKU, f"{order.total / 100:.2f}", number])
     return placed
 

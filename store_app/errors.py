@@ -141,6 +141,15 @@ class ProviderRefused(Refusal):
     status = 503
     code = "provider-refused"
 
-    def __init__(self, answered: int = 0) -> None:
+    def __init__(self) -> None:
         super().__init__("The payment service refused this order. You were not charged. We have been told.")
-        self.answered = answered
+
+
+class NoCatalogue(Refusal):
+    """The payment provider has no catalogue of its own."""
+
+    status = 409
+    code = "no-catalogue"
+
+    def __init__(self, provider: str) -> None:
+        super().__init__(f"{provider} has no catalogue: items need not be mirrored.")

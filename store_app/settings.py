@@ -37,6 +37,9 @@ class Settings(BaseSettings):
     public_url: str = Field("http://localhost:8000", description="The address players use.")
     environment: Literal["development", "production"] = Field("development", description="How strict to be.")
 
+    payment_provider: str = Field(
+        "xsolla", description="The provider that opens payment pages: a name of `payments/registry.py`."
+    )
     xsolla_webhook_secret: str = Field(
         "", description="Webhook secret key of the Xsolla project; several, comma-separated, while rotating."
     )
@@ -82,7 +85,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _refuse_what_is_unsafe(self) -> Self:
-        if not self.webhook_secrets:
+        if self.payment_provider == "xsolla" and not self.webhook_secrets:
             raise ValueError("XSOLLA_WEBHOOK_SECRET is empty: copy it from Xsolla, or run `make env` to make one")
         if self.environment == "production":
             self._refuse_unsafe_production()

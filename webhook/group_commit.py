@@ -1,8 +1,8 @@
-"""Deliveries that arrive while others are being written wait together, and are written in one transaction.
+"""Group commit: deliveries that arrive while others are written share the next database transaction.
 
-One delivery alone is taken at once. Under load a transaction takes all that wait: the disk is asked to keep
-many of them with one write, and they share one thread, connection and commit. Each is still answered only after
-the commit that keeps it. When one of them fails all are undone, and each is taken by itself.
+A delivery that arrives alone is written at once. Under load one transaction takes all deliveries that are pending:
+many of them cost one write to the disk, and they share one thread, connection and commit. Each is answered only
+after the commit that keeps it. When one of them fails all are undone, and each is processed by itself.
 """
 
 import asyncio
@@ -15,22 +15,23 @@ from typing import cast
 
 from store_app.db.engine import cannot_be_reached, writers
 from store_app.db.threads import answered_in_time, in_database_thread
-from webhook.inbox import Outcome
-from webhook.intake import Arrival, receive_all
+from store_app.payments.provider import Outcome
+from webhook.inbox import Delivery
+from webhook.intake import receive_all
 
 logger = logging.getLogger(__name__)
 
-# More would hold their orders' rows for too long, and each answer waits for all of its batch.
+# A larger batch would lock its orders' rows for too long, and each answer waits for the whole batch.
 MAX_BATCH = 16
 
-Receive = Callable[[Sequence[Arrival]], Sequence[Outcome]]
+ReceiveAll = Callable[[Sequence[Delivery]], Sequence[Outcome]]
 
 
 @dataclass(frozen=True, slots=True)
 class _Pending:
-    """An arrival, and who waits for what is made of it."""
+    """A delivery that waits for its transaction, and the future of its outcome."""
 
-    arrival: Arrival
+    delivery: Delivery
     outcome: "asyncio.Future[Outcome]"
 
     def settle(self, outcome: Outcome | Exception) -> None:
@@ -43,51 +44,51 @@ class _Pending:
 
 
 class GroupCommit:
-    """Hands arrivals on in batches, several of them at a time: as many as the database lets write at once."""
+    """Hands deliveries on in batches, several batches at a time: as many as the database can write at once."""
 
-    def __init__(self, receive: Receive, max_workers: int) -> None:
-        """Let `receive` have batches, in at most `max_workers` threads at a time."""
+    def __init__(self, receive: ReceiveAll, max_workers: int) -> None:
+        """Let `receive` write batches, in at most `max_workers` threads at a time."""
         self._receive = receive
         self._max_workers = max_workers
-        self._waiting: deque[_Pending] = deque()
-        self._working: set[asyncio.Task[None]] = set()
+        self._pending: deque[_Pending] = deque()
+        self._workers: set[asyncio.Task[None]] = set()
 
-    async def submit(self, arrival: Arrival) -> Outcome:
-        """Return what was made of an arrival, once that is committed.
+    async def submit(self, delivery: Delivery) -> Outcome:
+        """Return the outcome of a delivery, once it is committed.
 
-        Raises whatever taking it raised, and `PoolTimeoutError` when its turn did not come in time.
+        Raises whatever processing it raised, and `PoolTimeoutError` when that did not begin in time.
         """
-        waiting = _Pending(arrival, asyncio.get_running_loop().create_future())
-        self._waiting.append(waiting)
-        if len(self._working) < self._max_workers:
-            self._working.add(asyncio.create_task(self._work()))
-        # Its turn may never come while the lanes wait for a network that swallows everything.
+        pending = _Pending(delivery, asyncio.get_running_loop().create_future())
+        self._pending.append(pending)
+        if len(self._workers) < self._max_workers:
+            self._workers.add(asyncio.create_task(self._work()))
+        # It may never begin while the workers wait for a database that does not answer.
         async with answered_in_time():
-            return await waiting.outcome
+            return await pending.outcome
 
     async def _work(self) -> None:
         try:
             while batch := self._next_batch():
                 await self._process(batch)
         finally:
-            # At once, and not when the task is done: who comes in between would find no lane free.
-            self._working.discard(cast("asyncio.Task[None]", asyncio.current_task()))
+            # Free the slot now, not in a done-callback: a delivery arriving in between would find none.
+            self._workers.discard(cast("asyncio.Task[None]", asyncio.current_task()))
 
     def _next_batch(self) -> list[_Pending]:
-        # Who gave up, or hung up, sends it again.
-        self._waiting = deque(pending for pending in self._waiting if not pending.outcome.done())
-        # A fair share: what one lane takes all the others cannot work on at the same time.
-        share = min(MAX_BATCH, -(-len(self._waiting) // self._max_workers))
-        return [self._waiting.popleft() for _ in range(share)]
+        # Drop abandoned requests; the provider retries them.
+        self._pending = deque(pending for pending in self._pending if not pending.outcome.done())
+        # A fair share: what one worker takes the others cannot work on at the same time.
+        share = min(MAX_BATCH, -(-len(self._pending) // self._max_workers))
+        return [self._pending.popleft() for _ in range(share)]
 
     async def _process(self, batch: Sequence[_Pending]) -> None:
         outcomes: Sequence[Outcome | Exception]
         try:
-            outcomes = await in_database_thread(self._receive, [pending.arrival for pending in batch])
-        except Exception as error:  # noqa: BLE001 - each of them is told, and its request logs it
+            outcomes = await in_database_thread(self._receive, [pending.delivery for pending in batch])
+        except Exception as error:  # noqa: BLE001 - each request hears of it, and logs it
             if len(batch) > 1 and not cannot_be_reached(error):
-                logger.warning("%s deliveries could not be taken together: %s", len(batch), error)
-                # At the same time: one of them may be waiting for a row that somebody holds.
+                logger.warning("%s deliveries could not be processed together: %s", len(batch), error)
+                # Concurrently: one of them may be waiting for a locked row.
                 await asyncio.gather(*(self._process([pending]) for pending in batch))
                 return
             outcomes = [error] * len(batch)
@@ -97,5 +98,5 @@ class GroupCommit:
 
 @lru_cache
 def get_group_commit() -> GroupCommit:
-    """Return the batches of this process."""
+    """Return the group commit of this process."""
     return GroupCommit(receive_all, writers())

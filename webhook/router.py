@@ -1,4 +1,7 @@
-"""POST /api/webhooks/payment: where the payment provider knocks."""
+"""POST /api/webhooks/payment: the notifications of the payment provider.
+
+`/api/webhooks/payment` belongs to the provider that PAYMENT_PROVIDER names, and `/api/webhooks/<name>` to each.
+"""
 
 import logging
 
@@ -8,29 +11,39 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from store_app.errors import NotFound
+from store_app.models import Verdict
+from store_app.payments.provider import Outcome, PaymentProvider, RefusalReason
+from store_app.payments.registry import PROVIDERS, default_provider, get_provider
 from webhook.group_commit import get_group_commit
-from webhook.intake import Arrival
+from webhook.inbox import Delivery
 
 logger = logging.getLogger(__name__)
 PATH = "/api/webhooks/payment"
 router = APIRouter(tags=["webhook"])
 
-MAX_BODY_BYTES = 256 * 1024
-
-
-def _error(status: int, code: str, message: str) -> JSONResponse:
-    """Return an error in the provider's own format (xsolla.md, section 2)."""
-    return JSONResponse({"error": {"code": code, "message": message}}, status_code=status)
+MAX_NOTIFICATION_BYTES = 256 * 1024
+_TOO_LARGE = Outcome(Verdict.REFUSED, "The body is larger than 256 kB.", RefusalReason.TOO_LARGE)
+_UNAVAILABLE = Outcome(Verdict.FAILED, "The store cannot take this now. Send it again.", RefusalReason.UNAVAILABLE)
+_INTERNAL_ERROR = Outcome(Verdict.FAILED, "The store has a problem. Send it again.", RefusalReason.INTERNAL_ERROR)
 
 
 async def _read_body(request: Request) -> bytes | None:
-    """Return the raw body, or None once it grows too large; a promised length is not believed."""
+    """Return the raw body, or None once it grows too large; Content-Length is not trusted."""
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
-        if len(body) > MAX_BODY_BYTES:
+        if len(body) > MAX_NOTIFICATION_BYTES:
             return None
     return bytes(body)
+
+
+def _headers(request: Request) -> dict[str, str]:
+    """Return the headers by lower-case name; repeated ones are joined (RFC 9110, 5.3)."""
+    joined: dict[str, str] = {}
+    for name, value in request.headers.items():
+        joined[name] = f"{joined[name]}, {value}" if name in joined else value
+    return joined
 
 
 @router.post(
@@ -41,33 +54,45 @@ async def _read_body(request: Request) -> bytes | None:
         204: {"description": "Done, now or earlier."},
         400: {"description": "Refused for good; the code says why."},
         413: {"description": "The body is over 256 kB."},
-        503: {"description": "A passing fault of ours: send it again."},
+        503: {"description": "Retryable: send it again."},
     },
 )
 async def take_notification(request: Request) -> Response:
     """Verify the signature over the raw bytes, keep the delivery, move the order, commit; then answer.
 
-    `Authorization: Signature <sha1(body + secret)>`. A repeat answers 204 and changes nothing.
+    `Authorization: Signature <sha1(body + secret)>` with Xsolla. A repeat answers 204 and changes nothing.
     """
+    return await _take(default_provider(), request)
+
+
+@router.post("/api/webhooks/{provider}", status_code=204, include_in_schema=False)
+async def take_notification_of(provider: str, request: Request) -> Response:
+    """Do the same for the provider of this name."""
+    if provider not in PROVIDERS:
+        raise NotFound("payment provider")
+    return await _take(get_provider(provider), request)
+
+
+async def _take(provider: PaymentProvider, request: Request) -> Response:
     body = await _read_body(request)
-    if body is None:
-        return _error(413, "INVALID_PARAMETER", "The body is larger than 256 kB.")
-    signatures = request.headers.getlist("authorization")
-    signature = signatures[0].encode("latin-1", "replace") if len(signatures) == 1 else None
+    outcome = _TOO_LARGE if body is None else await _receive(Delivery.of(provider, body, _headers(request)))
+    if outcome.refusal:
+        logger.warning("delivery refused: %s: %s", outcome.refusal, outcome.reason)
+    answer = provider.respond(outcome)
+    if answer.body is None:
+        return Response(status_code=answer.status)
+    return JSONResponse(answer.body, status_code=answer.status)
+
+
+async def _receive(delivery: Delivery) -> Outcome:
     try:
-        outcome = await get_group_commit().submit(Arrival.of(body, signature, dict(request.headers)))
+        return await get_group_commit().submit(delivery)
     except (DBAPIError, PoolTimeoutError):
-        logger.exception("the database failed while taking a notification; the provider will send it again")
-        return _error(503, "TEMPORARY_FAULT", "The store cannot take this now. Send it again.")
+        logger.exception("the database failed while taking a delivery; the provider will send it again")
+        return _UNAVAILABLE
     except Exception:
-        logger.exception("a fault of ours while taking a notification; the provider will send it again")
-        return _error(500, "SERVER_ERROR", "The store has a problem. Send it again.")
-    if outcome.answer is not None:
-        return JSONResponse(outcome.answer, status_code=outcome.status)
-    if outcome.status == 204:
-        return Response(status_code=204)
-    logger.warning("notification refused: %s %s", outcome.code, outcome.reason)
-    return _error(outcome.status, outcome.code, outcome.reason)
+        logger.exception("a fault of ours while taking a delivery; the provider will send it again")
+        return _INTERNAL_ERROR
 
 
 class WebhookFastPath:

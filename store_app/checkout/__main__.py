@@ -1,4 +1,4 @@
-"""`python -m store_app.checkout sync-catalogue [--apply]`: mirror our items into Xsolla's catalogue.
+"""`python -m store_app.checkout sync-catalogue [--apply]`: mirror our items into the payment provider's catalogue.
 
 Without `--apply` it only prints what would change. A repeat changes nothing.
 """
@@ -8,21 +8,19 @@ import asyncio
 import sys
 from collections.abc import Sequence
 
-from store_app.checkout.catalogue_sync import plan, write
-from store_app.errors import ProviderRefused, ProviderUnavailable
-from store_app.payments.xsolla.client import get_provider
+from store_app.checkout.catalogue_sync import sync
+from store_app.errors import NoCatalogue, ProviderRefused, ProviderUnavailable
+from store_app.payments.registry import default_provider
 
 
 async def _sync(*, apply: bool) -> None:
-    provider = get_provider()
-    changes = await plan(provider)
-    for change in changes.new:
-        print(f"new      {change.sku}")
-    for change in changes.changed:
-        print(f"changed  {change.sku}")
+    changes = await sync(default_provider(), apply=apply)
+    for item in changes.new:
+        print(f"new      {item.sku}")
+    for item in changes.changed:
+        print(f"changed  {item.sku}")
     print(f"{len(changes.new)} new, {len(changes.changed)} changed, {changes.same} the same")
     if apply:
-        await write(provider, changes)
         print("written")
     elif changes.new or changes.changed:
         print("(dry run: add --apply to write)")
@@ -32,13 +30,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m store_app.checkout", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    sync = commands.add_parser("sync-catalogue", help="mirror our items into Xsolla's catalogue")
+    sync = commands.add_parser("sync-catalogue", help="mirror our items into the payment provider's catalogue")
     sync.add_argument("--apply", action="store_true", help="write; without it only print")
     chosen = parser.parse_args(argv)
     try:
         asyncio.run(_sync(apply=chosen.apply))
+    except NoCatalogue as refusal:
+        print(refusal, file=sys.stderr)
+        return 1
     except (ProviderUnavailable, ProviderRefused):
-        print("Xsolla did not take it: see the log line above for its answer.", file=sys.stderr)
+        print("The provider did not accept it: see the log line above for its answer.", file=sys.stderr)
         return 1
     return 0
 

@@ -1,24 +1,12 @@
-"""Mirroring our items into the provider's catalogue, whose prices its payment page shows."""
-
-from dataclasses import dataclass
-from typing import Any
+"""Mirroring the store's items into the catalogue of a provider that has one."""
 
 from sqlmodel import col, select
 
 from store_app.db.threads import in_database_thread
 from store_app.db.unit_of_work import read_session
+from store_app.errors import NoCatalogue
 from store_app.models import Item, ItemStatus
-from store_app.payments.provider import CatalogueItem, catalogue_body
-from store_app.payments.xsolla.client import XsollaClient
-
-
-@dataclass(frozen=True, slots=True)
-class Changes:
-    """What differs between our items and theirs."""
-
-    new: list[CatalogueItem]
-    changed: list[CatalogueItem]
-    same: int
+from store_app.payments.provider import CatalogueChanges, CatalogueItem, CatalogueProvider, PaymentProvider
 
 
 def _items() -> list[CatalogueItem]:
@@ -36,24 +24,16 @@ def _items() -> list[CatalogueItem]:
         ]
 
 
-def _differs(item: CatalogueItem, theirs: dict[str, Any]) -> bool:
-    ours = catalogue_body(item)
-    plain = ("name", "description", "is_enabled", "is_free")
-    prices = [(price["currency"], float(price["amount"])) for price in theirs.get("prices") or []]
-    wanted = [(price["currency"], price["amount"]) for price in ours["prices"]]
-    return prices != wanted or any(theirs.get(name) != ours[name] for name in plain)
+async def sync(provider: PaymentProvider, *, apply: bool) -> CatalogueChanges:
+    """Compare the store's items with the provider's catalogue and, with `apply`, write the differences.
 
-
-async def plan(provider: XsollaClient) -> Changes:
-    """Compare our items with the provider's catalogue."""
-    ours = await in_database_thread(_items)
-    theirs = await provider.list_catalogue()
-    new = [item for item in ours if item.sku not in theirs and item.enabled]
-    changed = [item for item in ours if item.sku in theirs and _differs(item, theirs[item.sku])]
-    return Changes(new, changed, len(ours) - len(new) - len(changed))
-
-
-async def write(provider: XsollaClient, changes: Changes) -> None:
-    """Make the provider's catalogue what `changes` says."""
-    await provider.make_items(changes.new)
-    await provider.change_items(changes.changed)
+    Raises:
+        NoCatalogue: the provider has none.
+        ProviderUnavailable, ProviderRefused: see `PaymentProvider`.
+    """
+    if not isinstance(provider, CatalogueProvider):
+        raise NoCatalogue(provider.display_name)
+    changes = await provider.compare_catalogue(await in_database_thread(_items))
+    if apply:
+        await provider.update_catalogue(changes)
+    return changes

@@ -19,8 +19,8 @@ from store_app.orders import lifecycle
 from store_app.orders.bookkeeping import Money
 from store_app.orders.locked_order import LockedOrder, lock
 from store_app.orders.queries import find_order, live_attempt
-from store_app.payments.provider import PaymentPage, PaymentRequest
-from store_app.payments.xsolla.client import XsollaClient, get_provider
+from store_app.payments.provider import PaymentPage, PaymentProvider, PaymentRequest
+from store_app.payments.registry import default_provider
 from store_app.settings import get_settings
 
 MAX_QUANTITY, MAX_ORDER_LINES = 100, 50
@@ -38,7 +38,7 @@ async def buy(
     current_user: CurrentUser,
     wanted: Mapping[str, int],
     idempotency_key: str | None = None,
-    provider: XsollaClient | None = None,
+    provider: PaymentProvider | None = None,
 ) -> Checkout:
     """Place an order for `wanted` (SKU -> quantity) and open its payment page.
 
@@ -49,7 +49,7 @@ async def buy(
     Raises:
         Invalid: unknown item, bad quantity, nothing wanted, a used key with other things.
         AlreadyOwned, InOpenOrder: a thing owned once is owned, or waits in another order.
-        ProviderUnavailable, ProviderRefused: see `XsollaClient`.
+        ProviderUnavailable, ProviderRefused: see `PaymentProvider`.
     """
     try:
         order = await in_database_thread(_place, current_user.user_id, wanted, idempotency_key)
@@ -78,7 +78,7 @@ def _place(user_id: str, wanted: Mapping[str, int], idempotency_key: str | None)
         expires_in = timedelta(minutes=get_settings().order_expires_minutes)
         order = lifecycle.place(session, user_id, lines, expires_in, idempotency_key)
         if order.total == 0:
-            free = Money(0, order.currency, f"free:{order.id}")
+            free = Money(0, order.currency, "", f"free:{order.id}")
             lifecycle.receive_payment(session, lock(session, order.id), free)
             session.refresh(order)
         return order
@@ -159,22 +159,23 @@ def _open_orders_with(session: Session, user_id: str, item_ids: list[int]) -> li
 
 
 async def open_payment_page(
-    current_user: CurrentUser, order_id: str, provider: XsollaClient | None = None
+    current_user: CurrentUser, order_id: str, provider: PaymentProvider | None = None
 ) -> Checkout:
     """Return where the current user pays an open order of theirs, opening a new page if there is none.
 
     Raises:
         NotFound: no such order of the current user.
         OrderClosed: it is paid or over.
-        ProviderUnavailable, ProviderRefused: see `XsollaClient`.
+        ProviderUnavailable, ProviderRefused: see `PaymentProvider`.
     """
     failpoint("checkout: order placed")
     prepared = await in_database_thread(_prepare_attempt, current_user, order_id)
     if isinstance(prepared, Checkout):
         return prepared
-    page = await (provider or get_provider()).open_payment_page(prepared)
+    provider = provider or default_provider()
+    page = await provider.open_payment_page(prepared)
     failpoint("checkout: payment page opened")
-    return await in_database_thread(_save_attempt, order_id, page)
+    return await in_database_thread(_save_attempt, order_id, provider.name, page)
 
 
 def _prepare_attempt(current_user: CurrentUser, order_id: str) -> Checkout | PaymentRequest:
@@ -197,7 +198,7 @@ def _prepare_attempt(current_user: CurrentUser, order_id: str) -> Checkout | Pay
         )
 
 
-def _save_attempt(order_id: str, page: PaymentPage) -> Checkout:
+def _save_attempt(order_id: str, provider: str, page: PaymentPage) -> Checkout:
     with unit_of_work() as session:
         # Read again under the lock: while the provider was asked, the order may have moved.
         order = lock(session, order_id)
@@ -206,5 +207,5 @@ def _save_attempt(order_id: str, page: PaymentPage) -> Checkout:
         attempt = live_attempt(session, order_id)
         if attempt is not None:
             return Checkout(order, attempt.payment_url)
-        lifecycle.start_attempt(session, order, page.provider_order_id, page.url)
+        lifecycle.start_attempt(session, order, provider, page.provider_order_id, page.url)
         return Checkout(order, page.url)

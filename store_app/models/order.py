@@ -73,14 +73,19 @@ class PaymentAttempt(SQLModel, table=True):
     """One try at paying an order at the provider: declined, then paid is two."""
 
     __tablename__ = "payment_attempts"
-    __table_args__ = (UniqueConstraint("order_id", "number", name="uq_payment_attempts_order_number"),)
+    __table_args__ = (
+        UniqueConstraint("order_id", "number", name="uq_payment_attempts_order_number"),
+        UniqueConstraint("provider_order_id", "provider", name="uq_payment_attempts_provider_order"),
+    )
 
     id: int = Field(default=None, primary_key=True, sa_type=BigId)
     order_id: str = Field(foreign_key="orders.id", max_length=32)
     # 1, 2, 3 ...: sent to the provider as `external_id` "<order id>-<number>", unique for each payment.
     number: int
-    # The provider's own order id; none for a payment without a catalogue.
-    provider_order_id: str | None = Field(default=None, max_length=64, unique=True)
+    # The registered name of the payment provider.
+    provider: str = Field(max_length=32)
+    # The provider's own order id; None where it keeps no order.
+    provider_order_id: str | None = Field(default=None, max_length=64)
     payment_url: str = Field(max_length=2000)
     declined_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     created_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)

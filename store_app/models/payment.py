@@ -27,7 +27,7 @@ class Payment(SQLModel, table=True):
 
     __tablename__ = "payments"
     __table_args__ = (
-        UniqueConstraint("kind", "provider_id", name="uq_payments_kind_provider_id"),
+        UniqueConstraint("provider", "kind", "provider_id", name="uq_payments_provider_kind_id"),
         one_of("kind", PaymentKind),
         # Nothing moves when a transaction that was refunded is charged back, or the other way round.
         CheckConstraint("amount = 0 OR (kind = 'payment') = (amount > 0)", name="sign_fits_kind"),
@@ -37,6 +37,8 @@ class Payment(SQLModel, table=True):
 
     id: int = Field(default=None, primary_key=True, sa_type=BigId)
     order_id: str = Field(foreign_key="orders.id", max_length=32)
+    # The registered name of the payment provider, for which alone its ids are unique. Empty: a free order.
+    provider: str = Field(max_length=32)
     kind: str = Field(max_length=20)
     # Minor units of `currency`.
     amount: int = Field(sa_type=BigId)

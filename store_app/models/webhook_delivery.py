@@ -40,6 +40,9 @@ class WebhookDelivery(SQLModel, table=True):
 
     id: int = Field(default=None, primary_key=True, sa_type=BigId)
     received_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime, index=True)
+    # The registered name of the payment provider.
+    provider: str = Field(max_length=32)
+    # The provider's own word.
     notification_type: str = Field(default="", max_length=64)
     # The provider's transaction, where it names one: a refund of an order not yet known is found by it later.
     transaction_id: str = Field(default="", max_length=64)
@@ -48,8 +51,8 @@ class WebhookDelivery(SQLModel, table=True):
     verdict: str = Field(max_length=20)
     # Why, in words, for staff.
     reason: str = Field(default="", max_length=300)
-    # The HTTP status we answered.
-    answered: int
+    # The HTTP status of the answer.
+    response_status: int
     # Milliseconds from its arrival until it was written here.
     took_ms: int = 0
     headers: str = ""

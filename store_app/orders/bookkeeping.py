@@ -10,20 +10,29 @@ from sqlmodel import Session
 from store_app.db.engine import dialect_of
 from store_app.models import PaymentKind, utc_now
 from store_app.orders import sql
-from store_app.orders.ledger import WHOLE, Movement, earlier_than, part_in_price, payment_of, undone_in_full
+from store_app.orders.ledger import (
+    WHOLE,
+    Movement,
+    earlier_than,
+    of_provider,
+    part_in_price,
+    payment_of,
+    undone_in_full,
+)
 from store_app.orders.locked_order import LockedOrder, ledger_of
 
 
 @dataclass(frozen=True, slots=True)
 class Money:
-    """What the provider says it took or gave back: minor units, and the transaction that took it.
+    """What a provider says it took or gave back: minor units, and the transaction that took it.
 
-    `charged` is the amount with tax, 0 where it is not known; `provider_order_id` is the provider's own order,
-    where it named it.
+    `provider` is its registered name, empty for a free order, which no provider sees. `charged` is the amount
+    with tax, 0 where it is not known; `provider_order_id` is the provider's own order, where it named it.
     """
 
     amount: int
     currency: str
+    provider: str
     transaction_id: str
     charged: int = 0
     provider_order_id: str = ""
@@ -33,6 +42,7 @@ def book(session: Session, order: LockedOrder, kind: PaymentKind, money: Money, 
     """Write a row of the ledger; False when it was booked before."""
     row = {
         "order_id": order.id,
+        "provider": money.provider,
         "kind": kind,
         "amount": money.amount,
         "charged": money.charged,
@@ -44,7 +54,7 @@ def book(session: Session, order: LockedOrder, kind: PaymentKind, money: Money, 
     }
     written = session.connection().execute(sql.book(dialect_of(session)), row).scalar()
     if written is not None and order.ledger is not None:
-        about = (money.transaction_id, money.charged, money.provider_order_id)
+        about = (money.transaction_id, money.charged, money.provider, money.provider_order_id)
         order.ledger.append(Movement(kind, money.amount, *about, id=written))
     return written is not None
 
@@ -77,7 +87,7 @@ def record_tax(session: Session, order: LockedOrder, money: Money) -> bool:
     The provider's answers to our questions do not say it (`checkout.repair`); its notifications do. Returns
     whether anything was learnt.
     """
-    ledger = ledger_of(session, order) if money.charged else []
+    ledger = of_provider(ledger_of(session, order), money.provider) if money.charged else []
     payment = payment_of(ledger, money.transaction_id, "")
     if payment is None or payment.charged or undone_in_full(ledger, payment.transaction_id):
         return False

@@ -19,9 +19,16 @@ class Movement:
     amount: int
     transaction_id: str
     charged: int = 0
-    # The provider's own order, where the row's claim named it.
+    # The payment provider: the ids are unique for it alone.
+    provider: str = ""
+    # The provider's own order, where the event named it.
     provider_order_id: str = ""
     id: int = 0
+
+
+def of_provider(ledger: Sequence[Movement], provider: str) -> list[Movement]:
+    """Return the rows of one provider: another's may have the same ids. What follows looks at one provider's."""
+    return [row for row in ledger if row.provider == provider]
 
 
 def belongs(row: Movement, transaction_id: str, provider_order_id: str) -> bool:
@@ -68,10 +75,10 @@ def money_status(ledger: Sequence[Movement]) -> OrderStatus | None:
     payments = [row for row in ledger if row.kind == PaymentKind.PAYMENT]
     if not payments:
         return None
-    standing = [row for row in payments if _stands(ledger, row)]
+    standing = [row for row in payments if _stands(of_provider(ledger, row.provider), row)]
     # A part whose amount is not known is a row of 0: it counts, though it sums to nothing.
-    touched = {row.transaction_id for row in ledger if row.kind == PaymentKind.PARTIAL_REFUND}
-    if any(row.transaction_id not in touched for row in standing):
+    touched = {(row.provider, row.transaction_id) for row in ledger if row.kind == PaymentKind.PARTIAL_REFUND}
+    if any((row.provider, row.transaction_id) not in touched for row in standing):
         return OrderStatus.PAID
     if standing:
         return OrderStatus.PARTIALLY_REFUNDED

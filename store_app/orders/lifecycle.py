@@ -37,6 +37,7 @@ from store_app.orders.ledger import (
     belongs,
     earlier_than,
     money_status,
+    of_provider,
     part_in_price,
     payment_of,
     returned,
@@ -116,12 +117,18 @@ def next_attempt(session: Session, order_id: str) -> int:
     return (session.exec(last).one() or 0) + 1
 
 
-def start_attempt(session: Session, order: LockedOrder, provider_order_id: str | None, payment_url: str) -> None:
+def start_attempt(
+    session: Session, order: LockedOrder, provider: str, provider_order_id: str | None, payment_url: str
+) -> None:
     """Note a payment page that the provider opened for a locked order; a failed order is open again."""
     number = next_attempt(session, order.id)
     session.add(
         PaymentAttempt(
-            order_id=order.id, number=number, provider_order_id=provider_order_id, payment_url=payment_url
+            order_id=order.id,
+            number=number,
+            provider=provider,
+            provider_order_id=provider_order_id,
+            payment_url=payment_url,
         )
     )
     # Should no notification come, the provider is asked: `checkout.repair`.
@@ -140,7 +147,7 @@ def receive_payment(session: Session, order: LockedOrder, money: Money) -> bool:
         return False
     if order.status in _GRANTING:
         _flag(session, order, "paid twice: one payment must be refunded")
-    ledger = ledger_of(session, order)
+    ledger = of_provider(ledger_of(session, order), money.provider)
     payment = payment_of(ledger, money.transaction_id, "")
     earlier = earlier_than(ledger, payment) if payment else []
     if payment and earlier and not bookkeeping.reconcile_early_refunds(session, order, payment, earlier):
@@ -155,7 +162,7 @@ def return_money(session: Session, order: LockedOrder, kind: PaymentKind, money:
     The amount is what is left of the payment: nothing when the provider tells of both, and both are noted. One
     that comes before its payment is remembered: that payment will not grant. False when it was booked before.
     """
-    ledger = ledger_of(session, order)
+    ledger = of_provider(ledger_of(session, order), money.provider)
     payment = payment_of(ledger, money.transaction_id, money.provider_order_id)
     transaction = payment.transaction_id if payment else money.transaction_id
     if any(row.kind == kind and belongs(row, transaction, money.provider_order_id) for row in ledger):
@@ -181,7 +188,7 @@ def return_part(session: Session, order: LockedOrder, money: Money, detail: str)
         money: the payment it is a part of; its `amount` is not looked at.
         detail: tells several parts of one payment from each other.
     """
-    ledger = ledger_of(session, order)
+    ledger = of_provider(ledger_of(session, order), money.provider)
     payment = payment_of(ledger, money.transaction_id, money.provider_order_id)
     transaction = payment.transaction_id if payment else money.transaction_id
     if undone_in_full(ledger, transaction):
@@ -197,20 +204,22 @@ def return_part(session: Session, order: LockedOrder, money: Money, detail: str)
     return True
 
 
-def has_merchant_token(session: Session, order: LockedOrder, *, unless_noted: bool) -> bool:
-    """Whether the order is paid by a merchant token: the provider then knows no order of its own.
+def has_provider_order(session: Session, order: LockedOrder, provider: str, *, unless_recorded: bool) -> bool:
+    """Whether this provider keeps an order of its own for the order.
 
-    `unless_noted` is the answer where no payment page was noted, because the store died when one was opened.
+    `unless_recorded` is the answer where no payment attempt was recorded, because the process died.
     """
-    attempts = select(PaymentAttempt.provider_order_id).where(PaymentAttempt.order_id == order.id)
+    attempts = select(PaymentAttempt.provider_order_id).where(
+        PaymentAttempt.order_id == order.id, PaymentAttempt.provider == provider
+    )
     ids = session.exec(attempts).all()
-    return all(provider_order_id is None for provider_order_id in ids) if ids else unless_noted
+    return any(provider_order_id is not None for provider_order_id in ids) if ids else unless_recorded
 
 
-def was_paid_by(session: Session, order: LockedOrder, transaction_id: str) -> bool:
-    """Whether the ledger holds a payment of the order by this transaction."""
-    ledger = ledger_of(session, order)
-    return any(row.kind == PaymentKind.PAYMENT and row.transaction_id == transaction_id for row in ledger)
+def was_paid_by(session: Session, order: LockedOrder, money: Money) -> bool:
+    """Whether the ledger holds a payment of the order by the transaction of `money`."""
+    ledger = of_provider(ledger_of(session, order), money.provider)
+    return any(row.kind == PaymentKind.PAYMENT and row.transaction_id == money.transaction_id for row in ledger)
 
 
 def decline(session: Session, order: LockedOrder, number: int | None = None) -> bool:

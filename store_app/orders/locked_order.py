@@ -100,7 +100,7 @@ def _locked(session: Session) -> dict[str, LockedOrder]:
 def _ledgers(session: Session, order_ids: list[str]) -> dict[str, list[Movement]]:
     found: dict[str, list[Movement]] = defaultdict(list)
     for row in session.connection().execute(sql.LEDGERS, {"order_ids_": order_ids}):
-        about = (row.transaction_id, row.charged, row.provider_order_id, row.id)
+        about = (row.transaction_id, row.charged, row.provider, row.provider_order_id, row.id)
         found[row.order_id].append(Movement(row.kind, row.amount, *about))
     return found
 

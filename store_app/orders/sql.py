@@ -46,6 +46,7 @@ LEDGERS = (
         col(Payment.amount),
         col(Payment.transaction_id),
         col(Payment.charged),
+        col(Payment.provider),
         col(Payment.provider_order_id),
         col(Payment.id),
     )

@@ -1,14 +1,126 @@
-"""What we say to the payment provider and hear from it, as types."""
+"""What the store asks of a payment provider, and the types in which the two talk. Nothing here knows a provider.
 
-from dataclasses import dataclass
-from typing import Any
+A provider is one package beside this module and one entry in `registry.PROVIDERS`. Amounts in events are texts in
+major units, as the provider wrote them; empty text means that the provider did not say it.
+"""
 
-from store_app import money
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, Protocol, runtime_checkable
+
+from store_app.models import Verdict
+
+
+class EventKind(StrEnum):
+    """What can happen to a payment."""
+
+    # The order was paid: it is granted.
+    PAID = "paid"
+    # Money was taken. Where the provider keeps an order of its own, PAID follows; else this grants.
+    PAYMENT_TAKEN = "payment_taken"
+    # All the money of a payment went back, or the provider canceled an order that nobody paid.
+    REFUNDED = "refunded"
+    PARTIALLY_REFUNDED = "partially_refunded"
+    # The buyer's bank took the money back.
+    CHARGED_BACK = "charged_back"
+    # One payment attempt was declined; another may follow.
+    DECLINED = "declined"
+    # The buyer's bank asks questions; no money moved.
+    DISPUTED = "disputed"
+
+
+class RefusalReason(StrEnum):
+    """Why a delivery is not processed. Each provider answers it with its own code."""
+
+    BAD_SIGNATURE = "bad_signature"
+    MALFORMED = "malformed"
+    TOO_LARGE = "too_large"
+    OTHER_PROJECT = "other_project"
+    UNKNOWN_USER = "unknown_user"
+    OTHER_USER = "other_user"
+    WRONG_AMOUNT = "wrong_amount"
+    # Retryable: the provider is expected to send the delivery again.
+    UNAVAILABLE = "unavailable"
+    INTERNAL_ERROR = "internal_error"
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentEvent:
+    """One thing that happened to a payment, in the store's words, from a notification or from reconciliation."""
+
+    kind: EventKind
+    # The registered name of the provider that says so.
+    provider: str
+    # The provider's own ids of its order and its transaction.
+    provider_order_id: str = ""
+    transaction_id: str = ""
+    # The store's ids, as they were sent when the payment page was opened.
+    order_id: str = ""
+    external_id: str = ""
+    user_id: str = ""
+    # The price, before the tax that the provider adds for some countries; and with that tax.
+    amount: str = ""
+    currency: str = ""
+    charged: str = ""
+    charged_currency: str = ""
+    # A test payment while the store sells for real money, or the other way round.
+    wrong_mode: bool = False
+    # Whether PAYMENT_TAKEN grants when no payment attempt was recorded, because the process died.
+    grants_unrecorded: bool = False
+    # Tells several partial refunds of one transaction from each other.
+    detail: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class UserQuestion:
+    """A provider asks whether a user exists, by id, or which id a user name has."""
+
+    user_id: str = ""
+    username: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """What one delivery says. `type` is the provider's own word for it; without events it is of no use to us."""
+
+    type: str = ""
+    transaction_id: str = ""
+    events: tuple[PaymentEvent, ...] = ()
+    question: UserQuestion | None = None
+    # Why it cannot be processed, and the sentence that says so.
+    refusal: RefusalReason | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a delivery or an event. `refusal` is set where the provider must hear why."""
+
+    verdict: Verdict
+    reason: str = ""
+    refusal: RefusalReason | None = None
+    order_id: str | None = None
+    # The answer to a question about a user.
+    user_id: str = ""
+    # The provider's word for the notification.
+    notification_type: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """An HTTP answer in the provider's own format; without a body where that is None."""
+
+    status: int
+    body: Any = None
 
 
 @dataclass(frozen=True, slots=True)
 class PaymentRequest:
-    """What the provider needs to open a payment page; `lines` are (SKU, quantity), `total` minor units."""
+    """What a provider needs to open a payment page; `lines` are (SKU, quantity), `total` minor units."""
 
     order_id: str
     number: str
@@ -23,32 +135,39 @@ class PaymentRequest:
     @property
     def external_id(self) -> str:
         """Unique for each payment: a second attempt of the same order is another payment."""
-        return f"{self.order_id}-{self.attempt}"
+        return external_id(self.order_id, self.attempt)
+
+
+def external_id(order_id: str, attempt: int) -> str:
+    """Return the id by which the store names one payment attempt to its provider."""
+    return f"{order_id}-{attempt}"
 
 
 @dataclass(frozen=True, slots=True)
 class PaymentPage:
-    """Where the player pays, and the provider's own id of the order (none for a merchant token)."""
+    """Where the user pays, and the provider's own id of the order (None where it keeps none)."""
 
     provider_order_id: str | None
     url: str
 
 
 @dataclass(frozen=True, slots=True)
-class ProviderOrder:
-    """An order as the provider has it: status new, paid, done, canceled or expired; amounts as it wrote them."""
+class OpenPayment:
+    """A payment attempt that may have been paid without the store's knowledge: what reconciliation asks about."""
 
-    status: str
-    transaction_id: str
-    user_id: str
-    amount: str
-    currency: str
-    sandbox: bool | None
+    provider: str
+    order_id: str
+    # The order's number for people, for logs and messages.
+    number: str
+    external_id: str
+    provider_order_id: str | None
+    payment_url: str
+    opened_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class CatalogueItem:
-    """An item for the provider's catalogue; `price` in minor units."""
+    """An item for a provider's catalogue; `price` in minor units."""
 
     sku: str
     name: str
@@ -58,54 +177,60 @@ class CatalogueItem:
     enabled: bool
 
 
-def _text(value: Any) -> str:
-    return "" if value is None else str(value)
+@dataclass(frozen=True, slots=True)
+class CatalogueChanges:
+    """How a provider's catalogue differs from the store's items; `same` counts those that do not differ."""
+
+    new: list[CatalogueItem] = field(default_factory=list)
+    changed: list[CatalogueItem] = field(default_factory=list)
+    same: int = 0
 
 
-def order_of_search(order: dict[str, Any]) -> ProviderOrder:
-    """Read an order of the order search."""
-    price, user = order.get("price") or {}, order.get("user") or {}
-    return ProviderOrder(
-        status=_text(order.get("status")),
-        transaction_id=_text(order.get("invoice_id")),
-        user_id=_text(user.get("external_id") or user.get("id")),
-        amount=_text(price.get("amount")),
-        currency=_text(price.get("currency")),
-        sandbox=order.get("mode") == "sandbox",
-    )
+class PaymentProvider(Protocol):
+    """A payment provider.
+
+    Every coroutine can raise `ProviderUnavailable` (retryable) and `ProviderRefused` (a setting is wrong).
+    """
+
+    @property
+    def name(self) -> str:
+        """The registered name, in rows and in the webhook's address."""
+
+    @property
+    def display_name(self) -> str:
+        """The name that users read."""
+
+    def verify(self, body: bytes, headers: Mapping[str, str]) -> bool:
+        """Whether the provider signed these very bytes. Header names are in lower case.
+
+        Compares in constant time, and never raises, whatever was sent.
+        """
+
+    def parse(self, body: bytes) -> Notification:
+        """Read a delivery whose signature is valid. Never raises: see `Notification.refusal`."""
+
+    def respond(self, outcome: Outcome) -> Response:
+        """Return the answer to a delivery in the provider's own format."""
+
+    async def open_payment_page(self, request: PaymentRequest) -> PaymentPage:
+        """Open a payment page for an order."""
+
+    async def find_payments(self, payment: OpenPayment) -> Sequence[PaymentEvent]:
+        """Return what happened to a payment attempt; nothing while it is not paid."""
+
+    async def refund(self, transaction_id: str, reason: str, amount: Decimal | None = None) -> None:
+        """Ask the provider to give a payment back, whole or (`amount`, in major units) in part.
+
+        What the payment granted is revoked when the provider's notification arrives.
+        """
 
 
-_STATUS_OF_PAYMENT = {"done": "paid", "refunded": "canceled", "canceled": "canceled"}
+@runtime_checkable
+class CatalogueProvider(PaymentProvider, Protocol):
+    """A payment provider that shows items and prices of a catalogue of its own."""
 
+    async def compare_catalogue(self, items: Sequence[CatalogueItem]) -> CatalogueChanges:
+        """Compare the store's items with the provider's catalogue."""
 
-def order_of_payment(found: dict[str, Any]) -> ProviderOrder:
-    """Read a transaction of the transaction search; its mark of the sandbox is not documented there."""
-    transaction, user = found.get("transaction") or {}, found.get("user") or {}
-    price = (found.get("purchase") or {}).get("total") or {}
-    return ProviderOrder(
-        status=_STATUS_OF_PAYMENT.get(_text(transaction.get("status")), "new"),
-        transaction_id=_text(transaction.get("id")),
-        user_id=_text(user.get("id")),
-        amount=_text(price.get("amount")),
-        currency=_text(price.get("currency")),
-        sandbox=None,
-    )
-
-
-def catalogue_body(item: CatalogueItem) -> dict[str, Any]:
-    """Return an item as the catalogue's calls take it."""
-    price = {
-        "currency": item.currency,
-        "amount": float(money.to_major(item.price, item.currency)),
-        "is_default": True,
-        "is_enabled": True,
-    }
-    return {
-        "sku": item.sku,
-        "name": {"en": item.name},
-        "description": {"en": item.description},
-        "is_enabled": item.enabled,
-        "is_free": item.price == 0,
-        "is_show_in_store": item.enabled,
-        "prices": [price] if item.price else [],
-    }
+    async def update_catalogue(self, changes: CatalogueChanges) -> None:
+        """Write changes into the provider's catalogue."""

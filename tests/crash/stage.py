@@ -23,9 +23,10 @@ from tests.crash.facts import Message, answers
 from tests.crash.model import TOLD, Attempt, PlacedOrder, Thing, World
 from tests.crash.zygote import Zygote, client_of
 from tests.integration.shop import AnyOrder, Shop, sign
+from tests.support.deliveries import receive
 from tests.support.invariants import check
 from webhook.inbox.replay import replay
-from webhook.intake import catch_up, receive
+from webhook.intake import catch_up
 
 DAY = timedelta(days=1)
 LONG_AGO = "2020-01-01 00:00:00+00:00"
@@ -123,7 +124,8 @@ class Stage:
         if noted:
             with unit_of_work() as session:
                 row = lock(session, order.id)
-                lifecycle.start_attempt(session, row, name or None, "http://provider.test/?token=one")
+                page = "http://provider.test/?token=one"
+                lifecycle.start_attempt(session, row, "xsolla", name or None, page)
             self.world.open_page(attempt)
 
     def cancel(self, order: PlacedOrder) -> bool:

@@ -20,23 +20,24 @@ import httpx
 from store_app.checkout.reconcile import reconcile_due
 from store_app.db.engine import get_engine
 from store_app.db.unit_of_work import dry_run_session
-from store_app.payments.xsolla.client import XsollaClient
+from store_app.payments.xsolla.provider import XsollaProvider
 from store_app.settings import get_settings
+from tests.support.deliveries import receive
 from tests.support.processes import ROOT
 from webhook.inbox import Delivery
 from webhook.inbox.replay import replay
-from webhook.intake import process, receive
+from webhook.intake import process
 
 Json = dict[str, Any]
 
 
-def client_of(provider: Json) -> XsollaClient:
+def client_of(provider: Json) -> XsollaProvider:
     """Return the store's own client, connected to a provider that has these `orders` and `payments`."""
 
     def reply(request: httpx.Request) -> httpx.Response:
         return _reply(provider, request)
 
-    return XsollaClient(get_settings(), httpx.AsyncClient(transport=httpx.MockTransport(reply)))
+    return XsollaProvider(get_settings(), httpx.AsyncClient(transport=httpx.MockTransport(reply)))
 
 
 def _reply(provider: Json, request: httpx.Request) -> httpx.Response:
@@ -89,7 +90,7 @@ def _warm_up() -> None:
     """Import and build what each child would, and keep no connection for them to share."""
     body = json.dumps({"notification_type": "order_paid", "custom_parameters": {"order_id": "none"}})
     with dry_run_session() as session:
-        process(session, Delivery.of(body.encode(), {}))
+        process(session, Delivery("xsolla", body.encode(), "{}", signature_valid=True))
     get_engine().dispose()
 
 

@@ -24,10 +24,10 @@ from store_app.db.unit_of_work import read_session, unit_of_work
 from store_app.models import Item, ItemKind, Order, User, utc_now
 from store_app.orders import lifecycle
 from store_app.orders.locked_order import LockedOrder, lock
-from store_app.payments.xsolla.client import XsollaClient, get_provider
+from store_app.payments.registry import get_provider
+from store_app.payments.xsolla.provider import XsollaProvider
 from store_app.settings import get_settings
-from webhook.inbox import Outcome
-from webhook.intake import receive
+from tests.support.deliveries import Answer, receive
 
 SECRET = "the-webhook-secret-of-the-tests"
 PROJECT = 308_077
@@ -100,9 +100,9 @@ class Provider:
     answer: Any = None
     meanwhile: Callable[[Json], None] = lambda _body: None
 
-    def client(self) -> XsollaClient:
+    def client(self) -> XsollaProvider:
         """Return the store's own client, connected to this provider."""
-        return XsollaClient(get_settings(), httpx.AsyncClient(transport=httpx.MockTransport(self._reply)))
+        return XsollaProvider(get_settings(), httpx.AsyncClient(transport=httpx.MockTransport(self._reply)))
 
     def _reply(self, request: httpx.Request) -> httpx.Response:
         body = json.loads(request.content)
@@ -152,7 +152,7 @@ class Shop:
             for _ in range(attempts):
                 number = str(next(_numbers))
                 lifecycle.start_attempt(
-                    session, lock(session, order.id), number, f"http://provider.test/?token={number}"
+                    session, lock(session, order.id), "xsolla", number, f"http://provider.test/?token={number}"
                 )
         return order
 
@@ -169,7 +169,7 @@ class Shop:
         assert order is not None
         return order
 
-    def tell(self, notification: Json) -> Outcome:
+    def tell(self, notification: Json) -> Answer:
         """Deliver a notification, signed."""
         body = json.dumps(notification).encode()
         return receive(body, sign(body), {"content-type": "application/json"})

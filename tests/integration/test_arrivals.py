@@ -26,7 +26,7 @@ on_one_database = settings(
 def _book(order: Order, kind: PaymentKind, amount: int, provider_id: str) -> None:
     with unit_of_work() as session:
         locked = lock(session, order.id)
-        money = Money(amount, locked.currency, "T1", charged=amount)
+        money = Money(amount, locked.currency, "xsolla", "T1", charged=amount)
         if kind == PaymentKind.PAYMENT:
             lifecycle.receive_payment(session, locked, money)
         elif kind == PaymentKind.PARTIAL_REFUND:

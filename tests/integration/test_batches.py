@@ -12,23 +12,25 @@ from sqlalchemy import event, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from store_app.models import Order, Verdict
+from store_app.payments.provider import Outcome
 from tests.integration.shop import Json, Shop, order_paid, refund, sign, wait_until
+from tests.support.deliveries import delivery
 from tests.support.invariants import check
 from webhook.group_commit import MAX_BATCH, GroupCommit
-from webhook.inbox import Outcome
-from webhook.intake import Arrival, receive_all
+from webhook.inbox import Delivery
+from webhook.intake import receive_all
 
 _WAITING_FOR_A_LOCK = (
     "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
 )
 
 
-def _arrival(notification: Json) -> Arrival:
+def _arrival(notification: Json) -> Delivery:
     body = json.dumps(notification).encode()
-    return Arrival.of(body, sign(body), {})
+    return delivery(body, sign(body))
 
 
-def _paid(order: Order) -> Arrival:
+def _paid(order: Order) -> Delivery:
     return _arrival(order_paid(order, f"T{order.id[:16]}"))
 
 
@@ -37,7 +39,7 @@ def _orders(shop: Shop, count: int) -> list[Order]:
     return [shop.order(player, potion) for _ in range(count)]
 
 
-def _put_all(batches: GroupCommit, arrivals: Sequence[Arrival]) -> list[Outcome | BaseException]:
+def _put_all(batches: GroupCommit, arrivals: Sequence[Delivery]) -> list[Outcome | BaseException]:
     async def put_all() -> list[Outcome | BaseException]:
         return await asyncio.gather(*(batches.submit(arrival) for arrival in arrivals), return_exceptions=True)
 
@@ -81,7 +83,7 @@ def test_what_comes_at_once_is_committed_together_and_answered_each(shop: Shop) 
 def test_several_batches_are_taken_at_a_time_and_one_by_one_in_one_lane(shop: Shop) -> None:
     taken: list[int] = []
 
-    def take(arrivals: Sequence[Arrival]) -> list[Outcome]:
+    def take(arrivals: Sequence[Delivery]) -> list[Outcome]:
         taken.append(len(arrivals))
         return [Outcome(Verdict.DONE)] * len(arrivals)
 
@@ -117,7 +119,7 @@ def test_who_comes_as_a_lane_ends_is_taken_too(shop: Shop) -> None:
 
 
 def test_a_forged_delivery_that_fails_is_not_kept_as_if_it_were_genuine(shop: Shop) -> None:
-    forged = Arrival.of(b"{}", sign(b"something else"), {})
+    forged = delivery(b"{}", sign(b"something else"))
     failed: list[str] = []
 
     def fail(_c: object, _u: object, statement: str, *_: object) -> None:
@@ -156,7 +158,7 @@ def test_paid_taken_back_and_paid_again_in_one_batch_is_owned(shop: Shop) -> Non
 
 def test_a_wrong_signature_among_right_ones_is_refused_alone(shop: Shop) -> None:
     good, other = _orders(shop, 2)
-    forged = Arrival.of(json.dumps(order_paid(other)).encode(), sign(b"something else"), {})
+    forged = delivery(json.dumps(order_paid(other)).encode(), sign(b"something else"))
     outcomes = receive_all([_paid(good), forged])
     assert [outcome.verdict for outcome in outcomes] == ["done", "bad_signature"]
     assert shop.read(other.id).status == "pending"

@@ -24,7 +24,7 @@ from store_app.errors import (
 )
 from store_app.models import Item
 from store_app.orders import service as orders
-from store_app.payments.xsolla.client import get_provider
+from store_app.payments.registry import get_provider
 from tests.integration.shop import Json, Shop, declined, order_paid, refund, use_database
 from tests.support.invariants import check
 from tests.support.ports import free_port

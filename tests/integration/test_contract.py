@@ -10,6 +10,7 @@ from store_app.models import Order, Verdict
 from store_app.orders import lifecycle
 from store_app.orders.bookkeeping import Money
 from store_app.orders.locked_order import lock
+from store_app.payments.registry import get_provider
 from store_app.settings import get_settings
 from tests.integration.shop import Json, Shop, order_paid, payment, refund
 from tests.support.invariants import check
@@ -96,7 +97,7 @@ def test_a_refund_that_named_only_its_transaction_finds_a_payment_that_was_repai
     assert catch_up() == 0
     # What a repair does, which knows nothing of deliveries.
     with unit_of_work() as session:
-        lifecycle.receive_payment(session, lock(session, order.id), Money(1000, "USD", "T1"))
+        lifecycle.receive_payment(session, lock(session, order.id), Money(1000, "USD", "xsolla", "T1"))
     assert (catch_up(), catch_up()) == (1, 0)
     assert (shop.read(order.id).status, shop.purchases(order.id)) == ("refunded", ["refunded"])
     assert shop.rows("SELECT verdict, order_id FROM webhook_deliveries") == [("done", order.id)]
@@ -118,7 +119,7 @@ def test_what_names_another_order_than_its_transaction_is_looked_at_once(shop: S
 def test_a_payment_by_a_merchant_token_grants_by_itself(shop: Shop) -> None:
     order = shop.order(shop.player(), shop.item(1000), attempts=0)
     with unit_of_work() as session:
-        lifecycle.start_attempt(session, lock(session, order.id), None, "http://provider.test/?token=m")
+        lifecycle.start_attempt(session, lock(session, order.id), "xsolla", None, "http://provider.test/?token=m")
     assert shop.tell(payment(order)).verdict is Verdict.DONE
     assert shop.tell(payment(order)).verdict is Verdict.REPEAT
     assert shop.purchases(order.id) == ["granted"]
@@ -132,6 +133,7 @@ def test_a_payment_on_a_page_that_was_never_noted_grants_where_nothing_follows(
     order = shop.order(shop.player(), shop.item(1000), attempts=0)
     monkeypatch.setenv("XSOLLA_TOKEN", token)
     get_settings.cache_clear()
+    get_provider.cache_clear()
     assert shop.tell(payment(order)).status == 204
     assert shop.purchases(order.id) == granted
     check(shop.engine)
@@ -149,7 +151,7 @@ def test_a_dispute_is_shown_to_a_person_and_moves_nothing(shop: Shop) -> None:
 def test_a_public_id_is_resolved_to_the_user(shop: Shop) -> None:
     player = shop.player(username="Kira", username_key="kira")
     found = shop.tell({"notification_type": "user_search", "user": {"public_id": "KIRA"}})
-    assert (found.status, found.answer) == (200, {"user": {"id": player.user_id}})
+    assert (found.status, found.response.body) == (200, {"user": {"id": player.user_id}})
     missing = shop.tell({"notification_type": "user_search", "user": {"public_id": "nobody"}})
     assert (missing.status, missing.code) == (400, "INVALID_USER")
 

@@ -8,10 +8,10 @@ from store_app.db.unit_of_work import unit_of_work
 from store_app.models import Verdict, WebhookDelivery, utc_now
 from store_app.orders.__main__ import main as orders_command
 from tests.integration.shop import Shop, order_paid
+from tests.support.deliveries import receive
 from tests.support.invariants import check
 from webhook import inbox
 from webhook.inbox.__main__ import main
-from webhook.intake import receive
 
 
 def _last_id(shop: Shop) -> int:

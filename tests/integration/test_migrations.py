@@ -13,6 +13,7 @@ from store_app.models import metadata
 from store_app.web.http import health
 from tests.integration.conftest import alembic_config
 from tests.integration.shop import use_database
+from tests.support.processes import ROOT
 
 TABLES = set(metadata.tables)
 SPECIFIED = {
@@ -111,3 +112,78 @@ def test_a_store_without_its_database_is_not_ready() -> None:
     status, words = _health("postgresql://nobody:secret@127.0.0.1:1/none")
     assert status == 503
     assert "secret" not in words
+
+
+# --- the data of the release before
+
+_OLD_ROWS = [
+    line.rstrip(";")
+    for line in (ROOT / "tests/integration/data/schema_0003.sql").read_text(encoding="utf-8").splitlines()
+    if line.startswith("INSERT")
+]
+_VALUES = {"now": "2026-11-24 12:00:00", "body": b'{"a": 1}\x00\xff'}
+_CHANGED_TABLES = ("orders", "payment_attempts", "payments", "webhook_deliveries")
+
+
+def _contents(config: Config) -> dict[str, list[dict[str, object]]]:
+    with config.attributes["engine"].connect() as connection:
+        return {
+            table: [dict(row) for row in connection.execute(text(f"SELECT * FROM {table} ORDER BY id")).mappings()]
+            for table in _CHANGED_TABLES
+        }
+
+
+@pytest.fixture
+def old_data(config: Config) -> dict[str, list[dict[str, object]]]:
+    """Return the data of the release before, as it stands in its schema."""
+    command.upgrade(config, "0003")
+    with config.attributes["engine"].begin() as connection:
+        for statement in _OLD_ROWS:
+            connection.execute(text(statement), _VALUES)
+    return _contents(config)
+
+
+def test_the_data_of_the_release_before_are_xsollas_and_nothing_is_lost(
+    config: Config, old_data: dict[str, list[dict[str, object]]]
+) -> None:
+    command.upgrade(config, "head")
+    new = _contents(config)
+    for table in _CHANGED_TABLES:
+        expected = [dict(row) for row in old_data[table]]
+        for row in expected:
+            if table != "orders":
+                row["provider"] = "xsolla"
+            if table == "webhook_deliveries":
+                row["response_status"] = row.pop("answered")
+        assert new[table] == expected
+    command.check(config)
+
+
+def test_the_release_before_gets_its_data_back(
+    config: Config, old_data: dict[str, list[dict[str, object]]]
+) -> None:
+    command.upgrade(config, "head")
+    command.downgrade(config, "0003")
+    assert _contents(config) == old_data
+
+
+def test_payments_of_another_provider_are_not_taken_for_xsollas(
+    config: Config, old_data: dict[str, list[dict[str, object]]]
+) -> None:
+    assert old_data
+    command.upgrade(config, "head")
+    with config.attributes["engine"].begin() as connection:
+        connection.execute(text("UPDATE payment_attempts SET provider = 'acme' WHERE id = 1"))
+    before = _contents(config)
+    with pytest.raises(RuntimeError, match="another provider"):
+        command.downgrade(config, "0003")
+    assert _contents(config) == before
+
+
+def test_the_release_before_can_still_insert_during_a_deployment(config: Config) -> None:
+    command.upgrade(config, "0003")
+    insert = _OLD_ROWS[-1].replace("answered", "response_status").replace(f"'{'d' * 32}'", "NULL")
+    command.upgrade(config, "head")
+    with config.attributes["engine"].begin() as connection:
+        connection.execute(text(insert), _VALUES)
+        assert connection.execute(text("SELECT provider FROM webhook_deliveries")).scalar() == "xsolla"

@@ -208,7 +208,7 @@ def test_declined_then_paid(shop: Shop) -> None:
     assert shop.tell(declined(order)).verdict == "done"
     assert shop.read(order.id).status == "failed"
     with unit_of_work() as session:
-        lifecycle.start_attempt(session, lock(session, order.id), "again", "http://provider.test/again")
+        lifecycle.start_attempt(session, lock(session, order.id), "xsolla", "again", "http://provider.test/again")
     assert shop.read(order.id).status == "pending"
     shop.tell(order_paid(order))
     assert _timeline(shop, order) == ["placed", "failed", "pending", "paid"]

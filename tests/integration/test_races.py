@@ -17,8 +17,8 @@ from store_app.errors import Refusal
 from store_app.models import Order
 from store_app.orders import lifecycle, service
 from tests.integration.shop import Shop, declined, order_paid, refund, sign, wait_until
+from tests.support.deliveries import receive
 from tests.support.invariants import check
-from webhook.intake import receive
 
 Action = Callable[[], Any]
 

@@ -9,7 +9,7 @@ import pytest
 
 from store_app.errors import ProviderRefused
 from store_app.payments.provider import PaymentRequest
-from store_app.payments.xsolla.client import XsollaClient
+from store_app.payments.xsolla.provider import XsollaProvider
 from store_app.settings import Settings
 from tests.support.store import StoreProcess
 
@@ -21,10 +21,10 @@ def own_store() -> Iterator[StoreProcess]:
         yield store
 
 
-def _client(store: StoreProcess, **changed: str) -> XsollaClient:
+def _client(store: StoreProcess, **changed: str) -> XsollaProvider:
     values = {name.lower(): value for name, value in {**store.env, **changed}.items()}
     known = {name: value for name, value in values.items() if name in Settings.model_fields}
-    return XsollaClient(Settings(_env_file=None, **known))  # type: ignore[arg-type]
+    return XsollaProvider(Settings(_env_file=None, **known))  # type: ignore[arg-type]
 
 
 def _request(**changed: object) -> PaymentRequest:
@@ -75,4 +75,4 @@ def test_refunds_of_what_was_never_paid_are_refused(own_store: StoreProcess) -> 
     with pytest.raises(ProviderRefused):
         asyncio.run(_client(own_store).refund("123456789", "asked for"))
     with pytest.raises(ProviderRefused):
-        asyncio.run(_client(own_store).refund_part("123456789", Decimal("1.00"), "asked for"))
+        asyncio.run(_client(own_store).refund("123456789", "asked for", Decimal("1.00")))

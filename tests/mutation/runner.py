@@ -8,7 +8,6 @@ import argparse
 import importlib.util
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -20,11 +19,9 @@ from pathlib import Path
 
 from scripts import servers
 from tests.mutation.mutations import MUTANTS, Mutant
+from tests.support.project import copy_project
 
 ROOT = Path(__file__).resolve().parents[2]
-# Not part of the project's code; the first two are used where they are.
-LINKED = (".venv", ".web")
-LEFT_OUT = (".git", ".env", "data", "__pycache__", ".*_cache", ".hypothesis", ".states", "test-results")
 SECONDS_FOR_TESTS = 600
 GREEN, RED = 0, 1
 _FIRST_FAILURE = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
@@ -54,15 +51,6 @@ def mutated(mutant: Mutant, root: Path = ROOT) -> str:
     if (times := source.count(mutant.text)) != 1:
         raise DoesNotFit(f"“{mutant.name}”: its text is in {mutant.file} {times} times, not once")
     return source.replace(mutant.text, mutant.instead)
-
-
-def _copy(folder: Path) -> Path:
-    copy = folder / "project"
-    shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(*LEFT_OUT, *LINKED))
-    for name in LINKED:
-        if (ROOT / name).exists():
-            (copy / name).symlink_to(ROOT / name)
-    return copy
 
 
 @contextmanager
@@ -135,7 +123,7 @@ def hunt(argv: Sequence[str]) -> int:
         mutated(mutant)
     chosen = _chosen(argv)
     with tempfile.TemporaryDirectory(prefix="store-mutants-") as folder:
-        copy = _copy(Path(folder))
+        copy = copy_project(Path(folder))
         tests = sorted({test for mutant in chosen for test in mutant.tests})
         healthy = _test(copy, tests, "-n", "auto", "--dist", "loadfile")
         print(f"  {'(nothing is broken)':<62} {healthy.seconds:5.0f} s  exit code {healthy.code}", flush=True)

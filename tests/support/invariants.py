@@ -10,13 +10,13 @@ _ONCE_PAID = "('paid', 'partially_refunded', 'refunded', 'charged_back')"
 
 # Per transaction of an order: what it paid, what is left of it, whether it was taken back whole.
 _TRANSACTIONS = """
-    SELECT order_id, transaction_id,
+    SELECT order_id, provider, transaction_id,
            SUM(CASE WHEN kind = 'payment' THEN 1 ELSE 0 END) AS payments,
            SUM(CASE WHEN kind = 'payment' THEN amount ELSE 0 END) AS paid,
            SUM(amount) AS remaining,
            SUM(CASE WHEN kind = 'partial_refund' THEN 1 ELSE 0 END) AS parts,
            SUM(CASE WHEN kind IN ('refund', 'chargeback') THEN 1 ELSE 0 END) AS undone
-    FROM payments GROUP BY order_id, transaction_id
+    FROM payments GROUP BY order_id, provider, transaction_id
 """
 # What stands of an order's money: `whole` transactions, and those of which a `part` went back.
 _MONEY = f"""
@@ -95,7 +95,7 @@ RULES: dict[str, str] = {
         SELECT order_id FROM ({_TRANSACTIONS}) t WHERE t.payments > 0 AND t.remaining < 0
     """,
     "one transaction and kind is one payment": """
-        SELECT provider_id FROM payments GROUP BY kind, provider_id HAVING COUNT(*) > 1
+        SELECT provider_id FROM payments GROUP BY provider, kind, provider_id HAVING COUNT(*) > 1
     """,
     "an order stands where its timeline ends": """
         SELECT o.id FROM orders o JOIN order_events e ON e.order_id = o.id
@@ -109,9 +109,9 @@ RULES: dict[str, str] = {
     """,
     "what was answered fits what was made of it": """
         SELECT id FROM webhook_deliveries
-        WHERE (verdict IN ('done', 'repeat', 'ignored', 'unmatched') AND answered <> 204
-               AND NOT (notification_type = 'user_search' AND answered = 200))
-        OR (verdict = 'bad_signature' AND answered <> 400) OR (verdict = 'failed' AND answered < 500)
+        WHERE (verdict IN ('done', 'repeat', 'ignored', 'unmatched') AND response_status NOT BETWEEN 200 AND 299)
+        OR (verdict = 'bad_signature' AND response_status NOT BETWEEN 400 AND 499)
+        OR (verdict = 'failed' AND response_status < 500)
     """,
 }
 

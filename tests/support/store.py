@@ -32,6 +32,7 @@ class StoreProcess:
         samples: load the sample items.
         data_dir: where its files are; else a temporary folder, removed at the end.
         port, simulator_port: else free ones.
+        root: the project to run; else this one.
     """
 
     def __init__(
@@ -46,7 +47,9 @@ class StoreProcess:
         data_dir: Path | None = None,
         port: int | None = None,
         simulator_port: int | None = None,
+        root: Path = ROOT,
     ) -> None:
+        self.root = root
         self._own_folder = data_dir is None
         self.data_dir = data_dir or Path(tempfile.mkdtemp(prefix="store-"))
         self.port = port or free_port()
@@ -130,7 +133,7 @@ class StoreProcess:
         """Run `python -m module` with the store's settings and return what it printed."""
         done = subprocess.run(
             [sys.executable, "-m", module, *arguments],
-            cwd=ROOT,
+            cwd=self.root,
             env=self.env,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -188,7 +191,7 @@ class StoreProcess:
         }
 
     def _child(self, name: str, module: str, log: Path, *arguments: str) -> Child:
-        return Child(name, [sys.executable, "-m", module, *arguments], env=self.env, log=log, cwd=ROOT)
+        return Child(name, [sys.executable, "-m", module, *arguments], env=self.env, log=log, cwd=self.root)
 
 
 def _clean(environ: Mapping[str, str]) -> dict[str, str]:

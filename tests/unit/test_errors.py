@@ -20,6 +20,7 @@ EXAMPLES = [
     errors.OrderClosed("partially_refunded"),
     errors.ProviderUnavailable(),
     errors.ProviderRefused(),
+    errors.NoCatalogue("Acme Pay"),
 ]
 ABSTRACT = {errors.Refusal, errors.Conflict}
 

@@ -1,20 +1,21 @@
-"""The inbox: every delivery is kept, as it came, with what was made of it."""
+"""The inbox: every delivery is kept, as it came, with its outcome."""
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Self
 
 from sqlalchemy import delete, insert
 from sqlmodel import Session, col, select
 
 from store_app.db.unit_of_work import insert_at_end, unit_of_work
 from store_app.models import Verdict, WebhookDelivery, utc_now
+from store_app.payments.provider import Outcome, PaymentProvider
 
-# Anyone can send a body with a wrong signature: of those only the beginning is kept.
+# Anyone can send a body with a wrong signature: only the beginning of it is kept.
 UNVERIFIED_BODY_KEPT = 2_000
-# ... and of the deliveries themselves the newest, so that a flood cannot fill the disk.
+# ... and only the newest of those deliveries, so that a flood cannot fill the disk.
 UNVERIFIED_KEPT = 1_000
 KEPT_FOR = timedelta(days=400)
 MAX_HEADERS_LENGTH = 8_000
@@ -26,48 +27,38 @@ _SECRET_HEADERS = {"authorization", "cookie"}
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A delivery as it reached us. Header names are lower-case; the signature is not among them."""
+    """A delivery as it came. `headers` is JSON text, with names in lower case and without credentials."""
 
+    # The registered name of the payment provider.
+    provider: str
     body: bytes
     headers: str
+    signature_valid: bool
     received_at: datetime = field(default_factory=utc_now)
 
     @classmethod
-    def of(cls, body: bytes, headers: Mapping[str, str]) -> "Delivery":
-        """Make one from a request's body and headers."""
+    def of(cls, provider: PaymentProvider, body: bytes, headers: Mapping[str, str]) -> Self:
+        """Make one from a request's body and headers, and verify its signature."""
         kept = {name: value for name, value in headers.items() if name not in _SECRET_HEADERS}
-        return cls(body, json.dumps(kept)[:MAX_HEADERS_LENGTH])
+        return cls(provider.name, body, json.dumps(kept)[:MAX_HEADERS_LENGTH], provider.verify(body, headers))
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What was made of a delivery and how it is answered; `code` is the provider's, for a 400."""
-
-    verdict: Verdict
-    status: int = 204
-    code: str = ""
-    reason: str = ""
-    order_id: str | None = None
-    # What a successful answer says; nothing for a 204.
-    answer: dict[str, Any] | None = None
-
-
-def keep(session: Session, delivery: Delivery, kind: str, outcome: Outcome, transaction_id: str = "") -> None:
-    """Write a delivery and its outcome into the inbox, in the caller's transaction."""
-    proven = outcome.verdict is not Verdict.BAD_SIGNATURE
+def keep(session: Session, delivery: Delivery, outcome: Outcome, status: int, transaction_id: str = "") -> None:
+    """Write a delivery, its outcome and the status of the answer into the inbox, in the caller's transaction."""
     row = {
         "received_at": delivery.received_at,
-        "notification_type": kind,
+        "provider": delivery.provider,
+        "notification_type": outcome.notification_type,
         "transaction_id": transaction_id,
         "took_ms": round((utc_now() - delivery.received_at).total_seconds() * 1000),
         "order_id": outcome.order_id,
         "verdict": outcome.verdict,
         "reason": outcome.reason[:300],
-        "answered": outcome.status,
+        "response_status": status,
         "headers": delivery.headers,
-        "body": delivery.body if proven else delivery.body[:UNVERIFIED_BODY_KEPT],
+        "body": delivery.body if delivery.signature_valid else delivery.body[:UNVERIFIED_BODY_KEPT],
     }
-    if not proven:
+    if not delivery.signature_valid:
         delivery_id = session.connection().execute(_INSERT_UNVERIFIED, row).scalar_one()
         if delivery_id % _PRUNED_EVERY == 0:
             _prune_unverified(session)
@@ -87,7 +78,7 @@ def _prune_unverified(session: Session) -> None:
 
 
 def prune() -> int:
-    """Forget deliveries older than 400 days; returns how many."""
+    """Delete deliveries older than 400 days; return how many."""
     with unit_of_work() as session:
         old = delete(WebhookDelivery).where(col(WebhookDelivery.received_at) < utc_now() - KEPT_FOR)
         return len(session.execute(old.returning(col(WebhookDelivery.id))).all())

@@ -13,11 +13,10 @@ from webhook.inbox.replay import CannotReplay, replay
 
 
 def _line(row: WebhookDelivery) -> str:
-    argv = f"{row.verdict}: {row.reason}" if row.reason else row.verdict
+    outcome = f"{row.verdict}: {row.reason}" if row.reason else row.verdict
     at = f"{row.received_at:%Y-%m-%d %H:%M:%S}"
-    return (
-        f"{row.id:>8}  {at}  {row.notification_type or '-':<16} {row.order_id or '-':<32} {row.answered}  {argv}"
-    )
+    of = f"{row.provider} {row.notification_type or '-'}"
+    return f"{row.id:>8}  {at}  {of:<24} {row.order_id or '-':<32} {row.response_status}  {outcome}"
 
 
 def _list(session: Session, verdict: str | None, order_id: str | None, limit: int) -> None:

@@ -1,4 +1,4 @@
-"""Processing a delivery again, and saying what that changes."""
+"""Replay: process a kept delivery again, and say what that changes."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,8 @@ from sqlmodel import Session, col, select
 
 from store_app.db.unit_of_work import dry_run_session, read_session, unit_of_work
 from store_app.models import Order, Payment, Purchase, Verdict, WebhookDelivery
-from webhook.inbox import Delivery, Outcome
+from store_app.payments.provider import Outcome
+from webhook.inbox import Delivery
 from webhook.intake import process
 
 
@@ -16,7 +17,7 @@ class CannotReplay(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What was made of the delivery this time, and what changed, in words."""
+    """The outcome of this time, and what changed, in words."""
 
     outcome: Outcome
     changes: list[str]
@@ -26,7 +27,7 @@ def replay(delivery_id: int, *, dry_run: bool) -> Report:
     """Process a kept delivery again, in one transaction; a dry run undoes everything at its end.
 
     Raises:
-        CannotReplay: there is none, or its signature was never right.
+        CannotReplay: there is none, or its signature was not valid.
     """
     with dry_run_session() if dry_run else unit_of_work() as session:
         return _replay(session, delivery_id)
@@ -38,7 +39,7 @@ def _replay(session: Session, delivery_id: int) -> Report:
         raise CannotReplay(f"There is no delivery {delivery_id}.")
     if row.verdict == Verdict.BAD_SIGNATURE:
         raise CannotReplay("Its signature was wrong: anyone can have sent it.")
-    outcome = process(session, Delivery(row.body, row.headers))
+    outcome = process(session, Delivery(row.provider, row.body, row.headers, signature_valid=True))
     session.flush()
     return Report(outcome, _changes(session, outcome.order_id) if outcome.order_id else [])
 

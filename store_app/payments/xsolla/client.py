@@ -1,29 +1,19 @@
-"""The client of the payment provider, Xsolla (shapes: developers.xsolla.com, API v2 and v3).
+"""The client of Xsolla's HTTP APIs (shapes: developers.xsolla.com, API v2 and v3).
 
 The simulator answers the same calls, so it is reached by other addresses, not by other code.
 """
 
-from collections.abc import Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
-from functools import lru_cache
 from typing import Any
 
 import httpx
 
 from store_app import money
 from store_app.errors import ProviderRefused, ProviderUnavailable
-from store_app.payments.provider import (
-    CatalogueItem,
-    PaymentPage,
-    PaymentRequest,
-    ProviderOrder,
-    catalogue_body,
-    order_of_payment,
-    order_of_search,
-)
+from store_app.payments.provider import PaymentPage, PaymentRequest
 from store_app.payments.xsolla.transport import Transport
-from store_app.settings import Settings, get_settings
+from store_app.settings import Settings
 
 _SEARCH_PAGE, _SEARCH_PAGES = 10, 20
 _CATALOGUE_PAGE = 50
@@ -111,7 +101,7 @@ class XsollaClient:
             return False
         return isinstance(answer, dict) and answer.get("status") == "new"
 
-    async def find_order(self, provider_order_id: str, made_at: datetime) -> ProviderOrder | None:
+    async def find_order(self, provider_order_id: str, made_at: datetime) -> dict[str, Any] | None:
         """Look an order up by its id among those made about that time; None when it is not there."""
         window = {
             "created_date_from": (made_at - _AROUND).isoformat(timespec="seconds"),
@@ -121,7 +111,7 @@ class XsollaClient:
             orders = await self._search({"limit": _SEARCH_PAGE, "offset": page * _SEARCH_PAGE, **window})
             for order in orders:
                 if str(order.get("order_id")) == provider_order_id:
-                    return order_of_search(order)
+                    return order
             if len(orders) < _SEARCH_PAGE:
                 break
         return None
@@ -132,13 +122,11 @@ class XsollaClient:
         orders = answer.get("orders") if isinstance(answer, dict) else None
         return [order for order in orders or [] if isinstance(order, dict)]
 
-    async def find_payment(self, external_id: str) -> ProviderOrder | None:
-        """Look a payment up by the external id of its attempt (merchant tokens have no order)."""
+    async def find_transactions(self, external_id: str) -> list[dict[str, Any]]:
+        """Return the transactions of a payment attempt by its external id (merchant tokens have no order)."""
         url, query = f"{self._merchant}/reports/transactions/simple_search", {"external_id": external_id}
         answer = await self._transport.call("GET", url, idempotent=True, params=query, auth=self._company)
-        tries = [order_of_payment(found) for found in answer or [] if isinstance(found, dict)]
-        # A declined try and a paid one share the id: the one that counts is the one that took money.
-        return min(tries, key=lambda one: one.status == "new", default=None)
+        return [found for found in answer or [] if isinstance(found, dict)]
 
     async def refund(self, transaction_id: str, reason: str) -> None:
         """Ask that a payment is given back; what it gave is taken back when the notification comes."""
@@ -155,7 +143,7 @@ class XsollaClient:
         await self._transport.call("PUT", url, idempotent=False, json=body, auth=self._company)
 
     async def list_catalogue(self) -> dict[str, dict[str, Any]]:
-        """Return the provider's virtual items by SKU, as it writes them."""
+        """Return the virtual items of the catalogue by SKU, as Xsolla writes them."""
         found: dict[str, dict[str, Any]] = {}
         while True:
             query = {"limit": _CATALOGUE_PAGE, "offset": len(found)}
@@ -168,20 +156,11 @@ class XsollaClient:
             if len(new) < _CATALOGUE_PAGE:
                 return found
 
-    async def make_items(self, items: Iterable[CatalogueItem]) -> None:
-        """Put new items into the provider's catalogue."""
-        for item in items:
-            body = catalogue_body(item)
-            await self._transport.call("POST", self._items, idempotent=False, json=body, auth=self._project)
+    async def create_item(self, body: dict[str, Any]) -> None:
+        """Put a new item into the catalogue."""
+        await self._transport.call("POST", self._items, idempotent=False, json=body, auth=self._project)
 
-    async def change_items(self, items: Iterable[CatalogueItem]) -> None:
-        """Change items of the provider's catalogue."""
-        for item in items:
-            url, body = f"{self._items}/sku/{item.sku}", catalogue_body(item)
-            await self._transport.call("PUT", url, idempotent=True, json=body, auth=self._project)
-
-
-@lru_cache
-def get_provider() -> XsollaClient:
-    """Return the client of this process."""
-    return XsollaClient(get_settings())
+    async def change_item(self, body: dict[str, Any]) -> None:
+        """Change an item of the catalogue."""
+        url = f"{self._items}/sku/{body['sku']}"
+        await self._transport.call("PUT", url, idempotent=True, json=body, auth=self._project)

@@ -1,4 +1,4 @@
-"""HTTP to the payment provider: time-outs, bounded retries, errors as refusals. The key is never logged."""
+"""HTTP to Xsolla: timeouts, bounded retries, errors as refusals. The API key is never logged."""
 
 import asyncio
 import logging
@@ -12,14 +12,14 @@ from store_app.errors import ProviderRefused, ProviderUnavailable
 logger = logging.getLogger(__name__)
 
 TIMEOUT = httpx.Timeout(10, connect=3)
-TRIES = 3
-_MAX_PAUSE = 2.0
+MAX_TRIES = 3
+MAX_PAUSE_SECONDS = 2.0
 # Retryable: the provider's fault, or temporary.
 RETRYABLE = {408, 425, 429, 500, 502, 503, 504}
 
 
 class Transport:
-    """Makes calls on the provider."""
+    """Calls Xsolla's HTTP APIs."""
 
     def __init__(self, http: httpx.AsyncClient | None = None) -> None:
         """Use `http`, or a client of our own."""
@@ -32,18 +32,19 @@ class Transport:
         growing pauses of random length (jitter).
 
         Raises:
-            ProviderUnavailable: no answer, or a fault of theirs; a later try may work.
-            ProviderRefused: they refuse this request; a setting or the catalogue is wrong.
+            ProviderUnavailable: no answer, or a fault of Xsolla's: retryable.
+            ProviderRefused: Xsolla refuses this request: a setting or the catalogue is wrong.
         """
-        for tries_left in reversed(range(TRIES if idempotent else 1)):
+        tries_left = MAX_TRIES if idempotent else 1
+        while True:
+            tries_left -= 1
             try:
                 return self._read(await self._http.request(method, url, **request), method, url)
             except (httpx.HTTPError, ProviderUnavailable) as error:
-                logger.warning("the payment provider: %s %s: %s", method, url, type(error).__name__)
+                logger.warning("Xsolla: %s %s: %s", method, url, type(error).__name__)
                 if not tries_left:
                     raise ProviderUnavailable from None
-            await asyncio.sleep(random.uniform(0, _MAX_PAUSE / (tries_left + 1)))  # noqa: S311 - no secret
-        raise ProviderUnavailable
+            await asyncio.sleep(random.uniform(0, MAX_PAUSE_SECONDS / (tries_left + 1)))  # noqa: S311 - no secret
 
     @staticmethod
     def _read(answer: httpx.Response, method: str, url: str) -> Any:
@@ -52,7 +53,7 @@ class Transport:
                 return answer.json() if answer.content else None
             except ValueError:
                 return None
-        logger.warning("the payment provider: %s %s: %s %s", method, url, answer.status_code, answer.text[:500])
+        logger.warning("Xsolla: %s %s: %s %s", method, url, answer.status_code, answer.text[:500])
         if answer.status_code in RETRYABLE:
             raise ProviderUnavailable
-        raise ProviderRefused(answer.status_code)
+        raise ProviderRefused

@@ -1,0 +1,30 @@
+"""How Xsolla is answered: our outcomes as its statuses and error codes (Xsolla, "Webhooks", response contract)."""
+
+from store_app.payments.provider import Outcome, RefusalReason, Response
+
+# 400 ends the matter; 5xx has Xsolla send the notification again.
+_ERRORS = {
+    RefusalReason.BAD_SIGNATURE: (400, "INVALID_SIGNATURE"),
+    RefusalReason.MALFORMED: (400, "INVALID_PARAMETER"),
+    RefusalReason.TOO_LARGE: (413, "INVALID_PARAMETER"),
+    RefusalReason.OTHER_PROJECT: (400, "INVALID_PARAMETER"),
+    RefusalReason.UNKNOWN_USER: (400, "INVALID_USER"),
+    RefusalReason.OTHER_USER: (400, "INVALID_USER"),
+    RefusalReason.WRONG_AMOUNT: (400, "INCORRECT_AMOUNT"),
+    RefusalReason.UNAVAILABLE: (503, "TEMPORARY_FAULT"),
+    RefusalReason.INTERNAL_ERROR: (500, "SERVER_ERROR"),
+}
+# What is wrong with a payment is answered to `order_paid` only: a 400 to `payment` would not give the buyer the
+# money back. It is recorded and flagged instead.
+_ABOUT_PAYMENTS = {RefusalReason.OTHER_USER, RefusalReason.WRONG_AMOUNT}
+
+
+def respond(outcome: Outcome) -> Response:
+    """Return the answer to a notification: 204, a user's id, or an error."""
+    if outcome.user_id:
+        return Response(200, {"user": {"id": outcome.user_id}})
+    silent = outcome.refusal in _ABOUT_PAYMENTS and outcome.notification_type != "order_paid"
+    if outcome.refusal is None or silent:
+        return Response(204)
+    status, code = _ERRORS[outcome.refusal]
+    return Response(status, {"error": {"code": code, "message": outcome.reason}})

@@ -1,0 +1,215 @@
+"""The contract of `PaymentProvider`, by the adapter's own methods and by real deliveries over HTTP."""
+
+import asyncio
+import json
+from decimal import Decimal
+
+import httpx
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from store_app.errors import ProviderRefused, ProviderUnavailable
+from store_app.models import Verdict
+from store_app.payments.provider import (
+    CatalogueItem,
+    CatalogueProvider,
+    EventKind,
+    Notification,
+    Outcome,
+    PaymentProvider,
+    RefusalReason,
+)
+from tests.provider_contract.shops import Buyer, Shop
+
+# One event loop for all tests: the adapters keep their connections open.
+RUNNER = asyncio.Runner()
+RETRYABLE = {RefusalReason.UNAVAILABLE, RefusalReason.INTERNAL_ERROR}
+# One adapter for all examples: it keeps nothing between calls.
+many = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+_NAMES = ["notification_type", "happenings", "what", "sum", "user", "order", "do_you_know"]
+_NEARLY = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.sampled_from(["order_paid", "charge.settled", "USD"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(_NAMES), inner),
+    max_leaves=10,
+).map(lambda value: json.dumps(value).encode())
+
+
+def _deliveries(shop: Shop, order_id: str) -> list[bytes]:
+    """Return the bodies that the store took about an order, oldest first."""
+    query = "SELECT body FROM webhook_deliveries WHERE order_id = ? AND verdict = 'done' ORDER BY id"
+    return [bytes(body) for (body,) in shop.rows(query, order_id)]
+
+
+def _post(shop: Shop, body: bytes, headers: dict[str, str]) -> httpx.Response:
+    url = f"{shop.store.url}/api/webhooks/{shop.name}"
+    return httpx.post(url, content=body, headers=headers, trust_env=False)
+
+
+@pytest.fixture
+def buyer(shop: Shop) -> Buyer:
+    return shop.buyer()
+
+
+def test_it_has_its_names(shop: Shop) -> None:
+    provider: PaymentProvider = shop.provider
+    assert provider.name == shop.name
+    assert provider.display_name
+
+
+# --- notifications
+
+
+def test_a_payment_is_told_as_an_event_about_the_order(shop: Shop, buyer: Buyer) -> None:
+    order_id = buyer.pay()
+    notification = shop.provider.parse(_deliveries(shop, order_id)[0])
+    (event,) = notification.events
+    assert (notification.refusal, notification.question) == (None, None)
+    assert (event.kind, event.provider, event.wrong_mode) == (EventKind.PAID, shop.name, False)
+    assert (event.user_id, event.currency, Decimal(event.amount)) == (buyer.user_id, "USD", Decimal("49.99"))
+    assert order_id in {event.order_id, event.external_id.rpartition("-")[0]}
+    assert event.transaction_id
+    assert event.provider_order_id == shop.open_payment(order_id).provider_order_id
+
+
+def test_its_own_signature_is_valid_and_none_other(shop: Shop, buyer: Buyer) -> None:
+    body = _deliveries(shop, buyer.pay())[0]
+    signed = shop.sign(body)
+    assert shop.provider.verify(body, signed)
+    assert not shop.provider.verify(body + b" ", signed)
+    assert not shop.provider.verify(body, {})
+    for name, value in signed.items():
+        damaged = (value[:-1], value + "0", value.replace(value[-1], "g"), value.upper())
+        for wrong in ("", *damaged, f"{value}, {value}"):
+            assert not shop.provider.verify(body, {name: wrong})
+
+
+@many
+@given(body=st.binary(max_size=200), value=st.text(max_size=120))
+def test_no_body_and_no_header_makes_verifying_raise(shop: Shop, body: bytes, value: str) -> None:
+    names = ("authorization", "x-acme-signature")
+    assert not shop.provider.verify(body, dict.fromkeys(names, value))
+
+
+@many
+@given(body=st.binary(max_size=200) | _NEARLY)
+def test_no_body_makes_parsing_raise(shop: Shop, body: bytes) -> None:
+    assert isinstance(shop.provider.parse(body), Notification)
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b"{}", b"\xff"])
+def test_a_malformed_body_is_refused_and_says_why(shop: Shop, body: bytes) -> None:
+    notification = shop.provider.parse(body)
+    assert notification.refusal is RefusalReason.MALFORMED
+    assert notification.reason
+    answer = _post(shop, body, dict(shop.sign(body)))
+    assert 400 <= answer.status_code < 500
+
+
+@pytest.mark.parametrize("verdict", [Verdict.DONE, Verdict.REPEAT, Verdict.IGNORED, Verdict.UNMATCHED])
+def test_what_is_done_is_answered_with_success(shop: Shop, verdict: Verdict) -> None:
+    assert 200 <= shop.provider.respond(Outcome(verdict)).status < 300
+
+
+@pytest.mark.parametrize("refusal", list(RefusalReason))
+def test_a_refusal_is_final_or_retryable(shop: Shop, refusal: RefusalReason) -> None:
+    # The notification that grants, in Xsolla's words: others about payments are never refused.
+    outcome = Outcome(Verdict.REFUSED, "because", refusal, notification_type="order_paid")
+    response = shop.provider.respond(outcome)
+    assert (response.status >= 500) == (refusal in RETRYABLE)
+    assert response.status >= 400
+    assert "because" in json.dumps(response.body)
+
+
+def test_a_delivery_without_a_valid_signature_changes_nothing(shop: Shop, buyer: Buyer) -> None:
+    paid, (waiting, _url) = buyer.pay(), buyer.order("dragon-sword")
+    body = _deliveries(shop, paid)[0].replace(paid.encode(), waiting.encode())
+    assert 400 <= _post(shop, body, dict(shop.sign(body + b" "))).status_code < 500
+    assert buyer.status(waiting) == "pending"
+
+
+def test_a_repeat_is_answered_with_success_and_grants_once(shop: Shop, buyer: Buyer) -> None:
+    body = _deliveries(shop, buyer.pay())[0]
+    assert _post(shop, body, dict(shop.sign(body))).is_success
+    assert buyer.owned() == [("health-potion", "granted")]
+
+
+def test_a_declined_payment_can_be_tried_again(shop: Shop, buyer: Buyer) -> None:
+    order_id, payment_url = buyer.order()
+    shop.press("decline", payment_url)
+    buyer.wait_for(order_id, "failed")
+    _order_id, payment_url = buyer.order()
+    shop.press("pay", payment_url)
+    buyer.wait_for(order_id, "paid")
+
+
+# --- calls
+
+
+def test_a_payment_page_opens(shop: Shop, buyer: Buyer) -> None:
+    page = RUNNER.run(shop.provider.open_payment_page(shop.request(buyer.user_id)))
+    assert httpx.get(page.url, trust_env=False).status_code == 200
+
+
+def test_a_wrong_key_is_a_refusal_and_no_answer_is_retryable(shop: Shop) -> None:
+    with pytest.raises(ProviderRefused):
+        RUNNER.run(shop.with_wrong_key.open_payment_page(shop.request("nobody")))
+    with pytest.raises(ProviderUnavailable):
+        RUNNER.run(shop.unreachable.open_payment_page(shop.request("nobody")))
+
+
+def test_a_payment_is_found_once_it_is_paid(shop: Shop, buyer: Buyer) -> None:
+    order_id, payment_url = buyer.order()
+    assert list(RUNNER.run(shop.provider.find_payments(shop.open_payment(order_id)))) == []
+    shop.press("pay", payment_url)
+    buyer.wait_for(order_id, "paid")
+    (event,) = RUNNER.run(shop.provider.find_payments(shop.open_payment(order_id)))
+    assert (event.kind, event.user_id, Decimal(event.amount)) == (EventKind.PAID, buyer.user_id, Decimal("49.99"))
+    assert event.transaction_id == shop.provider.parse(_deliveries(shop, order_id)[0]).events[0].transaction_id
+
+
+def _transaction(shop: Shop, order_id: str) -> str:
+    return shop.provider.parse(_deliveries(shop, order_id)[0]).events[0].transaction_id
+
+
+def test_a_whole_refund_revokes_the_purchase(shop: Shop, buyer: Buyer) -> None:
+    order_id = buyer.pay("dragon-sword")
+    RUNNER.run(shop.provider.refund(_transaction(shop, order_id), "asked for"))
+    buyer.wait_for(order_id, "refunded")
+    assert buyer.owned() == [("dragon-sword", "refunded")]
+
+
+def test_a_part_of_a_refund_leaves_the_purchase(shop: Shop, buyer: Buyer) -> None:
+    order_id = buyer.pay()
+    RUNNER.run(shop.provider.refund(_transaction(shop, order_id), "asked for", Decimal("0.50")))
+    buyer.wait_for(order_id, "partially_refunded")
+    assert buyer.owned() == [("health-potion", "granted")]
+    assert shop.rows("SELECT amount FROM payments WHERE order_id = ? ORDER BY id", order_id) == [(4999,), (-50,)]
+
+
+def test_a_payment_that_was_never_made_cannot_be_refunded(shop: Shop) -> None:
+    with pytest.raises(ProviderRefused):
+        RUNNER.run(shop.provider.refund("123456789", "asked for"))
+
+
+def test_a_catalogue_is_the_same_after_it_was_updated(shop: Shop) -> None:
+    if not isinstance(shop.provider, CatalogueProvider):
+        assert shop.name == "acme", "of these two providers only Xsolla has a catalogue"
+        return
+    rows = shop.rows("SELECT sku, name, description, price, currency, 1 FROM items")
+    items = [CatalogueItem(*row) for row in rows]
+    changes = RUNNER.run(shop.provider.compare_catalogue(items))
+    assert {item.sku for item in changes.new} == {item.sku for item in items}
+    RUNNER.run(shop.provider.update_catalogue(changes))
+    again = RUNNER.run(shop.provider.compare_catalogue(items))
+    assert (again.new, again.changed, again.same) == ([], [], len(items))
+
+
+# --- rows name their provider
+
+
+def test_payments_attempts_and_deliveries_name_the_provider(shop: Shop, buyer: Buyer) -> None:
+    order_id = buyer.pay()
+    for table in ("payments", "payment_attempts", "webhook_deliveries"):
+        assert set(shop.rows(f"SELECT provider FROM {table} WHERE order_id = ?", order_id)) == {(shop.name,)}
