@@ -24,6 +24,7 @@ from granian.server import MPServer
 from reflex_base.constants import Env
 from reflex_base.environment import environment
 
+from store_app.payments.registry import default_provider
 from store_app.settings import BadSettings, get_settings
 
 MODULE = "store_app.store_app"
@@ -64,6 +65,7 @@ def main() -> int:
     """Serve until SIGINT or SIGTERM; return the exit code."""
     try:
         bind = Bind.read(os.environ, several_workers=bool(get_settings().redis_url))
+        default_provider()
         _refuse_busy_port(bind)
     except BadSettings as problem:
         print(f"The store cannot start: {problem}", file=sys.stderr)

@@ -134,7 +134,8 @@ class Settings(BaseSettings):
         return "https://sandbox-secure.xsolla.com" if self.xsolla_sandbox else "https://secure.xsolla.com"
 
 
-def _sentence(error: ValidationError) -> str:
+def sentence(error: ValidationError) -> str:
+    """Return the first problem of some settings as one sentence."""
     problem = error.errors()[0]
     where = ".".join(str(part) for part in problem["loc"]).upper()
     what = problem["msg"].removeprefix("Value error, ")
@@ -151,4 +152,4 @@ def get_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        raise BadSettings(_sentence(error)) from None
+        raise BadSettings(sentence(error)) from None

@@ -60,7 +60,7 @@ def _headers(request: Request) -> dict[str, str]:
 async def take_notification(request: Request) -> Response:
     """Verify the signature over the raw bytes, keep the delivery, move the order, commit; then answer.
 
-    `Authorization: Signature <sha1(body + secret)>` with Xsolla. A repeat answers 204 and changes nothing.
+    Signature and answers follow the provider's own contract. A repeat answers success and changes nothing.
     """
     return await _take(default_provider(), request)
 

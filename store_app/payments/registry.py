@@ -3,8 +3,10 @@
 from functools import lru_cache
 from importlib import import_module
 
+from pydantic import ValidationError
+
 from store_app.payments.provider import PaymentProvider
-from store_app.settings import BadSettings, get_settings
+from store_app.settings import BadSettings, get_settings, sentence
 
 # Name -> the module whose `create()` returns the provider, configured by its settings.
 PROVIDERS = {
@@ -26,5 +28,8 @@ def get_provider(name: str) -> PaymentProvider:
     """
     if name not in PROVIDERS:
         raise BadSettings(f"PAYMENT_PROVIDER: there is no provider {name!r}; there are: {', '.join(PROVIDERS)}")
-    provider: PaymentProvider = import_module(PROVIDERS[name]).create()
+    try:
+        provider: PaymentProvider = import_module(PROVIDERS[name]).create()
+    except ValidationError as error:
+        raise BadSettings(f"{name}: {sentence(error)}") from None
     return provider

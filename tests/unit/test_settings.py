@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from store_app.payments.registry import default_provider
 from store_app.settings import BadSettings, Settings, get_settings
 
 GOOD = {"XSOLLA_WEBHOOK_SECRET": "a-secret-of-sixteen-letters"}
@@ -125,3 +126,18 @@ def test_a_refusal_does_not_repeat_a_secret() -> None:
     with pytest.raises(BadSettings) as refusal:
         _read(**{**PRODUCTION, "XSOLLA_WEBHOOK_SECRET": "hunter2"})
     assert "hunter2" not in str(refusal.value)
+
+
+def test_a_provider_that_is_not_registered_is_refused_and_the_known_ones_are_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("XSOLLA_WEBHOOK_SECRET", "secret")
+    monkeypatch.setenv("PAYMENT_PROVIDER", "nobody")
+    get_settings.cache_clear()
+    with pytest.raises(BadSettings, match=r"no provider 'nobody'; there are: xsolla"):
+        default_provider()
+    get_settings.cache_clear()
+
+
+def test_a_store_without_xsolla_needs_no_secret_of_xsolla() -> None:
+    assert Settings(_env_file=None, payment_provider="acme").webhook_secrets == ()
