@@ -32,7 +32,7 @@ MIN_WORKERS, MAX_DEFAULT_WORKERS = 3, 5
 # A worker that was asked to end has this long to finish what it does.
 SECONDS_TO_DRAIN = 10
 # Connections waiting to be accepted, and open ones in a worker. A browser keeps several open while it does
-# nothing, and those count: Granian's default (backlog / workers) would have new visitors wait for old ones.
+# nothing, and those count: Granian's default (backlog / workers) would have new connections wait for old ones.
 WAITING_CONNECTIONS = 2_048
 OPEN_CONNECTIONS = 10_000
 
