@@ -2,4 +2,4 @@
 # What the container runs: bring the database up to date, then serve.
 set -eu
 python -m alembic upgrade head
-exec python -m store_app.serve
+exec python -m store_app serve

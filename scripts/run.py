@@ -80,7 +80,7 @@ def _refuse_busy_ports(plan: Plan) -> None:
 def _prepare_data(plan: Plan) -> None:
     _step("Bringing the database up to date ...", plan, "migrations", "alembic", "upgrade", "head")
     if plan.env.get("ENVIRONMENT", "development") == "development":
-        _step("Loading the sample items ...", plan, "sample items", "store_app.catalogue.sample_items")
+        _step("Loading the sample items ...", plan, "sample items", "store_app", "items", "samples")
 
 
 def _step(title: str, plan: Plan, name: str, *module: str) -> None:
@@ -141,7 +141,7 @@ def _watched() -> list[str]:
 
 def _store_command(plan: Plan, dev: bool) -> list[str]:
     if not dev:
-        return [sys.executable, "-m", "store_app.serve"]
+        return [sys.executable, "-m", "store_app", "serve"]
     # "preview" reloads like "dev" but serves pages, API and socket from one port, as the real store does.
     place = ["--backend-host", plan.host, "--backend-port", str(plan.port), "--frontend-port", str(plan.port)]
     return [sys.executable, "-m", "reflex", "run", "--env", "preview", *place]

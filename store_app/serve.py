@@ -1,4 +1,4 @@
-"""`python -m store_app.serve`: the store as it runs for players (make run, the container, the tests).
+"""The store as it runs for users: what `python -m store_app serve` does (make run, the container, the tests).
 
 One port serves pages, API and websockets. The application is imported here once and the workers are forked
 from this process, so that they start fast and share its memory.
@@ -33,7 +33,7 @@ MIN_WORKERS, MAX_DEFAULT_WORKERS = 3, 5
 # A worker that was asked to end has this long to finish what it does.
 SECONDS_TO_DRAIN = 10
 # Connections waiting to be accepted, and open ones in a worker. A browser keeps several open while it does
-# nothing, and those count: Granian's default (backlog / workers) would have new visitors wait for old ones.
+# nothing, and those count: Granian's default (backlog / workers) would have new connections wait for old ones.
 WAITING_CONNECTIONS = 2_048
 OPEN_CONNECTIONS = 10_000
 
@@ -102,7 +102,7 @@ def _import_before_forking() -> None:
     multiprocessing.set_start_method("fork", force=True)
     importlib.import_module(MODULE)
     if threading.active_count() > 1:
-        # A lock that another thread holds now would stay locked in the workers for ever.
+        # A lock that another thread holds now would stay locked in the workers forever.
         multiprocessing.set_start_method("spawn", force=True)
         return
     # The collector must not touch the shared pages, or each worker would get its own copy of them.
@@ -148,7 +148,3 @@ def _number(environ: Mapping[str, str], name: str, default: int, *, most: int) -
     if not (text.isdecimal() and 1 <= int(text) <= most):
         raise BadSettings(f"{name} must be a number from 1 to {most}, not {text!r}")
     return int(text)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

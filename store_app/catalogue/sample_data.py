@@ -1,4 +1,4 @@
-"""The items a fresh store opens with: names, words and prices, and nothing else.
+"""The sample items of a new store: names, descriptions and prices.
 
 The five classic items come first and keep their order. Every item has a drawn
 cover at ``/covers/<sku>.svg``.

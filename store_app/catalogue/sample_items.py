@@ -1,4 +1,4 @@
-"""`python -m store_app.catalogue.sample_items`: put the sample items on sale. A repeat changes nothing."""
+"""Putting the sample items on sale: what `python -m store_app items samples` does."""
 
 from sqlmodel import col
 
@@ -9,7 +9,7 @@ from store_app.models import Item, ItemStatus, utc_now
 
 
 def load() -> int:
-    """Write the sample items that are not there yet; returns how many were new."""
+    """Write the sample items that are not there yet; return how many were new. A repeat changes nothing."""
     rows = [
         {
             "sku": sample.sku,
@@ -27,7 +27,3 @@ def load() -> int:
     with unit_of_work() as session:
         new = insert_or_ignore(dialect_of(session), Item).values(rows).returning(col(Item.id))
         return len(session.execute(new).all())
-
-
-if __name__ == "__main__":
-    print(f"{load()} sample items added, {len(SAMPLE_ITEMS)} in all")

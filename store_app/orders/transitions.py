@@ -53,7 +53,7 @@ MESSAGES: dict[str, str] = {
 
 
 def as_markdown() -> str:
-    """Return the table for the documentation; `python -m store_app.orders transitions` prints it."""
+    """Return the table for the documentation; `python -m store_app orders transitions` prints it."""
     rows = sorted(
         TRANSITIONS.items(), key=lambda row: (list(OrderStatus).index(OrderStatus(row[0][0])), row[0][1])
     )

@@ -42,7 +42,7 @@ def _request(**changed: object) -> PaymentRequest:
 
 
 def test_the_catalogue_is_written_once(own_store: StoreProcess) -> None:
-    command = ("store_app.checkout", "sync-catalogue")
+    command = ("store_app", "catalogue-sync")
     assert "31 new, 0 changed, 0 the same" in own_store.run(*command)
     assert "31 new" in own_store.run(*command), "a dry run writes nothing"
     assert "written" in own_store.run(*command, "--apply")

@@ -124,7 +124,7 @@ def test_production_refuses_unsafe_settings(name: str, value: str) -> None:
     store = StoreProcess(env=SAFE | {name: value})
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "store_app.serve"],
+            [sys.executable, "-m", "store_app", "serve"],
             cwd=ROOT,
             env=store.env,
             stdin=subprocess.DEVNULL,

@@ -61,7 +61,7 @@ class StoreProcess:
         self.log_path = self.data_dir / "store.log"
         self.simulator_log_path = self.data_dir / "simulator.log"
         self.env = _clean(os.environ) | self._settings(redis_url, workers) | dict(env or {})
-        self.store = self._child("store", "store_app.serve", self.log_path)
+        self.store = self._child("store", "store_app", self.log_path, "serve")
         self.simulator: Child | None = None
         if simulator:
             self.simulator = self._child("simulator", "simulator", self.simulator_log_path, "serve")
@@ -94,7 +94,7 @@ class StoreProcess:
         """Bring the database up to date and load the samples."""
         self.run("alembic", "upgrade", "head")
         if self.samples:
-            self.run("store_app.catalogue.sample_items")
+            self.run("store_app", "items", "samples")
 
     def start_store(self) -> None:
         """Start the store's process and wait until it answers."""

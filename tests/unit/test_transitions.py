@@ -11,7 +11,7 @@ from store_app.web.orders.view import WORDS
 
 def test_the_documentation_is_the_table() -> None:
     page = Path("docs/order-transitions.md").read_text(encoding="utf-8")
-    assert page.endswith(as_markdown()), "run `python -m store_app.orders transitions` and put it there"
+    assert page.endswith(as_markdown()), "run `python -m store_app orders transitions` and put it there"
 
 
 @pytest.mark.parametrize("status", OrderStatus)

@@ -1,0 +1,17 @@
+"""`items`: the catalogue."""
+
+import click
+
+from store_app.catalogue.sample_data import SAMPLE_ITEMS
+from store_app.catalogue.sample_items import load
+
+
+@click.group()
+def command() -> None:
+    """Change the catalogue."""
+
+
+@command.command()
+def samples() -> None:
+    """Put the sample items on sale; a repeat changes nothing."""
+    click.echo(f"{load()} sample items added, {len(SAMPLE_ITEMS)} in all")
