@@ -110,7 +110,9 @@ async def payment_page(checkout_id: str) -> HTMLResponse:
         for act in ("pay", "decline")
     )
     title = escape(checkout.body["title"])
-    return HTMLResponse(f'<html lang="en"><title>Acme Pay</title><h1>{title}</h1>{buttons}</html>')
+    return HTMLResponse(
+        f'<html lang="en"><title>Acme Pay</title><link rel="icon" href="data:,"><h1>{title}</h1>{buttons}</html>'
+    )
 
 
 @app.post("/pay/{checkout_id}/pay")
