@@ -11,9 +11,9 @@ from fastapi import FastAPI
 from store_app.background import every, tidy
 from store_app.checkout import reconcile
 from store_app.db import connection_watchdog
+from store_app.db.outbox import Message
 from store_app.live.bus import get_bus
 from store_app.logs import configure_logging
-from store_app.web import push
 from store_app.web.accounts import api as accounts_api
 from store_app.web.accounts import form_posts
 from store_app.web.catalogue import api as items_api
@@ -22,6 +22,8 @@ from store_app.web.http import health, middleware, problems
 from store_app.web.library import api as library_api
 from store_app.web.live import api as live_api
 from store_app.web.live.event_socket import EventSocketGuard
+from store_app.web.live.refresh import refresh
+from store_app.web.live.tabs import Tab
 from store_app.web.orders import api as orders_api
 from store_app.web.pages import PAGES
 from webhook.intake import catch_up
@@ -48,6 +50,10 @@ def create_api() -> FastAPI:
     return api
 
 
+async def _refresh(tab: Tab, message: Message) -> None:
+    await refresh(app, tab, message)
+
+
 app = rx.App(
     html_lang="en",
     stylesheets=["/theme.css"],
@@ -57,7 +63,7 @@ app = rx.App(
     # In this order: the API around Reflex, then the guards around both.
     api_transformer=[
         create_api(),
-        EventSocketGuard,
+        partial(EventSocketGuard, refresh=_refresh),
         partial(middleware.CleanUrls, paths={page.route for page in PAGES if page.is_file}),
         WebhookFastPath,
         middleware.ResponseHeaders,
@@ -84,7 +90,6 @@ async def background_work() -> AsyncIterator[None]:
 
 
 app.register_lifespan_task(background_work)
-push.start(app)
 
 for page in PAGES:
     app.add_page(

@@ -3,12 +3,14 @@
 import reflex as rx
 from sqlmodel import Session
 
+from store_app.db.outbox import Message
 from store_app.db.pagination import Page
 from store_app.db.threads import in_database_thread
 from store_app.db.unit_of_work import read_session
 from store_app.library import queries
 from store_app.web.checkout.payment_check import PaymentCheckMixin
 from store_app.web.library.view import PurchaseView, purchase_view
+from store_app.web.live.refresh import refresh_on
 
 
 def read_page(session: Session, user_id: str, cursor: str = "") -> Page[PurchaseView]:
@@ -42,8 +44,11 @@ class LibraryState(PaymentCheckMixin, rx.State):
         if current_user:
             self._renew(await in_database_thread(_read, current_user.user_id))
             self.fresh = []
-            self._watch("library")
+            self._watch()
         self.loaded = True
+
+    def _refresh(self, _message: Message, page: Page[PurchaseView]) -> None:
+        self._renew(page)
 
     def _renew(self, page: Page[PurchaseView]) -> None:
         """Show a page that was read again, and mark what is new in it."""
@@ -63,3 +68,6 @@ class LibraryState(PaymentCheckMixin, rx.State):
         page = await in_database_thread(_read, current_user.user_id, self._cursor)
         self.rows = [*self.rows, *page.rows]
         self._cursor, self.has_more = page.next_cursor, bool(page.next_cursor)
+
+
+refresh_on(LibraryState, read_page)
