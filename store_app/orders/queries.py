@@ -20,6 +20,11 @@ class OrderDetails:
     events: list[OrderEvent]
     payment_url: str
 
+    @property
+    def wanted(self) -> dict[str, int]:
+        """What was ordered: SKU -> quantity."""
+        return {line.sku: line.quantity for line in self.lines}
+
 
 def _lines(session: Session, order_id: str) -> list[Row[Any]]:
     item: Any = (col(Item.sku), col(Item.name), col(Item.image), col(Item.kind))

@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
 import reflex as rx
+from sqlmodel import Session
 
 from store_app.accounts.service import session_is_open
 from store_app.db.outbox import Message
-from store_app.db.threads import in_database_thread
-from store_app.db.unit_of_work import read_session
+from store_app.db.threads import read
 from store_app.web.live.tabs import Tab
 
 # Called with a database session, the user's id and what the State gave to `_watch`.
@@ -57,20 +57,19 @@ class _Found:
 
 async def refresh(app: rx.App, tab: Tab, message: Message) -> None:
     """Show a message in a tab, and what it changed there; close the tab if its session has ended."""
-    found = await in_database_thread(_read, tab)
+    found = await read(_find, tab)
     if found is None:
         await tab.close()
     elif found:
         await _show(app, tab, message, found)
 
 
-def _read(tab: Tab) -> list[_Found] | None:
+def _find(session: Session, tab: Tab) -> list[_Found] | None:
     """Read all that the tab shows, in one database transaction; None when the tab's session has ended."""
     watching = dict.fromkeys(_shown_in_every_tab, ()) | tab.watching
-    with read_session() as session:
-        if not session_is_open(session, tab.session_hash):
-            return None
-        return [_Found(state, _queries[state](session, tab.user_id, *key)) for state, key in watching.items()]
+    if not session_is_open(session, tab.session_hash):
+        return None
+    return [_Found(state, _queries[state](session, tab.user_id, *key)) for state, key in watching.items()]
 
 
 async def _show(app: rx.App, tab: Tab, message: Message, found: list[_Found]) -> None:

@@ -4,8 +4,7 @@ import reflex as rx
 
 from store_app.checkout import cart
 from store_app.db.outbox import Message
-from store_app.db.threads import in_database_thread
-from store_app.db.unit_of_work import read_session
+from store_app.db.threads import read
 from store_app.web.live import tabs
 from store_app.web.live.refresh import refresh_on
 from store_app.web.ui.session import SessionMixin
@@ -28,11 +27,6 @@ def _items_in_words(message: Message) -> str:
     return f"{' and '.join(names)} {'were' if len(names) > 1 else 'was'}"
 
 
-def _cart_count(user_id: str) -> int:
-    with read_session() as session:
-        return cart.count(session, user_id)
-
-
 class ShellState(SessionMixin, rx.State):
     """Header and notice."""
 
@@ -49,7 +43,7 @@ class ShellState(SessionMixin, rx.State):
         current_user = await self._current_user()
         tabs.watch_nothing(self.router.session.client_token)
         self.username = current_user.username if current_user else ""
-        self.cart_count = await in_database_thread(_cart_count, current_user.user_id) if current_user else 0
+        self.cart_count = await read(cart.count, current_user.user_id) if current_user else 0
 
     @rx.event
     async def dismiss_notice(self) -> None:
