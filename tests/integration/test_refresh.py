@@ -70,7 +70,7 @@ def opened(shop: Shop) -> Iterator[OpenTab]:
     session = token_hash(open_session(player.user_id).token)
     pages, closed = Pages(), []
 
-    async def disconnect() -> None:
+    def disconnect() -> None:
         closed.append(True)
 
     async def show(tab: Tab, message: Message) -> None:

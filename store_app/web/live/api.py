@@ -35,11 +35,11 @@ class SocketClient:
         if message.payload["event"] not in EVENTS:
             return
         if not await read(session_is_open, self.session_hash):
-            await self.close()
+            self.close()
         else:
             await self.socket.send_json(message.payload)
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """End the connection."""
         self.ended.set()
 

@@ -77,7 +77,7 @@ class _Line:
         heard.cancel()
         return {"type": "websocket.disconnect", "code": SESSION_ENDED}
 
-    async def cut(self) -> None:
+    def cut(self) -> None:
         self._cut.set()
 
     async def hang_up(self, send: Send) -> None:

@@ -59,7 +59,7 @@ async def refresh(app: rx.App, tab: Tab, message: Message) -> None:
     """Show a message in a tab, and what it changed there; close the tab if its session has ended."""
     found = await read(_find, tab)
     if found is None:
-        await tab.close()
+        tab.close()
     elif found:
         await _show(app, tab, message, found)
 

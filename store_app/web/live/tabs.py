@@ -23,7 +23,7 @@ class Tab:
 
     token: str
     current_user: CurrentUser | None
-    disconnect: Callable[[], Awaitable[None]]
+    disconnect: Callable[[], None]
     refresh: Callable[["Tab", Message], Awaitable[None]]
     watching: dict[type[rx.State], tuple[str, ...]] = field(default_factory=dict)
     waiting: bool = False
@@ -53,9 +53,9 @@ class Tab:
         """Show a message."""
         await self.refresh(self, message)
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """End the connection; the browser connects again, as whoever it is by then."""
-        await self.disconnect()
+        self.disconnect()
 
 
 def watch(token: str, state: type[rx.State], *key: str) -> None:
