@@ -3,38 +3,29 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 import reflex as rx
 from fastapi import FastAPI
 
-from store_app import routes
 from store_app.background import every, tidy
 from store_app.checkout import reconcile
 from store_app.db import connection_watchdog
+from store_app.db.outbox import Message
 from store_app.live.bus import get_bus
 from store_app.logs import configure_logging
-from store_app.web import push
 from store_app.web.accounts import api as accounts_api
 from store_app.web.accounts import form_posts
-from store_app.web.accounts.page import account_page, login_page, register_page
-from store_app.web.accounts.state import AccountState, FormState
 from store_app.web.catalogue import api as items_api
-from store_app.web.catalogue.page import item_page, store_page
-from store_app.web.catalogue.state import ItemState, ShelfState
 from store_app.web.checkout import api as checkout_api
-from store_app.web.checkout.page import cart_page
-from store_app.web.checkout.state import CartState
 from store_app.web.http import health, middleware, problems
 from store_app.web.library import api as library_api
-from store_app.web.library.page import library_page
-from store_app.web.library.state import LibraryState
 from store_app.web.live import api as live_api
 from store_app.web.live.event_socket import EventSocketGuard
+from store_app.web.live.refresh import refresh
+from store_app.web.live.tabs import Tab
 from store_app.web.orders import api as orders_api
-from store_app.web.orders.page import order_page
-from store_app.web.orders.state import OrderState
-from store_app.web.ui.not_found import not_found_page
-from store_app.web.ui.shell import ShellState
+from store_app.web.pages import PAGES
 from webhook.intake import catch_up
 from webhook.router import WebhookFastPath
 from webhook.router import router as webhook_router
@@ -59,6 +50,10 @@ def create_api() -> FastAPI:
     return api
 
 
+async def _refresh(tab: Tab, message: Message) -> None:
+    await refresh(app, tab, message)
+
+
 app = rx.App(
     html_lang="en",
     stylesheets=["/theme.css"],
@@ -68,8 +63,8 @@ app = rx.App(
     # In this order: the API around Reflex, then the guards around both.
     api_transformer=[
         create_api(),
-        EventSocketGuard,
-        middleware.CleanUrls,
+        partial(EventSocketGuard, refresh=_refresh),
+        partial(middleware.CleanUrls, paths={page.route for page in PAGES if page.is_file}),
         WebhookFastPath,
         middleware.ResponseHeaders,
         middleware.OriginGuard,
@@ -95,18 +90,8 @@ async def background_work() -> AsyncIterator[None]:
 
 
 app.register_lifespan_task(background_work)
-push.start(app)
 
-_PAGES = (
-    (store_page, routes.STORE, "Digital Game Store", ShelfState.load),
-    (item_page, routes.ITEM, "Item - Digital Game Store", ItemState.load),
-    (cart_page, routes.CART, "Cart - Digital Game Store", CartState.load),
-    (order_page, routes.ORDER, "Order - Digital Game Store", OrderState.load),
-    (library_page, routes.LIBRARY, "Library - Digital Game Store", LibraryState.load),
-    (login_page, routes.LOGIN, "Sign in - Digital Game Store", FormState.load),
-    (register_page, routes.REGISTER, "Create an account - Digital Game Store", FormState.load),
-    (account_page, routes.ACCOUNT, "Account - Digital Game Store", AccountState.load),
-)
-for page, route, title, load in _PAGES:
-    app.add_page(page, route=route, title=title, image="/favicon.svg", on_load=[ShellState.load, load])
-app.add_page(not_found_page, route="404", title="Page not found - Digital Game Store", on_load=ShellState.load)
+for page in PAGES:
+    app.add_page(
+        page.component, route=page.route, title=page.full_title, image="/favicon.svg", on_load=page.events
+    )

@@ -11,12 +11,16 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, func, select
 
 from store_app.accounts import passwords
+from store_app.db import outbox
 from store_app.db.threads import in_database_thread
 from store_app.db.unit_of_work import read_session, unit_of_work
 from store_app.errors import Invalid, NameTaken, NotYours, TooManyTries, WrongPassword
+from store_app.failpoints import failpoint
 from store_app.models import CartLine, SignInFailure, User, UserSession, utc_now
 
 SESSION_LIFETIME = timedelta(days=30)
+# The message that follows the end of sessions: their connections are closed in every process.
+SESSIONS_ENDED = "sessions_ended"
 SIGN_IN_WINDOW = timedelta(minutes=5)
 # For one name from one address, and for all names from one address. Counting by name alone would let
 # anybody lock a player out.
@@ -161,16 +165,20 @@ def session_is_open(session: Session, session_hash: str) -> bool:
 def sign_out(current_user: CurrentUser) -> None:
     """End the current user's session, for open tabs too."""
     with unit_of_work() as session:
-        _end_sessions(session, col(UserSession.token_hash) == current_user.session_hash)
+        _end_sessions(session, current_user.user_id, col(UserSession.token_hash) == current_user.session_hash)
+    failpoint("sign-out: committed")
 
 
-def _end_sessions(session: Session, which: ColumnElement[bool]) -> list[str]:
+def _end_sessions(session: Session, user_id: str, which: ColumnElement[bool]) -> None:
     ended = update(UserSession).where(which, col(UserSession.ended_at).is_(None)).values(ended_at=utc_now())
-    return list(session.execute(ended.returning(col(UserSession.token_hash))).scalars())
+    if hashes := session.execute(ended.returning(col(UserSession.token_hash))).scalars().all():
+        message = {"event": SESSIONS_ENDED, "sessions": [*hashes]}
+        # Connections are closed at once, even while earlier messages wait for Redis.
+        outbox.write(session, user_id, message, in_order=False)
 
 
-def close_account(current_user: CurrentUser, user_id: str) -> list[str]:
-    """Close the current user's own account; its orders stay as records. Returns the sessions that ended.
+def close_account(current_user: CurrentUser, user_id: str) -> None:
+    """Close the current user's own account and end its sessions; its orders stay as records.
 
     Raises:
         NotYours: `user_id` is somebody else's.
@@ -182,7 +190,7 @@ def close_account(current_user: CurrentUser, user_id: str) -> list[str]:
         user.username, user.username_key, user.password = "Closed account", f"closed:{user.id}", ""
         user.closed_at = utc_now()
         session.execute(delete(CartLine).where(col(CartLine.user_id) == user_id))
-        return _end_sessions(session, col(UserSession.user_id) == user_id)
+        _end_sessions(session, user_id, col(UserSession.user_id) == user_id)
 
 
 def prune_sessions() -> None:

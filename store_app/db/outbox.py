@@ -51,21 +51,36 @@ def on_commit(listener: Callable[[Sequence[Message]], None]) -> Callable[[], Non
     return lambda: _listeners.remove(listener)
 
 
-def write(session: Session, user_id: str, payload: dict[str, Any]) -> None:
-    """Write a message in the caller's transaction, when that commits."""
-    session.info.setdefault("outbox", []).append((user_id, payload))
+@dataclass(frozen=True, slots=True)
+class _Written:
+    user_id: str
+    payload: dict[str, Any]
+    in_order: bool
+
+
+def write(session: Session, user_id: str, payload: dict[str, Any], *, in_order: bool = True) -> None:
+    """Write a message in the caller's transaction, when that commits.
+
+    `in_order=False`: it does not wait behind earlier messages of the user that could not be sent.
+    """
+    session.info.setdefault("outbox", []).append(_Written(user_id, payload, in_order))
 
 
 @event.listens_for(Session, "before_commit")
 def _insert(session: Session) -> None:
+    written: list[_Written]
     if written := session.info.pop("outbox", None):
         common = {"leased_until": utc_now() + LEASE, "attempts": 0, "last_error": ""}
-        rows = [{"user_id": user_id, "payload": json.dumps(payload), **common} for user_id, payload in written]
+        rows = [{"user_id": one.user_id, "payload": json.dumps(one.payload), **common} for one in written]
         inserted = session.connection().execute(INSERT, rows).all()
-        session.info["sent"] = [
-            Message(row.id, *message) for row, message in zip(inserted, written, strict=True) if not row.held_up
-        ]
-        if held_up := [row.id for row in inserted if row.held_up]:
+        ready, held_up = [], []
+        for row, one in zip(inserted, written, strict=True):
+            if row.held_up and one.in_order:
+                held_up.append(row.id)
+            else:
+                ready.append(Message(row.id, one.user_id, one.payload))
+        session.info["sent"] = ready
+        if held_up:
             # Nobody is about to send it: `claim` may as soon as the earlier one is gone. And the next one sees
             # that this one waits.
             waits = {"leased_until": utc_now(), "last_error": "waits behind an earlier one"}

@@ -5,12 +5,14 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import ParamSpec, TypeVar
+from typing import Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlmodel import Session
 
 from store_app.db import connection_watchdog
 from store_app.db.engine import CONNECTIONS, is_sqlite
+from store_app.db.unit_of_work import read_session
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -26,6 +28,20 @@ async def in_database_thread(function: Callable[P, T], *args: P.args, **kwargs: 
     """
     async with answered_in_time():
         return await asyncio.get_running_loop().run_in_executor(_threads, partial(function, *args, **kwargs))
+
+
+async def read(query: Callable[Concatenate[Session, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run a query function in a database thread, with a database session that only reads.
+
+    Raises:
+        PoolTimeoutError: PostgreSQL did not answer in time.
+    """
+
+    def run() -> T:
+        with read_session() as session:
+            return query(session, *args, **kwargs)
+
+    return await in_database_thread(run)
 
 
 @asynccontextmanager

@@ -8,11 +8,11 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from functools import lru_cache
-from typing import Any
 
 import redis.asyncio as redis
 from redis.exceptions import RedisError
 
+from store_app.accounts.service import SESSIONS_ENDED
 from store_app.db import outbox
 from store_app.db.outbox import Message
 from store_app.db.threads import in_database_thread
@@ -29,7 +29,7 @@ _KEPT = 10_000
 # Well within a message's lease, or it would be sent twice.
 TIDY_EVERY = 1.0
 RECONNECT_AFTER_SECONDS = 1.0
-# How long Redis may take to answer: whoever signs out waits for it.
+# How long Redis may take to answer: the messages behind wait for it.
 REDIS_TIMEOUT_SECONDS = 2.0
 # Redis says at least that there is nothing new so often; else the connection has died silently.
 BLOCK_SECONDS = 4.0
@@ -56,7 +56,7 @@ class Bus:
         loop = asyncio.get_running_loop()
 
         def take(messages: Sequence[Message]) -> None:
-            loop.call_soon_threadsafe(self._committed.put_nowait, messages)
+            loop.call_soon_threadsafe(self._take, messages)
 
         stop = outbox.on_commit(take)
         try:
@@ -70,14 +70,12 @@ class Bus:
             if self._redis:
                 await self._redis.aclose()
 
-    async def end_sessions(self, hashes: Sequence[str]) -> None:
-        """Close the open connections of sessions that ended, in every process."""
-        await hub.end_sessions(hashes)
-        try:
-            await self._publish({"ended": list(hashes)})
-        except RedisError:
-            # Their next event or message finds the session ended anyway.
-            logger.warning("could not tell the other workers that a session ended: Redis does not answer")
+    def _take(self, messages: Sequence[Message]) -> None:
+        """Queue messages of a transaction that was just committed in this process."""
+        for message in messages:
+            # Here already, as sending may have to wait for Redis.
+            _close_ended_sessions(message)
+        self._committed.put_nowait(messages)
 
     async def _send_committed(self) -> None:
         while True:
@@ -116,7 +114,7 @@ class Bus:
 
     async def _publish_and_notify(self, message: Message) -> None:
         # Here last: what Redis does not take is sent again and again, and would be heard here each time.
-        await self._publish({"message": asdict(message)})
+        await self._publish(message)
         await notify(message)
 
     async def _note_failure(self, messages: Iterable[Message], error: Exception) -> None:
@@ -126,10 +124,10 @@ class Bus:
         except Exception:
             logger.exception("could not note the failure; the lease of the messages ends by itself")
 
-    async def _publish(self, news: dict[str, Any]) -> None:
+    async def _publish(self, message: Message) -> None:
         if self._redis:
-            said = json.dumps({"from": self._me, **news})
-            await self._redis.xadd(STREAM, {"news": said}, maxlen=_KEPT, approximate=True)
+            entry = json.dumps({"from": self._me, "message": asdict(message)})
+            await self._redis.xadd(STREAM, {"news": entry}, maxlen=_KEPT, approximate=True)
 
     async def _listen(self) -> None:
         last = ""
@@ -148,11 +146,7 @@ class Bus:
     async def _receive(self, entry: dict[bytes, bytes]) -> None:
         try:
             news = json.loads(entry[b"news"])
-            if news["from"] == self._me:
-                return
-            if "ended" in news:
-                await hub.end_sessions(news["ended"])
-            else:
+            if news["from"] != self._me:
                 await notify(Message(**news["message"]))
         except Exception:
             # A worker of another release may say what this one does not understand; the next is heard again.
@@ -171,13 +165,23 @@ async def _entries_after(last: str, connection: redis.Redis) -> list[tuple[str, 
 
 
 async def notify(message: Message) -> None:
-    """Let the user's listeners in this process hear a message."""
+    """Send a message to the user's listeners in this process; close those whose session it says has ended."""
+    if _close_ended_sessions(message):
+        return
     tasks = {asyncio.create_task(_send_to(listener, message)) for listener in hub.of_user(message.user_id)}
     if tasks:
         _sending.update(tasks)
         for task in tasks:
             task.add_done_callback(_sending.discard)
         await asyncio.wait(tasks, timeout=SLOW_LISTENER_TIMEOUT_SECONDS)
+
+
+def _close_ended_sessions(message: Message) -> bool:
+    """Close the connections of ended sessions, if the message is about them; return whether it is."""
+    if message.payload.get("event") != SESSIONS_ENDED:
+        return False
+    hub.end_sessions(message.payload["sessions"])
+    return True
 
 
 async def _send_to(listener: Listener, message: Message) -> None:

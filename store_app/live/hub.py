@@ -24,7 +24,7 @@ class Listener(Protocol):
     async def send(self, message: Message) -> None:
         """Pass a message on to the client, or close when its session has ended."""
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """End the connection."""
 
 
@@ -50,13 +50,13 @@ class Hub:
         """Return a user's listeners in this process."""
         return list(self._by_user.get(user_id, ()))
 
-    async def end_sessions(self, hashes: Iterable[str]) -> None:
+    def end_sessions(self, hashes: Iterable[str]) -> None:
         """Close the connections of sessions that ended."""
         ended = set(hashes)
         listeners = [one for listeners in self._by_user.values() for one in listeners if one.session_hash in ended]
         for listener in listeners:
             self.remove(listener)
-            await listener.close()
+            listener.close()
 
 
 hub = Hub()

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row
 from sqlalchemy import select as select_columns
 from sqlmodel import Session, col, select
 
@@ -12,17 +11,37 @@ from store_app.models import OPEN, Item, Order, OrderEvent, PaymentAttempt, Pend
 
 
 @dataclass(frozen=True, slots=True)
+class OrderLine:
+    """An item of an order, at the price of the moment when the order was placed.
+
+    `status` is that of the purchase, or the order's own while it is not paid.
+    """
+
+    sku: str
+    name: str
+    image: str
+    quantity: int
+    unit_price: int
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
 class OrderDetails:
-    """An order with what its page shows; `lines` have sku, name, image, kind, quantity, unit_price, status."""
+    """An order with its lines, its timeline, and where it can be paid (empty when it cannot)."""
 
     order: Order
-    lines: list[Row[Any]]
+    lines: list[OrderLine]
     events: list[OrderEvent]
     payment_url: str
 
+    @property
+    def wanted(self) -> dict[str, int]:
+        """What was ordered: SKU -> quantity."""
+        return {line.sku: line.quantity for line in self.lines}
 
-def _lines(session: Session, order_id: str) -> list[Row[Any]]:
-    item: Any = (col(Item.sku), col(Item.name), col(Item.image), col(Item.kind))
+
+def _lines(session: Session, order_id: str) -> list[OrderLine]:
+    item: Any = (col(Item.sku), col(Item.name), col(Item.image))
     paid = (
         select_columns(*item, col(Purchase.quantity), col(Purchase.unit_price), col(Purchase.status))
         .join(Item, col(Item.id) == Purchase.item_id)
@@ -30,7 +49,7 @@ def _lines(session: Session, order_id: str) -> list[Row[Any]]:
         .order_by(col(Purchase.id))
     )
     if rows := session.execute(paid).all():
-        return list(rows)
+        return [OrderLine(*row) for row in rows]
     pending = (
         select_columns(*item, col(PendingPurchase.quantity), col(PendingPurchase.unit_price), col(Order.status))
         .join(Item, col(Item.id) == PendingPurchase.item_id)
@@ -38,7 +57,7 @@ def _lines(session: Session, order_id: str) -> list[Row[Any]]:
         .where(col(PendingPurchase.order_id) == order_id)
         .order_by(col(PendingPurchase.id))
     )
-    return list(session.execute(pending).all())
+    return [OrderLine(*row) for row in session.execute(pending)]
 
 
 def find_order(session: Session, user_id: str, order_id: str) -> OrderDetails:

@@ -23,7 +23,7 @@ Json = dict[str, Any]
 Standing = tuple[str, list[str], list[str]]
 SECONDS = 30
 # What the first word of a failpoint's name says, and so which test kills the store there.
-AREAS = ("webhook", "checkout", "repair", "outbox")
+AREAS = ("webhook", "checkout", "repair", "outbox", "sign-out")
 _NAMED = re.compile(r'(?<!def )\bfailpoint\("([^"]+)"\)')
 _ANY = re.compile(r"(?<!def )\bfailpoint\(")
 
@@ -69,11 +69,11 @@ class Scene:
         self.store.start_store()
 
     def dies(self, action: Callable[[], object]) -> None:
-        """Do something during which the worker dies."""
-        (worker,) = self.store.worker_pids()
+        """Do something during which a worker dies."""
+        workers = set(self.store.worker_pids())
         with suppress(httpx.TransportError):
             action()
-        wait_until(lambda: worker not in self.store.worker_pids(), SECONDS)
+        wait_until(lambda: not workers <= set(self.store.worker_pids()), SECONDS)
 
     def recovers(self) -> None:
         """Wait until a new worker is there in the place of the dead one; it may die at the failpoint too."""

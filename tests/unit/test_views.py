@@ -1,7 +1,6 @@
 """What pages say: words for every state, and nothing that promises what is not so."""
 
 from datetime import UTC, datetime
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,7 +17,7 @@ from store_app.models import (
     Purchase,
     PurchaseStatus,
 )
-from store_app.orders.queries import OrderDetails
+from store_app.orders.queries import OrderDetails, OrderLine
 from store_app.orders.transitions import TRANSITIONS, Event
 from store_app.web.accounts.view import order_row
 from store_app.web.catalogue.view import card_view, cover_of, item_view
@@ -58,17 +57,16 @@ def _order(status: str, needs_attention: str = "") -> Order:
 
 
 def _details(status: str, needs_attention: str = "") -> OrderDetails:
-    line = SimpleNamespace(
+    line = OrderLine(
         sku="a/b",
         name="<b>Sword</b>",
         image="",
-        kind="consumable",
         quantity=2,
         unit_price=99_999,
         status="granted",
     )
     events = [OrderEvent(order_id="5f0c", kind="placed", at=NOW), OrderEvent(order_id="5f0c", kind=status, at=NOW)]
-    return OrderDetails(_order(status, needs_attention), [line], events, "https://pay.example")  # type: ignore[list-item]
+    return OrderDetails(_order(status, needs_attention), [line], events, "https://pay.example")
 
 
 @each_status

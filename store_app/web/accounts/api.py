@@ -7,7 +7,6 @@ from pydantic import BaseModel, Field
 
 from store_app.accounts import service
 from store_app.db.threads import in_database_thread
-from store_app.live.bus import get_bus
 from store_app.web.http.problems import BAD_BODY, problems
 from store_app.web.http.session_cookie import RequiredUser, clear_session_cookie, client_address
 
@@ -48,8 +47,7 @@ async def create_user(credentials: Credentials) -> UserOut:
 )
 async def close_account(user_id: str, current_user: RequiredUser) -> Response:
     """Close your own account and end all its sessions. Orders stay as records."""
-    ended = await in_database_thread(service.close_account, current_user, user_id)
-    await get_bus().end_sessions(ended)
+    await in_database_thread(service.close_account, current_user, user_id)
     return _signed_out()
 
 
@@ -65,7 +63,6 @@ async def create_session(credentials: Credentials, request: Request) -> SessionO
 async def end_session(current_user: RequiredUser) -> Response:
     """End the session that this request came with, for open tabs too."""
     await in_database_thread(service.sign_out, current_user)
-    await get_bus().end_sessions([current_user.session_hash])
     return _signed_out()
 
 

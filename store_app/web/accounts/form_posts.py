@@ -11,7 +11,6 @@ from store_app.accounts import service
 from store_app.accounts.service import SignedIn, find_current_user
 from store_app.db.threads import in_database_thread
 from store_app.errors import Invalid, Refusal
-from store_app.live.bus import get_bus
 from store_app.web.http.session_cookie import (
     clear_session_cookie,
     client_address,
@@ -38,15 +37,10 @@ def _back(page: str, refusal: Refusal, username: str, next_path: str) -> Redirec
 async def _go_on(request: Request, signed_in: SignedIn, next_path: str) -> RedirectResponse:
     # The session is new at each login; the one that the browser had ends.
     if old := await in_database_thread(find_current_user, session_token(request)):
-        await _end_session(old)
+        await in_database_thread(service.sign_out, old)
     answer = _see_other(routes.own_path(next_path))
     set_session_cookie(answer, signed_in)
     return answer
-
-
-async def _end_session(current_user: service.CurrentUser) -> None:
-    await in_database_thread(service.sign_out, current_user)
-    await get_bus().end_sessions([current_user.session_hash])
 
 
 @router.post("/login")
@@ -77,7 +71,7 @@ async def register(
 async def logout(request: Request) -> RedirectResponse:
     """Sign out, here and in every open tab of this session."""
     if current_user := await in_database_thread(find_current_user, session_token(request)):
-        await _end_session(current_user)
+        await in_database_thread(service.sign_out, current_user)
     answer = _see_other(routes.STORE)
     clear_session_cookie(answer)
     return answer

@@ -18,6 +18,7 @@ from store_app.web.ui.components import (
     post_form,
 )
 from store_app.web.ui.layout import heading, narrow, page
+from store_app.web.ui.page import Page
 
 
 def _summary() -> rx.Component:
@@ -131,3 +132,10 @@ def _account() -> rx.Component:
 def account_page() -> rx.Component:
     """Return `/account`."""
     return page(narrow(heading("Account"), rx.cond(AccountState.loaded, _account(), loading())))
+
+
+PAGES = (
+    Page(login_page, routes.LOGIN, "Sign in", FormState.load),
+    Page(register_page, routes.REGISTER, "Create an account", FormState.load),
+    Page(account_page, routes.ACCOUNT, "Account", AccountState.load),
+)

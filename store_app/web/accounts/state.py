@@ -4,8 +4,7 @@ import reflex as rx
 from reflex.event import EventSpec
 
 from store_app import routes
-from store_app.db.threads import in_database_thread
-from store_app.db.unit_of_work import read_session
+from store_app.db.threads import read
 from store_app.orders.queries import list_orders
 from store_app.web.accounts.view import OrderRow, order_row
 from store_app.web.ui.session import SessionMixin, query_parameter
@@ -42,11 +41,6 @@ class FormState(SessionMixin, rx.State):
         return None
 
 
-def _orders(user_id: str) -> list[OrderRow]:
-    with read_session() as session:
-        return [order_row(order) for order in list_orders(session, user_id)]
-
-
 class AccountState(SessionMixin, rx.State):
     """The account page: who one is, and one's orders."""
 
@@ -62,6 +56,6 @@ class AccountState(SessionMixin, rx.State):
         if current_user is None:
             return self._to_sign_in()
         self.username = current_user.username
-        self.orders = await in_database_thread(_orders, current_user.user_id)
+        self.orders = [order_row(order) for order in await read(list_orders, current_user.user_id)]
         self.loaded = True
         return None

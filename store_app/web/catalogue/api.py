@@ -10,9 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from store_app import money
 from store_app.catalogue import queries
 from store_app.catalogue.queries import ItemFilter, Sort
-from store_app.db.pagination import Page
-from store_app.db.threads import in_database_thread
-from store_app.db.unit_of_work import read_session
+from store_app.db.threads import read
 from store_app.errors import Invalid
 from store_app.models import Item, ItemKind
 from store_app.web.catalogue.cover import generated_cover
@@ -77,11 +75,6 @@ def _minor(field: str, amount: Decimal | None) -> int | None:
 Price = Annotated[Decimal | None, Query(ge=0, le=_MAX_PRICE, description="In major units, such as 9.99.")]
 
 
-def _read_page(wanted: ItemFilter, limit: int, cursor: str) -> Page[Item]:
-    with read_session() as session:
-        return queries.list_items(session, wanted, limit, cursor)
-
-
 @router.get("", response_model=list[ItemOut], summary="List items on sale", responses=problems(422))
 async def list_items(
     request: Request,
@@ -98,20 +91,15 @@ async def list_items(
         raise Invalid("q", "The search must be printable text.")
     lowest, highest = _minor("min_price", min_price), _minor("max_price", max_price)
     wanted = ItemFilter(q, kind or "", lowest, highest, sort)
-    page = await in_database_thread(_read_page, wanted, limit, cursor)
+    page = await read(queries.list_items, wanted, limit, cursor)
     body = [item_out(item).model_dump(mode="json") for item in page.rows]
     return JSONResponse(body, headers=link_to_next(request, page.next_cursor))
-
-
-def _find(sku: str) -> Item:
-    with read_session() as session:
-        return queries.find_item(session, sku)
 
 
 @router.get("/{sku}", summary="One item", responses=problems(404, 422))
 async def get_item(sku: str) -> ItemOut:
     """Return an item, withdrawn ones too."""
-    return item_out(await in_database_thread(_find, sku))
+    return item_out(await read(queries.find_item, sku))
 
 
 @router.get(
@@ -122,6 +110,6 @@ async def get_item(sku: str) -> ItemOut:
 )
 async def get_cover(sku: str) -> Response:
     """Return the cover of an item without art of its own."""
-    item = await in_database_thread(_find, sku)
+    item = await read(queries.find_item, sku)
     headers = {"Cache-Control": "public, max-age=3600", "Content-Security-Policy": "default-src 'none'"}
     return Response(generated_cover(item.name), media_type="image/svg+xml", headers=headers)

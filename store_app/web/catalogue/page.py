@@ -7,6 +7,7 @@ from store_app.web.catalogue.components import card, search_bar
 from store_app.web.catalogue.state import ItemState, ShelfState
 from store_app.web.ui.components import PANEL, button, cover, empty, link, link_button, loading, problem
 from store_app.web.ui.layout import heading, page
+from store_app.web.ui.page import Page
 from store_app.web.ui.shell import ShellState
 
 
@@ -123,3 +124,9 @@ def item_page() -> rx.Component:
             rx.cond(ItemState.loaded, _item(), loading()),
         ),
     )
+
+
+PAGES = (
+    Page(store_page, routes.STORE, on_load=ShelfState.load),
+    Page(item_page, routes.ITEM, "Item", ItemState.load),
+)

@@ -5,6 +5,7 @@ from urllib.parse import urlencode
 
 import reflex as rx
 from reflex.event import EventSpec
+from sqlmodel import Session
 
 from store_app import routes
 from store_app.accounts.service import CurrentUser
@@ -12,8 +13,7 @@ from store_app.catalogue import queries
 from store_app.catalogue.queries import ItemFilter, Sort
 from store_app.checkout import cart
 from store_app.checkout import service as checkout
-from store_app.db.threads import in_database_thread
-from store_app.db.unit_of_work import read_session
+from store_app.db.threads import in_database_thread, read
 from store_app.errors import NotFound, Refusal
 from store_app.library.queries import owned_skus
 from store_app.models import ItemKind
@@ -24,12 +24,13 @@ from store_app.web.ui.session import RefusalMixin, SessionMixin, query_parameter
 from store_app.web.ui.shell import ShellState
 
 
-def _shelf(wanted: ItemFilter, cursor: str, current_user: CurrentUser | None) -> tuple[list[CardView], str]:
-    with read_session() as session:
-        page = queries.list_items(session, wanted, cursor=cursor)
-        skus = [item.sku for item in page.rows]
-        owned = owned_skus(session, current_user.user_id, skus) if current_user else set()
-        return [view.card_view(item, owned) for item in page.rows], page.next_cursor
+def _shelf(
+    session: Session, wanted: ItemFilter, cursor: str, current_user: CurrentUser | None
+) -> tuple[list[CardView], str]:
+    page = queries.list_items(session, wanted, cursor=cursor)
+    skus = [item.sku for item in page.rows]
+    owned = owned_skus(session, current_user.user_id, skus) if current_user else set()
+    return [view.card_view(item, owned) for item in page.rows], page.next_cursor
 
 
 class ShelfState(SessionMixin, rx.State):
@@ -53,7 +54,7 @@ class ShelfState(SessionMixin, rx.State):
         """Show what the address asks for."""
         self.q, self.kind = query_parameter(self, "q"), query_parameter(self, "kind")
         self.sort = query_parameter(self, "sort") or Sort.FEATURED
-        self.cards, self._cursor = await in_database_thread(_shelf, self._wanted(), "", await self._current_user())
+        self.cards, self._cursor = await read(_shelf, self._wanted(), "", await self._current_user())
         self.has_more, self.loaded = bool(self._cursor), True
 
     @rx.event
@@ -62,7 +63,7 @@ class ShelfState(SessionMixin, rx.State):
         if not self._cursor:
             return
         current_user = await self._current_user()
-        more, self._cursor = await in_database_thread(_shelf, self._wanted(), self._cursor, current_user)
+        more, self._cursor = await read(_shelf, self._wanted(), self._cursor, current_user)
         self.cards, self.has_more = [*self.cards, *more], bool(self._cursor)
 
     @rx.event
@@ -75,14 +76,13 @@ class ShelfState(SessionMixin, rx.State):
         return rx.redirect(f"{routes.STORE}?{query}" if query else routes.STORE)
 
 
-def _item_for(sku: str, current_user: CurrentUser | None) -> tuple[ItemView, bool, str]:
-    with read_session() as session:
-        item = queries.find_item(session, sku)
-        if current_user is None or item.kind == ItemKind.CONSUMABLE:
-            return view.item_view(item), False, ""
-        owned = bool(owned_skus(session, current_user.user_id, [sku]))
-        waiting = open_order_with(session, current_user.user_id, item.id)
-        return view.item_view(item), owned, routes.order(waiting) if waiting else ""
+def _item_for(session: Session, sku: str, current_user: CurrentUser | None) -> tuple[ItemView, bool, str]:
+    item = queries.find_item(session, sku)
+    if current_user is None or item.kind == ItemKind.CONSUMABLE:
+        return view.item_view(item), False, ""
+    owned = bool(owned_skus(session, current_user.user_id, [sku]))
+    waiting = open_order_with(session, current_user.user_id, item.id)
+    return view.item_view(item), owned, routes.order(waiting) if waiting else ""
 
 
 class ItemState(RefusalMixin, rx.State):
@@ -99,7 +99,7 @@ class ItemState(RefusalMixin, rx.State):
         """Show the item that the address names."""
         self._start_over()
         try:
-            found = await in_database_thread(_item_for, self._last_part(), await self._current_user())
+            found = await read(_item_for, self._last_part(), await self._current_user())
         except NotFound:
             self.missing = True
         else:

@@ -7,6 +7,7 @@ from store_app.web.checkout.state import CartState
 from store_app.web.checkout.view import CartRow
 from store_app.web.ui.components import LINK, PANEL, button, cover, empty, link, link_button, loading, problem
 from store_app.web.ui.layout import heading, page
+from store_app.web.ui.page import Page
 
 
 def _stepper(row: rx.Var[CartRow]) -> rx.Component:
@@ -93,3 +94,6 @@ def cart_page() -> rx.Component:
     return page(
         rx.el.div(heading("Cart"), rx.cond(CartState.loaded, _cart(), loading()), class_name="flex flex-col gap-4")
     )
+
+
+PAGES = (Page(cart_page, routes.CART, "Cart", CartState.load),)

@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import reflex as rx
 from reflex.event import EventSpec
+from sqlmodel import Session
 
 from store_app.checkout import cart, service
-from store_app.db.threads import in_database_thread
-from store_app.db.unit_of_work import read_session
+from store_app.db.threads import in_database_thread, read
 from store_app.errors import Refusal
 from store_app.library.queries import owned_skus
 from store_app.web.checkout.view import CartRow, cart_rows, cart_total
@@ -15,16 +15,10 @@ from store_app.web.ui.session import RefusalMixin
 from store_app.web.ui.shell import ShellState
 
 
-def _read(user_id: str) -> tuple[list[CartRow], str]:
-    with read_session() as session:
-        found = cart.read_cart(session, user_id)
-        owned = owned_skus(session, user_id, list(found.wanted))
-        return cart_rows(found, owned), cart_total(found)
-
-
-def _wanted(user_id: str) -> dict[str, int]:
-    with read_session() as session:
-        return cart.read_cart(session, user_id).wanted
+def _rows_and_total(session: Session, user_id: str) -> tuple[list[CartRow], str]:
+    found = cart.read_cart(session, user_id)
+    owned = owned_skus(session, user_id, list(found.wanted))
+    return cart_rows(found, owned), cart_total(found)
 
 
 class CartState(RefusalMixin, rx.State):
@@ -36,7 +30,7 @@ class CartState(RefusalMixin, rx.State):
     signed_in: bool = False
 
     async def _show(self, user_id: str) -> None:
-        self.rows, self.total = await in_database_thread(_read, user_id)
+        self.rows, self.total = await read(_rows_and_total, user_id)
         (await self.get_state(ShellState)).cart_count = len(self.rows)
 
     @rx.event
@@ -85,7 +79,8 @@ class CartState(RefusalMixin, rx.State):
         self.problem = self.open_order = ""
         try:
             current_user = await self._require_user()
-            paying = await service.buy(current_user, await in_database_thread(_wanted, current_user.user_id))
+            wanted = (await read(cart.read_cart, current_user.user_id)).wanted
+            paying = await service.buy(current_user, wanted)
         except Refusal as refusal:
             return self._show_refusal(refusal)
         return rx.redirect(paying.payment_url)

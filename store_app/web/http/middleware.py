@@ -1,5 +1,6 @@
 """ASGI middleware around the whole application: origins, body size, addresses of pages, headers."""
 
+from collections.abc import Collection
 from http import HTTPStatus
 
 from fastapi import HTTPException as EndpointError
@@ -7,7 +8,6 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from store_app import routes
 from store_app.settings import get_settings
 from store_app.web.http.problems import problem
 
@@ -69,20 +69,20 @@ class BodyLimit:
 
 
 class CleanUrls:
-    """Serves `/cart` as it is: the built pages are files and folders, and would send it to `/cart/`."""
+    """Serves `/cart` from `cart.html`: the folder of that name, also built, would redirect to `/cart/`."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        """Wrap `app`."""
+    def __init__(self, app: ASGIApp, paths: Collection[str]) -> None:
+        """Wrap `app`; `paths` are the addresses of the pages that are built as files."""
         self._app = app
+        self._paths = paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["type"] == "http" and scope["path"] in _PAGES:
+        if scope["type"] == "http" and scope["path"] in self._paths:
             scope = {**scope, "path": f"{scope['path']}.html", "raw_path": f"{scope['path']}.html".encode()}
         await self._app(scope, receive, send)
 
 
-_PAGES = {routes.CART, routes.LIBRARY, routes.LOGIN, routes.REGISTER, routes.ACCOUNT}
 _ONE_YEAR = "public, max-age=31536000, immutable"
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",

@@ -7,9 +7,7 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
-from store_app.db.pagination import Page
-from store_app.db.threads import in_database_thread
-from store_app.db.unit_of_work import read_session
+from store_app.db.threads import read
 from store_app.errors import NotYours
 from store_app.library import queries
 from store_app.library.queries import PurchaseRow
@@ -48,11 +46,6 @@ def _purchase_out(row: PurchaseRow) -> PurchaseOut:
     )
 
 
-def _read(user_id: str, limit: int, cursor: str) -> Page[PurchaseRow]:
-    with read_session() as session:
-        return queries.list_purchases(session, user_id, limit, cursor)
-
-
 @router.get("", response_model=list[PurchaseOut], summary="List your purchases", responses=problems(401, 403, 422))
 async def list_purchases(
     request: Request,
@@ -64,6 +57,6 @@ async def list_purchases(
     """Return a page of your purchases, newest first; the `Link` header leads to the next one."""
     if user_id is not None and user_id != current_user.user_id:
         raise NotYours
-    page = await in_database_thread(_read, current_user.user_id, limit, cursor)
+    page = await read(queries.list_purchases, current_user.user_id, limit, cursor)
     body = [_purchase_out(row).model_dump(mode="json") for row in page.rows]
     return JSONResponse(body, headers=link_to_next(request, page.next_cursor))

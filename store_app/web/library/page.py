@@ -8,6 +8,7 @@ from store_app.web.library.state import LibraryState
 from store_app.web.library.view import PurchaseView
 from store_app.web.ui.components import button, chip, cover, empty, link, link_button, loading
 from store_app.web.ui.layout import heading, page
+from store_app.web.ui.page import Page
 
 
 def _row(row: rx.Var[PurchaseView]) -> rx.Component:
@@ -73,3 +74,6 @@ def library_page() -> rx.Component:
             class_name="flex flex-col gap-4 items-stretch",
         )
     )
+
+
+PAGES = (Page(library_page, routes.LIBRARY, "Library", LibraryState.load),)

@@ -3,23 +3,19 @@
 import reflex as rx
 from sqlmodel import Session
 
+from store_app.db.outbox import Message
 from store_app.db.pagination import Page
-from store_app.db.threads import in_database_thread
-from store_app.db.unit_of_work import read_session
+from store_app.db.threads import read
 from store_app.library import queries
 from store_app.web.checkout.payment_check import PaymentCheckMixin
 from store_app.web.library.view import PurchaseView, purchase_view
+from store_app.web.live.refresh import refresh_on
 
 
-def read_page(session: Session, user_id: str, cursor: str = "") -> Page[PurchaseView]:
+def _purchases(session: Session, user_id: str, cursor: str = "") -> Page[PurchaseView]:
     """Return a page of a user's library as it is shown, newest first."""
     page = queries.list_purchases(session, user_id, cursor=cursor)
     return Page([purchase_view(row) for row in page.rows], page.next_cursor)
-
-
-def _read(user_id: str, cursor: str = "") -> Page[PurchaseView]:
-    with read_session() as session:
-        return read_page(session, user_id, cursor)
 
 
 class LibraryState(PaymentCheckMixin, rx.State):
@@ -40,10 +36,13 @@ class LibraryState(PaymentCheckMixin, rx.State):
         current_user = await self._current_user()
         self.signed_in = current_user is not None
         if current_user:
-            self._renew(await in_database_thread(_read, current_user.user_id))
+            self._renew(await read(_purchases, current_user.user_id))
             self.fresh = []
-            self._watch("library")
+            self._watch()
         self.loaded = True
+
+    def _refresh(self, _message: Message, page: Page[PurchaseView]) -> None:
+        self._renew(page)
 
     def _renew(self, page: Page[PurchaseView]) -> None:
         """Show a page that was read again, and mark what is new in it."""
@@ -60,6 +59,9 @@ class LibraryState(PaymentCheckMixin, rx.State):
         current_user = await self._current_user()
         if current_user is None or not self._cursor:
             return
-        page = await in_database_thread(_read, current_user.user_id, self._cursor)
+        page = await read(_purchases, current_user.user_id, self._cursor)
         self.rows = [*self.rows, *page.rows]
         self._cursor, self.has_more = page.next_cursor, bool(page.next_cursor)
+
+
+refresh_on(LibraryState, _purchases)

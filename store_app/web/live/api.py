@@ -9,8 +9,7 @@ from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
 from store_app.accounts.service import CurrentUser, find_current_user, session_is_open
 from store_app.db.outbox import Message
-from store_app.db.threads import in_database_thread
-from store_app.db.unit_of_work import read_session
+from store_app.db.threads import in_database_thread, read
 from store_app.live.hub import hub
 from store_app.web.http.session_cookie import session_token
 
@@ -20,11 +19,6 @@ TOKEN_WITHIN = 5.0
 NOT_SIGNED_IN = 4401
 # What the contract of /ws names; pages hear of more.
 EVENTS = {"purchase_success", "purchase_refunded", "order_canceled"}
-
-
-def _is_open(session_hash: str) -> bool:
-    with read_session() as session:
-        return session_is_open(session, session_hash)
 
 
 @dataclass(eq=False, slots=True)
@@ -40,12 +34,12 @@ class SocketClient:
         """Send a message, if the session is still open."""
         if message.payload["event"] not in EVENTS:
             return
-        if not await in_database_thread(_is_open, self.session_hash):
-            await self.close()
+        if not await read(session_is_open, self.session_hash):
+            self.close()
         else:
             await self.socket.send_json(message.payload)
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """End the connection."""
         self.ended.set()
 

@@ -11,6 +11,7 @@ a listener of that user's messages.
 
 import asyncio
 import secrets
+from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import parse_qs, urlencode
 
@@ -18,6 +19,7 @@ from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from store_app.accounts.service import find_current_user
+from store_app.db import outbox
 from store_app.db.threads import in_database_thread
 from store_app.web.http.session_cookie import session_token
 from store_app.web.live.tabs import Tab
@@ -36,9 +38,10 @@ def _with_own_token(scope: Scope, token: str) -> Scope:
 class EventSocketGuard:
     """ASGI middleware around the whole app; it touches only Reflex's event socket."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        """Wrap `app`."""
+    def __init__(self, app: ASGIApp, refresh: Callable[[Tab, outbox.Message], Awaitable[None]]) -> None:
+        """Wrap `app`; `refresh` shows a message in a tab."""
         self._app = app
+        self._refresh = refresh
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
@@ -47,7 +50,7 @@ class EventSocketGuard:
             return
         current_user = await in_database_thread(find_current_user, session_token(HTTPConnection(scope)))
         line = _Line(receive)
-        tab = Tab(secrets.token_hex(16), current_user, line.cut)
+        tab = Tab(secrets.token_hex(16), current_user, line.cut, self._refresh)
         tab.open()
         try:
             await self._app(_with_own_token(scope, tab.token), line.receive, send)
@@ -74,7 +77,7 @@ class _Line:
         heard.cancel()
         return {"type": "websocket.disconnect", "code": SESSION_ENDED}
 
-    async def cut(self) -> None:
+    def cut(self) -> None:
         self._cut.set()
 
     async def hang_up(self, send: Send) -> None:

@@ -2,7 +2,9 @@
 
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+import reflex as rx
 
 from store_app.accounts.service import CurrentUser
 from store_app.db.outbox import Message
@@ -16,13 +18,14 @@ class Tab:
     """A connection of Reflex's websocket. `token` names its state. Reflex tells the tab, but it opens nothing:
     the guard gives every connection a new one.
 
-    `watching` says what the page shows that a message may change: "library", or "order:<id>".
+    `watching` holds the States of the page that messages refresh, each with what its query is called with.
     """
 
     token: str
     current_user: CurrentUser | None
-    disconnect: Callable[[], Awaitable[None]]
-    watching: str = ""
+    disconnect: Callable[[], None]
+    refresh: Callable[["Tab", Message], Awaitable[None]]
+    watching: dict[type[rx.State], tuple[str, ...]] = field(default_factory=dict)
     waiting: bool = False
 
     @property
@@ -48,29 +51,23 @@ class Tab:
 
     async def send(self, message: Message) -> None:
         """Show a message."""
-        await _push[-1](self, message)
+        await self.refresh(self, message)
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """End the connection; the browser connects again, as whoever it is by then."""
-        await self.disconnect()
+        self.disconnect()
 
 
-async def _nobody_pushes(tab: Tab, message: Message) -> None:
-    """Do nothing: there is no Reflex app in this process."""
-
-
-_push: list[Callable[[Tab, Message], Awaitable[None]]] = [_nobody_pushes]
-
-
-def push_with(push: Callable[[Tab, Message], Awaitable[None]]) -> None:
-    """Use `push` to show messages in tabs."""
-    _push.append(push)
-
-
-def watch(token: str, what: str) -> None:
-    """Note what the tab with this state shows."""
+def watch(token: str, state: type[rx.State], *key: str) -> None:
+    """Note that the tab with this token shows `state`, and with what its query is called."""
     if tab := _open.get(token):
-        tab.watching = what
+        tab.watching[state] = key
+
+
+def watch_nothing(token: str) -> None:
+    """Note that the tab with this token is about to show another page."""
+    if tab := _open.get(token):
+        tab.watching.clear()
 
 
 def is_open(token: str) -> bool:

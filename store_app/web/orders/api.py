@@ -6,10 +6,10 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from store_app import money
-from store_app.db.threads import in_database_thread
+from store_app.db.threads import in_database_thread, read
 from store_app.models import OrderStatus
 from store_app.orders import service
-from store_app.orders.queries import OrderDetails
+from store_app.orders.queries import OrderDetails, find_order
 from store_app.web.http.problems import problems
 from store_app.web.http.session_cookie import RequiredUser
 
@@ -70,7 +70,7 @@ def _order_out(details: OrderDetails) -> OrderOut:
 @router.get("/{order_id}", summary="One of your orders", responses=problems(401, 404, 422))
 async def get_order(order_id: str, current_user: RequiredUser) -> OrderOut:
     """Return an order of yours; somebody else's is as unknown as one that never was."""
-    return _order_out(await in_database_thread(service.read, current_user.user_id, order_id))
+    return _order_out(await read(find_order, current_user.user_id, order_id))
 
 
 @router.post("/{order_id}/cancel", summary="Cancel an unpaid order", responses=problems(401, 404, 409, 422))

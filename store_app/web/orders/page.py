@@ -19,6 +19,7 @@ from store_app.web.ui.components import (
     problem,
 )
 from store_app.web.ui.layout import heading, narrow, page
+from store_app.web.ui.page import Page
 
 _PHASES = {
     "checking": ("PaymentCheckMixin your payment", "This takes a few seconds."),
@@ -147,3 +148,6 @@ def order_page() -> rx.Component:
             rx.cond(OrderState.loaded, _order(), loading()),
         )
     )
+
+
+PAGES = (Page(order_page, routes.ORDER, "Order", OrderState.load),)

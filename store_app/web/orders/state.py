@@ -6,12 +6,14 @@ import reflex as rx
 from reflex.event import EventSpec
 
 from store_app.checkout import service as checkout
-from store_app.db.threads import in_database_thread
+from store_app.db.outbox import Message
+from store_app.db.threads import in_database_thread, read
 from store_app.errors import NotFound, Refusal
 from store_app.orders import service
-from store_app.orders.queries import OrderDetails
+from store_app.orders.queries import OrderDetails, find_order
 from store_app.web.checkout.payment_check import PaymentCheckMixin
 from store_app.web.live import tabs
+from store_app.web.live.refresh import refresh_on
 from store_app.web.orders.view import OrderView, order_view
 from store_app.web.ui.session import query_parameter
 
@@ -45,14 +47,17 @@ class OrderState(PaymentCheckMixin, rx.State):
             return self._to_sign_in()
         order_id = self._last_part()
         try:
-            self._show(await in_database_thread(service.read, current_user.user_id, order_id))
+            self._show(await read(find_order, current_user.user_id, order_id))
         except NotFound:
             self.missing = self.loaded = True
             return None
-        self._watch(f"order:{order_id}")
+        self._watch(order_id)
         if query_parameter(self, "status") and self.order.can_pay:
             self.phase = "checking"
         return None if self.order.settled else OrderState.wait
+
+    def _refresh(self, _message: Message, details: OrderDetails) -> None:
+        self._show(details)
 
     def _show(self, details: OrderDetails) -> None:
         self.order, self.loaded = order_view(details), True
@@ -87,7 +92,7 @@ class OrderState(PaymentCheckMixin, rx.State):
         if current_user is None:
             return
         try:
-            details = await in_database_thread(service.read, current_user.user_id, self._last_part())
+            details = await read(find_order, current_user.user_id, self._last_part())
         except NotFound:
             # An event can name any address; the page itself says so when it loads.
             return
@@ -126,10 +131,13 @@ class OrderState(PaymentCheckMixin, rx.State):
         try:
             current_user = await self._require_user()
             if again:
-                wanted = await in_database_thread(service.wanted_again, current_user.user_id, order_id)
-                paying = await checkout.buy(current_user, wanted)
+                details = await read(find_order, current_user.user_id, order_id)
+                paying = await checkout.buy(current_user, details.wanted)
             else:
                 paying = await checkout.open_payment_page(current_user, order_id)
         except Refusal as refusal:
             return self._show_refusal(refusal)
         return rx.redirect(paying.payment_url)
+
+
+refresh_on(OrderState, find_order)

@@ -2,13 +2,10 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
-
-from sqlalchemy import Row
 
 from store_app import money, routes
 from store_app.models import OrderStatus
-from store_app.orders.queries import OrderDetails
+from store_app.orders.queries import OrderDetails, OrderLine
 from store_app.web.catalogue.view import cover_of
 
 
@@ -159,7 +156,7 @@ def order_view(details: OrderDetails) -> OrderView:
     )
 
 
-def _line_view(line: Row[Any], currency: str) -> LineView:
+def _line_view(line: OrderLine, currency: str) -> LineView:
     return LineView(
         sku=line.sku,
         name=line.name,

@@ -5,6 +5,7 @@ import reflex as rx
 from store_app import routes
 from store_app.web.ui.components import empty, link_button
 from store_app.web.ui.layout import heading, narrow, page
+from store_app.web.ui.page import Page
 
 
 def not_found_page() -> rx.Component:
@@ -19,3 +20,7 @@ def not_found_page() -> rx.Component:
             ),
         )
     )
+
+
+# Reflex shows the page with this route at every address that no other page has.
+PAGES = (Page(not_found_page, "404", "Page not found"),)

@@ -36,9 +36,9 @@ class SessionMixin(rx.State, mixin=True):
         """Forget what the page showed before: in the same tab, another page of its kind may come next."""
         self.reset()  # type: ignore[no-untyped-call]  # Reflex's own
 
-    def _watch(self, what: str) -> None:
-        """Say what this tab shows from now on; see `live.tabs.Tab.watching`."""
-        tabs.watch(self.router.session.client_token, what)
+    def _watch(self, *key: str) -> None:
+        """Have messages refresh this State while the tab shows this page; see `live.refresh.refresh_on`."""
+        tabs.watch(self.router.session.client_token, type(self), *key)
 
     def _path(self) -> str:
         """Return the address of the page as the browser shows it, without the host."""

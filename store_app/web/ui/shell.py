@@ -4,8 +4,9 @@ import reflex as rx
 
 from store_app.checkout import cart
 from store_app.db.outbox import Message
-from store_app.db.threads import in_database_thread
-from store_app.db.unit_of_work import read_session
+from store_app.db.threads import read
+from store_app.web.live import tabs
+from store_app.web.live.refresh import refresh_on
 from store_app.web.ui.session import SessionMixin
 
 _NOTICES = {
@@ -26,11 +27,6 @@ def _items_in_words(message: Message) -> str:
     return f"{' and '.join(names)} {'were' if len(names) > 1 else 'was'}"
 
 
-def _cart_count(user_id: str) -> int:
-    with read_session() as session:
-        return cart.count(session, user_id)
-
-
 class ShellState(SessionMixin, rx.State):
     """Header and notice."""
 
@@ -45,16 +41,16 @@ class ShellState(SessionMixin, rx.State):
     async def load(self) -> None:
         """Show who is signed in."""
         current_user = await self._current_user()
-        self._watch("")
+        tabs.watch_nothing(self.router.session.client_token)
         self.username = current_user.username if current_user else ""
-        self.cart_count = await in_database_thread(_cart_count, current_user.user_id) if current_user else 0
+        self.cart_count = await read(cart.count, current_user.user_id) if current_user else 0
 
     @rx.event
     async def dismiss_notice(self) -> None:
         """Take the notice away."""
         self.notice = ""
 
-    def _show_message(self, message: Message, cart_count: int) -> None:
+    def _refresh(self, message: Message, cart_count: int) -> None:
         """Show what happened to an order of this user."""
         event = message.payload["event"]
         self.cart_count = cart_count
@@ -63,3 +59,6 @@ class ShellState(SessionMixin, rx.State):
             self.notice_href = f"/orders/{message.payload['order_id']}"
         if event == "purchase_success":
             self.arrived = [*self.arrived, *(item["sku"] for item in message.payload["items"])]
+
+
+refresh_on(ShellState, cart.count, in_every_tab=True)

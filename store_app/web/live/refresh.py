@@ -1,0 +1,79 @@
+"""Refreshing open tabs: a State registers what to read from the database when its user is sent a message.
+
+class LibraryState(SessionMixin, rx.State):
+    async def load(self) -> None:
+        ...
+        self._watch()
+
+    def _refresh(self, message: Message, purchases: list[Purchase]) -> None:
+        self.rows = ...
+
+refresh_on(LibraryState, list_purchases)
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol, cast
+
+import reflex as rx
+from sqlmodel import Session
+
+from store_app.accounts.service import session_is_open
+from store_app.db.outbox import Message
+from store_app.db.threads import read
+from store_app.web.live.tabs import Tab
+
+# Called with a database session, the user's id and what the State gave to `_watch`.
+Query = Callable[..., Any]
+_queries: dict[type[rx.State], Query] = {}
+_shown_in_every_tab: list[type[rx.State]] = []
+
+
+class _Refreshable(Protocol):
+    """A registered State. With its underscore, no client can call the method."""
+
+    def _refresh(self, message: Message, found: Any) -> None:
+        """Show a message, and what the State's query has found."""
+
+
+def refresh_on(state: type[rx.State], query: Query, *, in_every_tab: bool = False) -> None:
+    """Call `state._refresh` with what `query` finds, in each tab that watches the State, for each message.
+
+    Args:
+        state: its `_watch` says that a tab shows it.
+        query: reads what the State shows.
+        in_every_tab: the State is part of every page and need not be watched.
+    """
+    _queries[state] = query
+    if in_every_tab:
+        _shown_in_every_tab.append(state)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    state: type[rx.State]
+    result: Any
+
+
+async def refresh(app: rx.App, tab: Tab, message: Message) -> None:
+    """Show a message in a tab, and what it changed there; close the tab if its session has ended."""
+    found = await read(_find, tab)
+    if found is None:
+        tab.close()
+    elif found:
+        await _show(app, tab, message, found)
+
+
+def _find(session: Session, tab: Tab) -> list[_Found] | None:
+    """Read all that the tab shows, in one database transaction; None when the tab's session has ended."""
+    watching = dict.fromkeys(_shown_in_every_tab, ()) | tab.watching
+    if not session_is_open(session, tab.session_hash):
+        return None
+    return [_Found(state, _queries[state](session, tab.user_id, *key)) for state, key in watching.items()]
+
+
+async def _show(app: rx.App, tab: Tab, message: Message, found: list[_Found]) -> None:
+    async with app.modify_state(rx.BaseStateToken(ident=tab.token, cls=found[0].state)) as root:
+        for one in found:
+            state = cast(_Refreshable, await root.get_state(one.state))
+            state._refresh(message, one.result)

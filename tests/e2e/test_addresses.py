@@ -1,0 +1,27 @@
+"""How the store answers at the addresses of its pages, before any script runs."""
+
+import httpx
+import pytest
+
+from tests.support.processes import ROOT
+from tests.support.store import StoreProcess
+
+BUILT = ROOT / ".web/build/client"
+# Served at "/", at addresses that no page has, and for addresses with a part that varies.
+NOT_ADDRESSES = {"index.html", "404.html", "__spa-fallback.html"}
+
+
+def _get(shop: StoreProcess, path: str) -> httpx.Response:
+    return httpx.get(shop.url + path, trust_env=False, timeout=10)
+
+
+def test_every_page_answers_at_its_own_address_without_a_redirect(shop: StoreProcess) -> None:
+    files = [path.relative_to(BUILT) for path in BUILT.rglob("*.html") if path.name not in NOT_ADDRESSES]
+    assert files
+    answers = {f"/{path.with_suffix('')}": _get(shop, f"/{path.with_suffix('')}").status_code for path in files}
+    assert set(answers.values()) == {200}, answers
+
+
+@pytest.mark.parametrize("path", ["/", "/item/dragon-sword", "/orders/0"])
+def test_pages_with_parts_that_vary_answer_too(shop: StoreProcess, path: str) -> None:
+    assert _get(shop, path).status_code == 200

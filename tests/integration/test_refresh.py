@@ -1,0 +1,141 @@
+"""Refreshing open tabs: what is registered for what a tab shows is read at once, and shown in its States."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import pytest
+import reflex as rx
+from sqlalchemy import event
+
+from store_app.accounts.service import CurrentUser, open_session, sign_out, token_hash
+from store_app.db.outbox import Message
+from store_app.web.library.state import LibraryState
+from store_app.web.live import tabs
+from store_app.web.live.refresh import refresh
+from store_app.web.live.tabs import Tab
+from store_app.web.orders.state import OrderState
+from store_app.web.ui.shell import ShellState
+from tests.integration.shop import Shop
+
+TOKEN = "token-of-the-tab"
+
+
+@dataclass
+class Pages:
+    """The States of one tab, in the place of Reflex's app that keeps them."""
+
+    states: dict[type[rx.State], Any] = field(default_factory=dict)
+    modified: int = 0
+
+    @asynccontextmanager
+    async def modify_state(self, token: rx.BaseStateToken) -> AsyncIterator[Self]:
+        assert token.ident == TOKEN
+        self.modified += 1
+        yield self
+
+    async def get_state(self, state: type[rx.State]) -> Any:
+        return self.states.setdefault(state, state(_reflex_internal_init=True))  # type: ignore[call-arg]
+
+
+@dataclass
+class OpenTab:
+    """An open tab of a user who bought something, and what the store did to it."""
+
+    tab: Tab
+    pages: Pages
+    closed: list[bool]
+    order_id: str
+
+    def send(self) -> None:
+        """Send the user a message."""
+        payload = {
+            "event": "purchase_success",
+            "order_id": self.order_id,
+            "items": [{"name": "Map", "sku": "map"}],
+        }
+        asyncio.run(self.tab.send(Message(1, self.tab.user_id, payload)))
+
+    def state(self, state: type[Any]) -> Any:
+        """Return one of the tab's States."""
+        return self.pages.states[state]
+
+
+@pytest.fixture
+def opened(shop: Shop) -> Iterator[OpenTab]:
+    player = shop.player()
+    order = shop.paid_order(player, shop.item())
+    session = token_hash(open_session(player.user_id).token)
+    pages, closed = Pages(), []
+
+    def disconnect() -> None:
+        closed.append(True)
+
+    async def show(tab: Tab, message: Message) -> None:
+        await refresh(pages, tab, message)  # type: ignore[arg-type]
+
+    tab = Tab(TOKEN, CurrentUser(player.user_id, player.username, session), disconnect, show)
+    tab.open()
+    yield OpenTab(tab, pages, closed, order.id)
+    tab.gone()
+
+
+@contextmanager
+def _reading(shop: Shop) -> Iterator[list[str]]:
+    """Yield a list that is given each transaction and each query of the database."""
+    seen: list[str] = []
+
+    def queried(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        if statement.startswith("SELECT"):
+            seen.append("query")
+
+    def begun(_connection: Any) -> None:
+        seen.append("transaction")
+
+    event.listen(shop.engine, "before_cursor_execute", queried)
+    event.listen(shop.engine, "begin", begun)
+    yield seen
+    event.remove(shop.engine, "before_cursor_execute", queried)
+    event.remove(shop.engine, "begin", begun)
+
+
+def test_a_message_changes_the_header_and_what_the_page_watches(opened: OpenTab) -> None:
+    tabs.watch(TOKEN, LibraryState)
+    opened.send()
+    assert "Map was added" in opened.state(ShellState).notice
+    assert len(opened.state(LibraryState).rows) == 1
+    assert opened.pages.modified == 1
+    assert set(opened.pages.states) == {ShellState, LibraryState}
+    assert not opened.closed
+
+
+def test_the_order_page_shows_the_order_that_it_watches(opened: OpenTab) -> None:
+    tabs.watch(TOKEN, OrderState, opened.order_id)
+    opened.send()
+    assert opened.state(OrderState).order.status == "paid"
+
+
+def test_a_page_that_was_left_is_not_refreshed(opened: OpenTab) -> None:
+    tabs.watch(TOKEN, LibraryState)
+    tabs.watch_nothing(TOKEN)
+    opened.send()
+    assert set(opened.pages.states) == {ShellState}
+
+
+def test_all_is_read_in_one_database_transaction(opened: OpenTab, shop: Shop) -> None:
+    tabs.watch(TOKEN, LibraryState)
+    with _reading(shop) as seen:
+        opened.send()
+    # The session, the header's count and the purchases.
+    assert seen == ["transaction", "query", "query", "query"]
+
+
+def test_a_tab_of_an_ended_session_is_closed_and_shows_nothing_new(opened: OpenTab) -> None:
+    tabs.watch(TOKEN, LibraryState)
+    assert opened.tab.current_user is not None
+    sign_out(opened.tab.current_user)
+    opened.send()
+    assert opened.closed
+    assert not opened.pages.states

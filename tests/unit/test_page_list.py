@@ -1,0 +1,35 @@
+"""The list of pages: each page is in it once, with an address and a title of its own."""
+
+from collections import Counter
+
+import pytest
+
+from store_app.web.pages import MODULES, PAGES
+from store_app.web.ui.layout import page
+from store_app.web.ui.page import SITE_NAME, Page
+from tests.support.processes import ROOT
+
+WEB = ROOT / "store_app/web"
+
+
+def test_every_module_that_declares_pages_is_listed() -> None:
+    declaring = [path for path in WEB.rglob("*.py") if "\nPAGES = (" in path.read_text(encoding="utf-8")]
+    names = {".".join(path.relative_to(WEB).with_suffix("").parts) for path in declaring}
+    assert names == set(MODULES)
+
+
+def test_routes_and_titles_tell_pages_apart() -> None:
+    for values in ([one.route for one in PAGES], [one.full_title for one in PAGES]):
+        assert [value for value, count in Counter(values).items() if count > 1] == []
+
+
+def test_the_site_is_named_once_in_each_title() -> None:
+    assert [one.full_title for one in PAGES if one.full_title.count(SITE_NAME) != 1] == []
+
+
+@pytest.mark.parametrize(
+    ("route", "is_file"),
+    [("/", False), ("/cart", True), ("/help/payments", True), ("/item/[sku]", False), ("404", False)],
+)
+def test_pages_without_parts_that_vary_are_files(route: str, is_file: bool) -> None:
+    assert Page(page, route).is_file is is_file
