@@ -92,7 +92,7 @@ async def sign_in(username: str, password: str, address: str) -> SignedIn:
         WrongPassword: unknown name or wrong password.
         TooManyTries: too many failures in the last minutes.
     """
-    # No account has a name that is not printable, and PostgreSQL takes no NUL in a text, nor half a character.
+    # No account has a name that is not printable; PostgreSQL could not store some of them with the failure.
     name = username[: MAX_NAME_LENGTH * 4] if username.isprintable() else ""
     key = username_key(name)[:128]
     user = await in_database_thread(_look_up, key, address[:64])

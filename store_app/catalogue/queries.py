@@ -93,8 +93,7 @@ def find_item(session: Session, sku: str) -> Item:
     Raises:
         NotFound: there is none.
     """
-    # PostgreSQL takes no NUL in a text, nor half a character.
-    item = session.exec(select(Item).where(Item.sku == sku)).first() if sku.isprintable() else None
+    item = session.exec(select(Item).where(Item.sku == sku)).first()
     if item is None:
         raise NotFound("item")
     return item

@@ -67,8 +67,7 @@ def add(user_id: str, sku: str) -> int:
 
 
 def _on_sale(session: Session, sku: str) -> Item:
-    on_sale = select(Item).where(Item.sku == sku, Item.status == ItemStatus.ACTIVE)
-    item = session.exec(on_sale).first() if sku.isprintable() else None
+    item = session.exec(select(Item).where(Item.sku == sku, Item.status == ItemStatus.ACTIVE)).first()
     if item is None:
         raise Invalid("sku", "There is no such item on sale.")
     return item
@@ -82,8 +81,7 @@ def set_quantity(user_id: str, sku: str, quantity: int) -> None:
     """
     with unit_of_work() as session:
         query = select(CartLine, Item).join(Item, col(Item.id) == CartLine.item_id)
-        in_cart = query.where(CartLine.user_id == user_id, Item.sku == sku)
-        found = session.exec(in_cart).first() if sku.isprintable() else None
+        found = session.exec(query.where(CartLine.user_id == user_id, Item.sku == sku)).first()
         if found is None:
             raise Invalid("sku", "That item is not in the cart.")
         line, item = found
@@ -96,8 +94,6 @@ def set_quantity(user_id: str, sku: str, quantity: int) -> None:
 
 def remove(user_id: str, sku: str) -> None:
     """Remove an item from the cart, if it is there."""
-    if not sku.isprintable():
-        return
     with unit_of_work() as session:
         item_id = select(Item.id).where(Item.sku == sku).scalar_subquery()
         session.execute(delete(CartLine).where(col(CartLine.user_id) == user_id, col(CartLine.item_id) == item_id))

@@ -1,13 +1,30 @@
 """Column types and constraints that all tables share."""
 
+import re
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import BigInteger, CheckConstraint, DateTime, Dialect, Integer, TypeDecorator
+from sqlmodel.sql.sqltypes import AutoString
 
 # SQLite generates keys only for a column that is declared INTEGER.
 BigId = BigInteger().with_variant(Integer(), "sqlite")
+# PostgreSQL rejects NUL and lone surrogates.
+_REJECTED = re.compile("[\0\ud800-\udfff]")
+
+
+class SafeText(AutoString):
+    """Text of a column that is compared with what clients send: text that no row can hold matches none.
+
+    Such text is bound as NULL, which equals nothing; a column that is not nullable refuses to store it.
+    """
+
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002 - SQLAlchemy's
+        """Return the text, or None where a database would reject it."""
+        return None if value is None or _REJECTED.search(value) else value
 
 
 class UtcDateTime(TypeDecorator[datetime]):

@@ -6,7 +6,7 @@ from enum import StrEnum
 from sqlalchemy import CheckConstraint, Index
 from sqlmodel import Field, SQLModel
 
-from store_app.models.base import BigId, UtcDateTime, one_of, utc_now
+from store_app.models.base import BigId, SafeText, UtcDateTime, one_of, utc_now
 
 
 class ItemKind(StrEnum):
@@ -37,9 +37,9 @@ class Item(SQLModel, table=True):
     )
 
     id: int = Field(default=None, primary_key=True, sa_type=BigId)
-    sku: str = Field(max_length=64, unique=True)
-    name: str = Field(max_length=120)
-    description: str = Field(default="", max_length=2000)
+    sku: str = Field(sa_type=SafeText(64), unique=True)
+    name: str = Field(sa_type=SafeText(120))
+    description: str = Field(default="", sa_type=SafeText(2000))
     # Minor units of `currency`.
     price: int = Field(sa_type=BigId)
     currency: str = Field(default="USD", max_length=3)

@@ -6,7 +6,7 @@ from enum import StrEnum
 from sqlalchemy import CheckConstraint, Index, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
-from store_app.models.base import BigId, UtcDateTime, one_of, utc_now
+from store_app.models.base import BigId, SafeText, UtcDateTime, one_of, utc_now
 
 
 class OrderStatus(StrEnum):
@@ -50,7 +50,7 @@ class Order(SQLModel, table=True):
     )
 
     # Public and unguessable: 128 random bits in hexadecimal.
-    id: str = Field(primary_key=True, max_length=32)
+    id: str = Field(primary_key=True, sa_type=SafeText(32))
     # Short, for people to read out: "4F7K-2M9Q".
     number: str = Field(max_length=9, unique=True)
     user_id: str = Field(foreign_key="users.id", max_length=36)

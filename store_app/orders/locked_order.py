@@ -57,10 +57,7 @@ def lock(session: Session, order_id: str) -> LockedOrder:
     """
     if locked := _locked(session).get(order_id):
         return locked
-    # PostgreSQL takes no NUL in a text, nor half a character.
-    row = None
-    if order_id.isprintable():
-        row = session.connection().execute(BY_ID, {"order_id_": order_id}).first()
+    row = session.connection().execute(BY_ID, {"order_id_": order_id}).first()
     if row is None:
         raise NotFound("order")
     return _locked(session).setdefault(order_id, LockedOrder(*row))
@@ -68,8 +65,7 @@ def lock(session: Session, order_id: str) -> LockedOrder:
 
 def lock_all(session: Session, order_ids: Sequence[str]) -> None:
     """Lock several orders with one query and prefetch what paying them reads; `lock` then returns them."""
-    wanted = {"ids": [order_id for order_id in order_ids if order_id.isprintable()]}
-    rows = session.connection().execute(_BY_IDS, wanted).all()
+    rows = session.connection().execute(_BY_IDS, {"ids": order_ids}).all()
     orders = {row.id: LockedOrder(*row) for row in rows}
     ledgers, pending = _ledgers(session, list(orders)), _pending_lines(session, list(orders))
     for order in orders.values():
