@@ -1,4 +1,4 @@
-"""The inbox and its commands: list, show, replay with and without effect, prune; floods of bad signatures."""
+"""The inbox and its commands: list, show, replay and its dry run, prune; floods of bad signatures."""
 
 from datetime import timedelta
 
@@ -33,8 +33,8 @@ def test_an_unmatched_payment_can_be_replayed_once_its_order_is_there(
 
     shop.change("UPDATE payment_attempts SET provider_order_id = '4711' WHERE order_id = :id", id=order.id)
     assert main(["replay", str(delivery), "--dry-run"]) == 0
-    assert "+ payment" in (said := capsys.readouterr().out)
-    assert "dry run" in said
+    assert "+ payment" in (output := capsys.readouterr().out)
+    assert "dry run" in output
     assert shop.read(order.id).status == "pending"
 
     assert main(["replay", str(delivery)]) == 0
