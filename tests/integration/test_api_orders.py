@@ -186,6 +186,8 @@ def _grant(web: Web, user: Player, count: int) -> None:
         placed = {"id": order_id, "number": f"{user.id[:4]}{number:04}", "status": "paid", "total": 4_999}
         web.insert("orders", **of_all, **placed, expires_at=datetime.now(UTC))
         web.insert("purchases", **of_all, order_id=order_id, item_id=item_id, unit_price=4_999)
+        paid = {"kind": "payment", "amount": 4_999, "currency": "USD"}
+        web.insert("payments", **paid, order_id=order_id, transaction_id=order_id, provider_id=order_id)
 
 
 def test_the_pages_list_every_purchase_once_newest_first(web: Web) -> None:
