@@ -15,7 +15,7 @@ MAX_ID = 2**63 - 1
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """The sort key of the last row seen. Its text also names the sort, which it is valid for only."""
+    """The sort key of the last row seen. A cursor is valid only for the sort that its text names."""
 
     parts: tuple[Any, ...]
 

@@ -55,7 +55,7 @@ def read_session() -> Iterator[Session]:
 def insert_at_end(session: Session, statement: Insert, row: Mapping[str, Any]) -> None:
     """Insert a row just before the unit of work commits, together with the other rows of the same statement.
 
-    Use it for rows that nothing reads before the commit: a round trip for each row costs more than the row.
+    Use it for rows that nothing reads before the commit: a statement for each row costs more than the row.
     """
     session.info.setdefault("at_end", {}).setdefault(statement, []).append(row)
 

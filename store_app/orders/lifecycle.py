@@ -171,7 +171,7 @@ def return_money(session: Session, order: LockedOrder, kind: PaymentKind, money:
 
 
 def return_part(session: Session, order: LockedOrder, money: Money, detail: str) -> bool:
-    """Book a partial refund of `money.charged`, with tax. The purchases stay granted.
+    """Book a partial refund of `money.charged`, with tax. The purchases stay granted while some of it is kept.
 
     False when it was booked before, or when the whole payment went back already.
 
