@@ -1,4 +1,4 @@
-"""Run migrations against DATABASE_URL (or the engine a test hands over)."""
+"""Run migrations against DATABASE_URL, or an engine that a test passes."""
 
 from typing import Any, Literal
 
@@ -10,11 +10,11 @@ from store_app.models import metadata
 from store_app.models.base import UtcDateTime
 
 
-def render_plainly(kind: str, thing: Any, _context: Any) -> str | Literal[False]:
-    """Write our own column types as SQLAlchemy's, so that a migration outlives the models it came from."""
-    if kind == "type" and isinstance(thing, AutoString):
-        return f"sa.String(length={thing.length})" if thing.length else "sa.String()"
-    if kind == "type" and isinstance(thing, UtcDateTime):
+def render_column_type(kind: str, item: Any, _context: Any) -> str | Literal[False]:
+    """Render our own column types as SQLAlchemy's, so that a migration does not depend on the models."""
+    if kind == "type" and isinstance(item, AutoString):
+        return f"sa.String(length={item.length})" if item.length else "sa.String()"
+    if kind == "type" and isinstance(item, UtcDateTime):
         return "sa.DateTime(timezone=True)"
     return False
 
@@ -27,7 +27,7 @@ def run() -> None:
             connection=connection,
             target_metadata=metadata,
             render_as_batch=connection.dialect.name == "sqlite",
-            render_item=render_plainly,
+            render_item=render_column_type,
             compare_type=True,
             transaction_per_migration=True,
         )

@@ -1,4 +1,4 @@
-"""Work that nobody asks for, done now and then: orders expire, old sessions are forgotten."""
+"""Periodic work: orders expire, old sessions are deleted."""
 
 import asyncio
 import logging
@@ -13,14 +13,14 @@ logger = logging.getLogger(__name__)
 
 
 def tidy() -> None:
-    """Expire orders and forget old sessions; every worker may, as each row is taken by one of them."""
+    """Expire orders and delete old sessions. Every worker runs this: each row is handled by one of them."""
     with unit_of_work() as session:
         lifecycle.expire_due(session)
     prune_sessions()
 
 
 async def every(seconds: float, work: Callable[[], object]) -> None:
-    """Do some work of the database now and then, until cancelled."""
+    """Run a database function again and again, with a pause of some seconds, until canceled."""
     while True:
         try:
             await in_database_thread(work)

@@ -1,6 +1,7 @@
 """Named places where a test can kill the process, as a power cut would: `FAILPOINT=name` or `name@3`.
 
-`name@3` means the third time there. Nothing happens without the variable, nor in production.
+`name@3` kills it when the place is reached for the third time. Without the variable nothing happens, and never in
+production.
 """
 
 import os
@@ -9,7 +10,7 @@ from collections import Counter
 
 from store_app.settings import get_settings
 
-_passed: Counter[str] = Counter()
+_reached: Counter[str] = Counter()
 
 
 def failpoint(name: str) -> None:
@@ -18,6 +19,6 @@ def failpoint(name: str) -> None:
     if not wanted or get_settings().environment == "production":
         return
     place, _, time = wanted.partition("@")
-    _passed[name] += 1
-    if place == name and _passed[name] >= int(time or 1):
+    _reached[name] += 1
+    if place == name and _reached[name] >= int(time or 1):
         os.kill(os.getpid(), signal.SIGKILL)

@@ -11,10 +11,10 @@ from store_app.settings import get_settings
 
 
 class OneLine(logging.Formatter):
-    """Text on one line: line breaks that came from outside cannot fake a second record."""
+    """Text on one line: a line break in data from outside cannot fake a second record."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the record as text, tracebacks below it."""
+        """Return the record as text, with its traceback below."""
         text = super().format(record)
         head, _, trace = text.partition("\nTraceback ")
         line = head.replace("\r", "\\r").replace("\n", "\\n")
@@ -38,20 +38,20 @@ class AsJson(logging.Formatter):
 
 
 class WithoutClientData(logging.Filter):
-    """Keeps what clients send out of Reflex's messages: it logs whole events, session cookies included.
+    """Removes client data from Reflex's records: Reflex logs whole events, session cookies included.
 
-    Of such messages one a second is kept: any client can cause them, and as many as it likes.
+    One such record is logged each second at most, because any client can cause any number of them.
     """
 
     _CLIENT_DATA = re.compile(r"(Event\(name=|[Ee]vent data: |but (?:received|got) ).*", re.DOTALL)
 
     def __init__(self) -> None:
-        """Keep the first such message."""
+        """Let the first such record pass."""
         super().__init__()
         self._next = 0.0
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Shorten a record that holds client data; drop it if there was one just now."""
+        """Shorten a record that holds client data; drop it if the last one was less than a second ago."""
         message, holds_data = self._CLIENT_DATA.subn(r"\1...", record.getMessage())
         if not holds_data:
             return True

@@ -4,7 +4,7 @@ from decimal import Context, Decimal, DecimalException, Inexact, InvalidOperatio
 
 from babel.numbers import format_currency, get_currency_precision
 
-# Raises where Decimal's own context would round, and so hide digits finer than the minor unit.
+# Raises where Decimal's default context would round, which would hide digits finer than the minor unit.
 _EXACT = Context(prec=100, traps=[Inexact, InvalidOperation, Overflow])
 
 

@@ -12,7 +12,7 @@ MIN_PRODUCTION_SECRET_LENGTH = 16
 
 
 def is_this_machine(host: str) -> bool:
-    """Whether a host name or address of a URL leads to this very machine, in any notation of it."""
+    """Whether the host of a URL is this machine (loopback or unspecified), in any notation."""
     name = host.rstrip(".")
     try:
         address = ip_address(name)
@@ -32,10 +32,12 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True)
 
-    database_url: str = Field("sqlite:///data/store.db", description="Where the data live.")
+    database_url: str = Field("sqlite:///data/store.db", description="The database.")
     redis_url: str = Field("", description="State and messages between workers; empty means one worker.")
-    public_url: str = Field("http://localhost:8000", description="The address players use.")
-    environment: Literal["development", "production"] = Field("development", description="How strict to be.")
+    public_url: str = Field("http://localhost:8000", description="The public address of the store.")
+    environment: Literal["development", "production"] = Field(
+        "development", description="How strict the store is."
+    )
 
     payment_provider: str = Field(
         "xsolla", description="The provider that opens payment pages: a name of `payments/registry.py`."
@@ -56,11 +58,11 @@ class Settings(BaseSettings):
         "", description="Base address of the payment page; empty means Xsolla's own, live or sandbox."
     )
 
-    order_expires_minutes: int = Field(1440, ge=1, le=43_200, description="An unpaid order ends after this.")
-    trusted_proxies: str = Field("", description="Comma-separated addresses whose X-Forwarded-For is believed.")
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level logged.")
+    order_expires_minutes: int = Field(1440, ge=1, le=43_200, description="Minutes until an unpaid order expires.")
+    trusted_proxies: str = Field("", description="Comma-separated proxies whose X-Forwarded-For is trusted.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="The lowest level logged.")
     log_format: Literal["text", "json"] = Field(
-        "text", description="One line of text, or one JSON object, a record."
+        "text", description="Format of a record: a line of text, or a JSON object."
     )
 
     @field_validator("database_url")
@@ -78,13 +80,13 @@ class Settings(BaseSettings):
     @classmethod
     def _without_trailing_slash(cls, url: str) -> str:
         parts = urlsplit(url)
-        # Reading the port raises ValueError where it is none.
+        # Reading the port raises ValueError when it is not a valid number.
         if url and (parts.scheme not in {"http", "https"} or not parts.hostname or parts.port == 0):
             raise ValueError("must be an address such as https://shop.example")
         return url.rstrip("/")
 
     @model_validator(mode="after")
-    def _refuse_what_is_unsafe(self) -> Self:
+    def _refuse_unsafe_values(self) -> Self:
         if self.payment_provider == "xsolla" and not self.webhook_secrets:
             raise ValueError("XSOLLA_WEBHOOK_SECRET is empty: copy it from Xsolla, or run `make env` to make one")
         if self.environment == "production":
@@ -97,9 +99,9 @@ class Settings(BaseSettings):
         if urlsplit(self.public_url).scheme != "https":
             raise ValueError("PUBLIC_URL must be https in production: cookies and payments travel over it")
         for name in ("xsolla_store_api_url", "xsolla_merchant_api_url", "xsolla_paystation_url"):
-            self._refuse_stand_in_provider(name)
+            self._refuse_simulated_provider(name)
 
-    def _refuse_stand_in_provider(self, name: str) -> None:
+    def _refuse_simulated_provider(self, name: str) -> None:
         url = urlsplit(getattr(self, name))
         if url.hostname and (url.scheme != "https" or is_this_machine(url.hostname)):
             raise ValueError(

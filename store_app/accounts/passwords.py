@@ -1,4 +1,4 @@
-"""Argon2id hashes, made and checked off the event loop and only a few at a time."""
+"""Argon2id hashes, computed and verified off the event loop, a few at a time."""
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
@@ -13,16 +13,16 @@ MIN_LENGTH, MAX_LENGTH = 8, 128
 
 # OWASP's parameters for Argon2id with the fewest passes: 46 MiB, one pass, one lane.
 _hasher = PasswordHasher(time_cost=1, memory_cost=47_104, parallelism=1)
-# Each hash holds 46 MiB and a core for some 40 ms: two at once leave room for everything else.
+# Each hash takes 46 MiB and one core for about 40 ms: two at a time leave room for everything else.
 _threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="password")
-# What an unknown name is checked against, so that it takes as long as a known one.
-_NOBODY = _hasher.hash("nobody has this password")
+# The password of an unknown user is checked against this hash, so that it takes as long as for a known one.
+_DUMMY_HASH = _hasher.hash("nobody has this password")
 
 _COMMON = frozenset(Path(__file__).with_name("common_passwords.txt").read_text(encoding="utf-8").split())
 
 
 def check_strength(password: str, username: str) -> None:
-    """Refuse a password that is too short, too long, common, or the user name (ASVS 6.2: no other rules).
+    """Refuse a password that is too short, too long, common, or equal to the user name (ASVS 6.2: no other rules).
 
     Raises:
         Invalid: with the sentence to show at the field.
@@ -36,7 +36,7 @@ def check_strength(password: str, username: str) -> None:
 
 
 def _bytes(password: str) -> bytes:
-    # JSON may hold half of a character.
+    # JSON may contain lone surrogates, which strict UTF-8 cannot encode.
     return password.encode("utf-8", "surrogatepass")
 
 
@@ -53,7 +53,7 @@ async def hash_password(password: str) -> str:
 
 
 async def password_matches(password: str, hashed: str | None) -> bool:
-    """Check a password; without a hash (unknown user) it takes as long and is False."""
+    """Check a password. Without a hash (unknown user) the check takes as long and returns False."""
     loop = asyncio.get_running_loop()
-    matches = await loop.run_in_executor(_threads, _verify, password[: MAX_LENGTH + 1], hashed or _NOBODY)
+    matches = await loop.run_in_executor(_threads, _verify, password[: MAX_LENGTH + 1], hashed or _DUMMY_HASH)
     return matches and bool(hashed)

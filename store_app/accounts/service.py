@@ -1,4 +1,4 @@
-"""Accounts and sessions: register, sign in, sign out, close; and who a session token stands for."""
+"""Accounts and sessions: register, sign in, sign out, close an account, find the user of a session token."""
 
 import hashlib
 import secrets
@@ -22,15 +22,15 @@ SESSION_LIFETIME = timedelta(days=30)
 # The message that follows the end of sessions: their connections are closed in every process.
 SESSIONS_ENDED = "sessions_ended"
 SIGN_IN_WINDOW = timedelta(minutes=5)
-# For one name from one address, and for all names from one address. Counting by name alone would let
-# anybody lock a player out.
+# Limits of failures for one name from one address, and for all names from one address. A limit for the name
+# alone would let anybody lock a user out.
 TRIES_PER_NAME, TRIES_PER_ADDRESS = 10, 50
 MIN_NAME_LENGTH, MAX_NAME_LENGTH = 3, 32
 
 
 @dataclass(frozen=True, slots=True)
 class CurrentUser:
-    """The user behind a request or an open tab, and the session it came with."""
+    """The user of a request or an open tab, with the session that it uses."""
 
     user_id: str
     username: str
@@ -39,7 +39,7 @@ class CurrentUser:
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """A new session. The token is shown this once; only its hash is stored."""
+    """A new session. The token is returned only here; the database keeps its hash."""
 
     token: str
     expires_at: datetime
@@ -47,7 +47,7 @@ class SignedIn:
 
 
 def username_key(username: str) -> str:
-    """Return the name as it is compared: normalised (NFKC) and without letter case."""
+    """Return the form in which names are compared: normalized (NFKC) and without letter case."""
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", username).casefold())
 
 
@@ -62,7 +62,7 @@ def _checked_username(username: str) -> str:
 
 
 def token_hash(token: str) -> str:
-    """Return what is stored of a session token."""
+    """Return the hash of a session token, which is what the database stores."""
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
 
 
@@ -94,9 +94,9 @@ async def sign_in(username: str, password: str, address: str) -> SignedIn:
 
     Raises:
         WrongPassword: unknown name or wrong password.
-        TooManyTries: too many failures of late.
+        TooManyTries: too many failures in the last minutes.
     """
-    # No account has a name that is not printable, and PostgreSQL takes no NUL in a text, nor half a character.
+    # No account has a name that is not printable; PostgreSQL could not store some of them with the failure.
     name = username[: MAX_NAME_LENGTH * 4] if username.isprintable() else ""
     key = username_key(name)[:128]
     user = await in_database_thread(_look_up, key, address[:64])
@@ -127,7 +127,7 @@ def _note_failure(key: str, address: str) -> None:
 
 
 def open_session(user_id: str) -> SignedIn:
-    """Open a session for a user whose identity was just proved."""
+    """Open a session for a user who has just been authenticated."""
     token = secrets.token_urlsafe(32)
     expires_at = (datetime.now(UTC) + SESSION_LIFETIME).replace(microsecond=0)
     with unit_of_work() as session:
@@ -136,7 +136,7 @@ def open_session(user_id: str) -> SignedIn:
 
 
 def find_current_user(token: str | None) -> CurrentUser | None:
-    """Return who a session token stands for now, or None. One indexed look-up."""
+    """Return the user whose open session has this token, or None. One indexed query."""
     if not token:
         return None
     hashed = token_hash(token)
@@ -181,7 +181,7 @@ def close_account(current_user: CurrentUser, user_id: str) -> None:
     """Close the current user's own account and end its sessions; its orders stay as records.
 
     Raises:
-        NotYours: `user_id` is somebody else's.
+        NotYours: `user_id` is another user's.
     """
     if current_user.user_id != user_id:
         raise NotYours
@@ -194,6 +194,6 @@ def close_account(current_user: CurrentUser, user_id: str) -> None:
 
 
 def prune_sessions() -> None:
-    """Forget sessions that ended or expired more than a lifetime ago."""
+    """Delete sessions whose expiry passed more than `SESSION_LIFETIME` ago."""
     with unit_of_work() as session:
         session.execute(delete(UserSession).where(col(UserSession.expires_at) < utc_now() - SESSION_LIFETIME))

@@ -11,11 +11,11 @@ from store_app.db.pagination import Cursor, Page
 from store_app.errors import NotFound
 from store_app.models import Item, ItemStatus
 
-PAGE_SIZE, MAX_PAGE_SIZE = 24, 100
+PAGE_SIZE = 24
 
 
 class Sort(StrEnum):
-    """Orders in which items are listed."""
+    """How a list of items is sorted."""
 
     FEATURED = "featured"
     NEWEST = "newest"
@@ -44,7 +44,7 @@ def _sort_column(sort: Sort) -> Any:
 
 
 def _like(text: str) -> str:
-    # The search text is a text, not a pattern.
+    # Escape LIKE's wildcards: the search text is matched literally.
     return "%" + text.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_") + "%"
 
 
@@ -76,7 +76,7 @@ def list_items(session: Session, wanted: ItemFilter, limit: int = PAGE_SIZE, cur
     """Return a page of items on sale.
 
     Raises:
-        Invalid: the cursor is not one of ours for this sort.
+        Invalid: this list, sorted this way, did not issue the cursor.
     """
     column = _sort_column(wanted.sort)
     query = select(Item).where(*_conditions(wanted))
@@ -93,8 +93,7 @@ def find_item(session: Session, sku: str) -> Item:
     Raises:
         NotFound: there is none.
     """
-    # PostgreSQL takes no NUL in a text, nor half a character.
-    item = session.exec(select(Item).where(Item.sku == sku)).first() if sku.isprintable() else None
+    item = session.exec(select(Item).where(Item.sku == sku)).first()
     if item is None:
         raise NotFound("item")
     return item

@@ -1,7 +1,6 @@
 """The sample items of a new store: names, descriptions and prices.
 
-The five classic items come first and keep their order. Every item has a drawn
-cover at ``/covers/<sku>.svg``.
+The five classic items come first and keep their order. Every item has a drawn cover at `/covers/<sku>.svg`.
 """
 
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ Kind = Literal["non_consumable", "consumable"]
 
 @dataclass(frozen=True, slots=True)
 class SampleItem:
-    """One item as it stands in the catalogue; ``price`` is in US cents."""
+    """One item of the catalogue; `price` is in US cents."""
 
     sku: str
     name: str
@@ -68,7 +67,7 @@ _CLASSICS = (
         description=(
             "Tall, bent at the tip and full of opinions about your spelling. "
             "It shortens every incantation by a word and hides one small object under the brim. "
-            "Dye it in any colour you have found."
+            "Dye it in any color you have found."
         ),
         price=199_99,
     ),
@@ -110,7 +109,7 @@ _GAMES = (
         name="Afterglow Circuit",
         description=(
             "Race a sun that never quite sets, on roads drawn one bar ahead of the music. "
-            "Twenty-four tracks, sixteen cars and a drift learnt in a minute and mastered in a summer. "
+            "Twenty-four tracks, sixteen cars and a drift learned in a minute and mastered in a summer. "
             "Split screen for two, online for twelve."
         ),
         price=19_99,
@@ -172,7 +171,7 @@ _CURRENCY_AND_CONSUMABLES = (
         sku="chest-of-6500-gems",
         name="Chest of 6,500 Gems",
         description=(
-            "The big one: six thousand five hundred gems, and thirty per cent more for your money. "
+            "The big one: six thousand five hundred gems, and thirty percent more for your money. "
             "The chest stays in your hall as furniture after you have emptied it. Gems never expire."
         ),
         price=49_99,
@@ -182,7 +181,7 @@ _CURRENCY_AND_CONSUMABLES = (
         sku="stack-of-star-coins",
         name="Stack of Star Coins",
         description=(
-            "A hundred star coins for the travelling market, which takes no other money. "
+            "A hundred star coins for the traveling market, which takes no other money. "
             "Spend them on seeds, songs and single-use maps. The small change of a big world."
         ),
         price=99,

@@ -1,4 +1,4 @@
-"""The cart: what a player put aside to buy."""
+"""The cart: the items that a user intends to buy."""
 
 from dataclasses import dataclass
 
@@ -21,7 +21,7 @@ class Cart:
 
     @property
     def total(self) -> int:
-        """The sum, in minor units of the items' currency."""
+        """The total price, in minor units of the items' currency."""
         return sum(item.price * line.quantity for line, item in self.lines)
 
     @property
@@ -42,19 +42,19 @@ def read_cart(session: Session, user_id: str) -> Cart:
 
 
 def count(session: Session, user_id: str) -> int:
-    """Return how many different things are in a user's cart."""
+    """Return how many different items are in a user's cart."""
     return session.exec(select(func.count()).select_from(CartLine).where(CartLine.user_id == user_id)).one()
 
 
 def add(user_id: str, sku: str) -> int:
-    """Put an item into the cart (once; a second time changes nothing) and return the cart's count.
+    """Put an item into the cart, if it is not there yet, and return how many different items it holds.
 
     Raises:
         Invalid: no such item on sale, or the cart is full.
-        AlreadyOwned: the item is owned once and owned already.
+        AlreadyOwned: the item can be owned only once, and the user owns it.
     """
     with unit_of_work() as session:
-        # One change of a player's cart at a time, so that the limit holds.
+        # Lock the user, so that requests at the same time cannot exceed the limit together.
         session.exec(select(User.id).where(User.id == user_id).with_for_update(key_share=True)).one()
         item = _on_sale(session, sku)
         if item.kind == ItemKind.NON_CONSUMABLE and owned_skus(session, user_id, [sku]):
@@ -67,8 +67,7 @@ def add(user_id: str, sku: str) -> int:
 
 
 def _on_sale(session: Session, sku: str) -> Item:
-    on_sale = select(Item).where(Item.sku == sku, Item.status == ItemStatus.ACTIVE)
-    item = session.exec(on_sale).first() if sku.isprintable() else None
+    item = session.exec(select(Item).where(Item.sku == sku, Item.status == ItemStatus.ACTIVE)).first()
     if item is None:
         raise Invalid("sku", "There is no such item on sale.")
     return item
@@ -78,26 +77,23 @@ def set_quantity(user_id: str, sku: str, quantity: int) -> None:
     """Change how many of a consumable are in the cart.
 
     Raises:
-        Invalid: not in the cart, or a quantity out of range.
+        Invalid: the item is not in the cart, or the quantity is out of range.
     """
     with unit_of_work() as session:
         query = select(CartLine, Item).join(Item, col(Item.id) == CartLine.item_id)
-        mine = query.where(CartLine.user_id == user_id, Item.sku == sku)
-        found = session.exec(mine).first() if sku.isprintable() else None
+        found = session.exec(query.where(CartLine.user_id == user_id, Item.sku == sku)).first()
         if found is None:
             raise Invalid("sku", "That item is not in the cart.")
         line, item = found
         most = MAX_QUANTITY if item.kind == ItemKind.CONSUMABLE else 1
-        # Any client can send anything as an argument of an event.
+        # Any client can send any value as an argument of an event.
         if type(quantity) is not int or not 1 <= quantity <= most:
             raise Invalid("quantity", f"The quantity must be 1 to {most}.")
         line.quantity = quantity
 
 
 def remove(user_id: str, sku: str) -> None:
-    """Take an item out of the cart; one that is not there changes nothing."""
-    if not sku.isprintable():
-        return
+    """Remove an item from the cart, if it is there."""
     with unit_of_work() as session:
         item_id = select(Item.id).where(Item.sku == sku).scalar_subquery()
         session.execute(delete(CartLine).where(col(CartLine.user_id) == user_id, col(CartLine.item_id) == item_id))

@@ -1,11 +1,11 @@
-"""Connections to PostgreSQL on which nobody answers any more.
+"""Shut down connections to PostgreSQL that no longer get an answer.
 
-A network that swallows everything without a word leaves a thread waiting in the driver, for ever:
-`statement_timeout` is the server's own, and the kernel's keepalives and `tcp_user_timeout` notice nothing while
-something in between (a proxy, a pooler, a firewall) still acknowledges what it is sent. So we look at our own
-clock: a connection that one operation has held for too long is hung up from outside. The thread that waits on it
-then sees an ordinary lost connection, and the pool replaces it. This costs a statement nothing and an operation
-two dictionary entries; a limit for each wait inside the driver would cost each statement several trips to Python.
+A network that drops all packets can leave a thread waiting in the driver forever: `statement_timeout` runs on the
+server, and TCP keepalives and `tcp_user_timeout` notice nothing while something in between (a proxy, a pooler, a
+firewall) still acknowledges the packets. So this watchdog measures the time here: it shuts down the socket of a
+connection that one operation has held for too long. The waiting thread then gets an ordinary error of a lost
+connection, and the pool replaces the connection. The cost is two dictionary writes for each operation, and nothing
+for each statement; a timeout inside the driver would cost several calls into Python for each wait.
 """
 
 import asyncio
@@ -17,34 +17,34 @@ from typing import Any
 
 from sqlalchemy import Engine, event
 
-# Longer than the server's own limits for a statement and a lock, which say better what was wrong.
+# Longer than the server's own timeouts for statements and locks, whose errors say better what went wrong.
 MAX_WAIT_SECONDS = 8.0
-_LOOK_EVERY = 1.0
-# Connections in use by their record in the pool, and since when.
+_CHECK_EVERY_SECONDS = 1.0
+# The record in the pool of each connection in use -> the connection, and since when it is in use.
 _in_use: dict[Any, tuple[Any, float]] = {}
 
 
 def track(engine: Engine) -> None:
-    """Note from when to when a connection of this engine is in use."""
+    """Record when connections of this engine are in use."""
 
-    # Also while it is being set up, and then before the dialect asks its first questions.
+    # Setting up a connection counts as use; `insert` puts this before the dialect's own first queries.
     @event.listens_for(engine, "connect", insert=True)
-    def connected(connection: Any, record: Any) -> None:
+    def on_connect(connection: Any, record: Any) -> None:
         _in_use[record] = connection, time.monotonic()
 
     @event.listens_for(engine, "checkout")
-    def taken(connection: Any, record: Any, _proxy: object) -> None:
+    def on_checkout(connection: Any, record: Any, _proxy: object) -> None:
         _in_use[record] = connection, time.monotonic()
 
     @event.listens_for(engine, "checkin")
-    def given_back(_connection: object, record: Any) -> None:
+    def on_checkin(_connection: object, record: Any) -> None:
         _in_use.pop(record, None)
 
 
 async def run() -> None:
-    """Hang up what has been silent for too long, until cancelled."""
+    """Shut down connections that have been in use for too long, until canceled."""
     while True:
-        await asyncio.sleep(_LOOK_EVERY)
+        await asyncio.sleep(_CHECK_EVERY_SECONDS)
         too_long_ago = time.monotonic() - MAX_WAIT_SECONDS
         for record, (connection, since) in [*_in_use.items()]:
             if since < too_long_ago:
@@ -53,6 +53,6 @@ async def run() -> None:
 
 
 def _shut_down(connection: Any) -> None:
-    # Its thread is inside the driver: we may not close the connection, but shut down the socket below it.
-    with suppress(OSError, connection.InterfaceError), socket.socket(fileno=os.dup(connection.fileno())) as line:
-        line.shutdown(socket.SHUT_RDWR)
+    # A thread is inside the driver, so the connection cannot be closed from here; its socket can be shut down.
+    with suppress(OSError, connection.InterfaceError), socket.socket(fileno=os.dup(connection.fileno())) as copy:
+        copy.shutdown(socket.SHUT_RDWR)

@@ -13,7 +13,7 @@ from sqlmodel import Session, SQLModel
 from store_app.db import connection_watchdog
 from store_app.settings import get_settings
 
-# As many as threads (`db.threads`): a thread never waits for a connection that another thread holds.
+# As many as threads (`db.threads`), so that no thread waits for a connection that another one holds.
 CONNECTIONS = 8
 
 
@@ -38,8 +38,7 @@ def _sqlite_engine(url: str) -> Engine:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Any) -> None:
-        # A transaction that reads first and writes later can dead-lock with another like it: take the
-        # write lock at once.
+        # Two transactions that read first and write later can deadlock: take the write lock at once.
         writes = connection.get_execution_options().get("writes", False)
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
@@ -56,10 +55,10 @@ def _postgres_engine(url: str) -> Engine:
             "connect_timeout": 5,
             "options": (
                 "-c statement_timeout=5000 -c lock_timeout=4000 -c timezone=UTC"
-                # The server may never learn that we hung up, and would keep our rows locked.
+                # The server may not notice that a connection is lost, and would keep its rows locked.
                 " -c idle_in_transaction_session_timeout=10000"
             ),
-            # A black-holed network is noticed in seconds, not after the kernel's two hours.
+            # Notice a network that drops all packets within seconds, not after the kernel's two hours.
             "keepalives_idle": 5,
             "keepalives_interval": 2,
             "keepalives_count": 3,
@@ -93,18 +92,18 @@ def is_sqlite() -> bool:
 
 
 def writers() -> int:
-    """Return how many transactions full of work are worth having at a time.
+    """Return how many group commits to run at a time.
 
-    SQLite has one writer. With PostgreSQL one waits for the server while the other computes; more would only
-    wait for the interpreter, and leave each other less to do at once.
+    SQLite allows one writer. On PostgreSQL one transaction computes while the other waits for the server; more
+    than two would contend for the interpreter lock, and each would commit fewer deliveries.
     """
     return 1 if is_sqlite() else 2
 
 
 def cannot_be_reached(error: Exception) -> bool:
-    """Whether the database does not answer, or is locked by another process: the next try would only wait too.
+    """Whether the database does not answer, or another process locks it: a retry now would wait just as long.
 
-    What PostgreSQL itself refuses (a deadlock, a lock not had in time) has a code, and is worth a try.
+    An error that PostgreSQL itself reports (a deadlock, a lock timeout) has a code: a retry now may succeed.
     """
     if isinstance(error, OperationalError | InterfaceError):
         return getattr(error.orig, "pgcode", None) is None
@@ -112,7 +111,7 @@ def cannot_be_reached(error: Exception) -> bool:
 
 
 def insert_or_ignore(dialect: str, model: type[SQLModel]) -> Any:
-    """Return an INSERT for the table of `model` that does nothing where a unique constraint is met."""
+    """Return an INSERT for the table of `model` that does nothing where it would violate a unique constraint."""
     module = postgresql if dialect == "postgresql" else sqlite
     return module.insert(model.metadata.tables[str(model.__tablename__)]).on_conflict_do_nothing()
 

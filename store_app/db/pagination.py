@@ -15,7 +15,7 @@ MAX_ID = 2**63 - 1
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """The sort it belongs to, and the sort key of the last row seen."""
+    """The sort key of the last row seen. A cursor is valid only for the sort that its text names."""
 
     parts: tuple[Any, ...]
 
@@ -29,7 +29,7 @@ class Cursor:
         """Read a cursor that `make` wrote for the same sort.
 
         Raises:
-            Invalid: it was tampered with or belongs to another list.
+            Invalid: the text was tampered with, or belongs to another list or sort.
         """
         try:
             padded = text.encode("ascii") + b"=" * (-len(text) % 4)
@@ -37,26 +37,26 @@ class Cursor:
         except (UnicodeError, ValueError, binascii.Error, RecursionError):
             parts = None
         if not isinstance(parts, list) or not parts or parts[0] != sort:
-            raise _not_ours()
+            raise _invalid_cursor()
         return cls(tuple(parts[1:]))
 
     def values(self, *types: type) -> tuple[Any, ...]:
         """Return the key, whose parts must be of these types."""
         if len(self.parts) != len(types):
-            raise _not_ours()
+            raise _invalid_cursor()
         if not all(_fits(part, wanted) for part, wanted in zip(self.parts, types, strict=True)):
-            raise _not_ours()
+            raise _invalid_cursor()
         return self.parts
 
 
 def _fits(part: Any, wanted: type) -> bool:
-    # A bool is an int to Python, but not to us.
+    # bool is a subclass of int, but not a valid key.
     if wanted is int:
         return type(part) is int and 0 <= part <= MAX_ID
     return isinstance(part, str) and part.isprintable()
 
 
-def _not_ours() -> Invalid:
+def _invalid_cursor() -> Invalid:
     return Invalid("cursor", "The cursor is not one this list gave out. Start again without it.")
 
 
@@ -69,6 +69,6 @@ class Page(Generic[Row]):
 
     @classmethod
     def cut(cls, rows: Sequence[Row], limit: int, cursor_of: Callable[[Row], str]) -> Self:
-        """Make a page from `limit + 1` rows: the one too many says that there is more."""
+        """Make a page from up to `limit + 1` rows: the extra row shows that there is a next page."""
         shown = list(rows[:limit])
         return cls(shown, cursor_of(shown[-1]) if len(rows) > limit else "")

@@ -24,7 +24,7 @@ async def in_database_thread(function: Callable[P, T], *args: P.args, **kwargs: 
     """Run a blocking database function without stopping the event loop.
 
     Raises:
-        PoolTimeoutError: PostgreSQL did not answer in time. What had begun may still be committed.
+        PoolTimeoutError: PostgreSQL did not answer in time. A function that had started may still commit.
     """
     async with answered_in_time():
         return await asyncio.get_running_loop().run_in_executor(_threads, partial(function, *args, **kwargs))
@@ -46,12 +46,12 @@ async def read(query: Callable[Concatenate[Session, P], T], *args: P.args, **kwa
 
 @asynccontextmanager
 async def answered_in_time() -> AsyncIterator[None]:
-    """Give up what PostgreSQL does not answer in time, waiting for a thread or a turn included.
+    """Cancel the block when PostgreSQL does not answer in time; waiting for a thread or in a queue counts too.
 
-    What is given up before it began never begins. A file needs no such limit.
+    A function that has not started by then never starts. SQLite needs no such limit.
 
     Raises:
-        PoolTimeoutError: instead of waiting longer.
+        PoolTimeoutError: the time is over.
     """
     try:
         async with asyncio.timeout(None if is_sqlite() else connection_watchdog.MAX_WAIT_SECONDS):

@@ -1,4 +1,4 @@
-"""Sessions: the unit of work that commits once, a dry run of it, and sessions that only read."""
+"""Database sessions: the unit of work that commits once, a dry run of it, and sessions that only read."""
 
 import threading
 from collections.abc import Iterator, Mapping
@@ -24,7 +24,7 @@ def unit_of_work() -> Iterator[Session]:
 
 @contextmanager
 def dry_run_session() -> Iterator[Session]:
-    """Yield a session that may write like a unit of work; at the end everything is undone."""
+    """Yield a session that can write like a unit of work; everything is undone at its end."""
     with _writer_slot(), Session(writing_engine(), expire_on_commit=False) as session:
         yield session
         session.rollback()
@@ -33,12 +33,12 @@ def dry_run_session() -> Iterator[Session]:
 @contextmanager
 def _writer_slot() -> Iterator[None]:
     if getattr(_thread, "writing", False):
-        # In SQLite it would wait for itself, for ever.
+        # On SQLite the inner unit of work would wait for the outer one forever.
         raise RuntimeError("a unit of work inside another: pass the session on")
     _thread.writing = True
     try:
-        # SQLite has one writer at a time, and those who wait for it sleep and try again, unfairly. Our own
-        # threads queue here instead; other processes still meet SQLite's lock.
+        # SQLite allows one writer at a time; connections that wait for its lock poll it, in no fair order. So
+        # the threads of this process wait for a lock here; other processes still contend for SQLite's own.
         with _sqlite_writer if is_sqlite() else nullcontext():
             yield
     finally:
@@ -53,14 +53,14 @@ def read_session() -> Iterator[Session]:
 
 
 def insert_at_end(session: Session, statement: Insert, row: Mapping[str, Any]) -> None:
-    """Insert a row just before the unit of work commits: all rows of one statement are sent together.
+    """Insert a row just before the unit of work commits, together with the other rows of the same statement.
 
-    For what nothing reads before the commit. Each statement sent by itself costs more than the row.
+    Use it for rows that nothing reads before the commit: a statement for each row costs more than the row.
     """
     session.info.setdefault("at_end", {}).setdefault(statement, []).append(row)
 
 
 @event.listens_for(Session, "before_commit")
-def _insert_what_waits(session: Session) -> None:
+def _insert_deferred_rows(session: Session) -> None:
     for statement, rows in session.info.pop("at_end", {}).items():
         session.connection().execute(statement, rows)

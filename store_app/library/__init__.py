@@ -1,1 +1,1 @@
-"""What a player owns."""
+"""What a user owns."""

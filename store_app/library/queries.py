@@ -1,4 +1,4 @@
-"""Reading what a player owns."""
+"""Queries for what a user owns."""
 
 from sqlmodel import Session, col, select
 
@@ -14,7 +14,7 @@ def list_purchases(session: Session, user_id: str, limit: int = PAGE_SIZE, curso
     """Return a user's purchases with their items and order numbers, newest first, in one query.
 
     Raises:
-        Invalid: the cursor is not one of ours.
+        Invalid: this list did not issue the cursor.
     """
     query = (
         select(Purchase, Item, Order.number)
@@ -31,7 +31,7 @@ def list_purchases(session: Session, user_id: str, limit: int = PAGE_SIZE, curso
 
 
 def owned_skus(session: Session, user_id: str, skus: list[str] | None = None) -> set[str]:
-    """Return the SKUs (of those given) that the user owns and cannot buy again."""
+    """Return the SKUs, of those given or of all, that the user owns and cannot buy again."""
     query = (
         select(Item.sku)
         .join(Purchase, col(Purchase.item_id) == Item.id)

@@ -1,4 +1,4 @@
-"""The tables, one file for each aggregate. Importing this package knows them all."""
+"""The tables, one file for each aggregate. Importing this package registers all of them."""
 
 from sqlmodel import SQLModel
 

@@ -1,44 +1,61 @@
 """Column types and constraints that all tables share."""
 
+import re
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import BigInteger, CheckConstraint, DateTime, Dialect, Integer, TypeDecorator
+from sqlmodel.sql.sqltypes import AutoString
 
-# SQLite numbers rows by itself only where the key is declared INTEGER.
+# SQLite generates keys only for a column that is declared INTEGER.
 BigId = BigInteger().with_variant(Integer(), "sqlite")
+# PostgreSQL rejects NUL and lone surrogates.
+_REJECTED = re.compile("[\0\ud800-\udfff]")
+
+
+class SafeText(AutoString):
+    """Text of a column that is compared with what clients send: text that no row can hold matches none.
+
+    Such text is bound as NULL, which equals nothing; a column that is not nullable refuses to store it.
+    """
+
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002 - SQLAlchemy's
+        """Return the text, or None where a database would reject it."""
+        return None if value is None or _REJECTED.search(value) else value
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """A moment in UTC, with its zone on both sides; SQLite, which has no zones, keeps it without."""
+    """A time in UTC, always with its time zone in Python. SQLite, which has no time zones, stores it without."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Refuse moments without a zone; give SQLite the bare UTC time."""
+        """Refuse a time without a zone; bind the bare UTC time on SQLite."""
         if value is None:
             return None
         if value.tzinfo is None:
-            raise ValueError("a moment needs a time zone")
+            raise ValueError("a datetime needs a time zone")
         value = value.astimezone(UTC)
         return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - SQLAlchemy's
-        """Return the moment with its zone."""
+        """Return the time with its zone."""
         if value is None:
             return None
-        moment: datetime = value.replace(tzinfo=UTC) if value.tzinfo is None else value
-        return moment.astimezone(UTC)
+        time: datetime = value.replace(tzinfo=UTC) if value.tzinfo is None else value
+        return time.astimezone(UTC)
 
 
 def utc_now() -> datetime:
-    """Return the present moment, in UTC."""
+    """Return the current time in UTC."""
     return datetime.now(UTC)
 
 
 def one_of(column: str, values: type[StrEnum]) -> CheckConstraint:
-    """Return a constraint that keeps `column` within `values`."""
+    """Return a constraint that allows only `values` in `column`."""
     allowed = ", ".join(f"'{value}'" for value in values)
     return CheckConstraint(f"{column} IN ({allowed})", name=f"{column}_known")

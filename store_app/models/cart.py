@@ -9,7 +9,7 @@ from store_app.models.base import BigId, UtcDateTime, utc_now
 
 
 class CartLine(SQLModel, table=True):
-    """An item a player put aside to buy. The price is the item's own until an order fixes it."""
+    """An item that a user intends to buy. Its price is the item's current one until an order fixes it."""
 
     __tablename__ = "cart_lines"
     __table_args__ = (

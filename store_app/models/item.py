@@ -6,18 +6,18 @@ from enum import StrEnum
 from sqlalchemy import CheckConstraint, Index
 from sqlmodel import Field, SQLModel
 
-from store_app.models.base import BigId, UtcDateTime, one_of, utc_now
+from store_app.models.base import BigId, SafeText, UtcDateTime, one_of, utc_now
 
 
 class ItemKind(StrEnum):
-    """How often a player may own a thing."""
+    """Whether a user can own an item only once, or buy it any number of times."""
 
     NON_CONSUMABLE = "non_consumable"
     CONSUMABLE = "consumable"
 
 
 class ItemStatus(StrEnum):
-    """Whether a thing is sold. What was ever sold is withdrawn, never deleted."""
+    """Whether an item is on sale. An item that was ever sold is withdrawn, never deleted."""
 
     ACTIVE = "active"
     WITHDRAWN = "withdrawn"
@@ -37,14 +37,14 @@ class Item(SQLModel, table=True):
     )
 
     id: int = Field(default=None, primary_key=True, sa_type=BigId)
-    sku: str = Field(max_length=64, unique=True)
-    name: str = Field(max_length=120)
-    description: str = Field(default="", max_length=2000)
+    sku: str = Field(sa_type=SafeText(64), unique=True)
+    name: str = Field(sa_type=SafeText(120))
+    description: str = Field(default="", sa_type=SafeText(2000))
     # Minor units of `currency`.
     price: int = Field(sa_type=BigId)
     currency: str = Field(default="USD", max_length=3)
     kind: str = Field(max_length=20)
-    # Address of the cover; empty means one is drawn from the name.
+    # URL of the cover; empty when the store draws one from the name.
     image: str = Field(default="", max_length=300)
     status: str = Field(default=ItemStatus.ACTIVE, max_length=20)
     created_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)

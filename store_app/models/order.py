@@ -6,11 +6,11 @@ from enum import StrEnum
 from sqlalchemy import CheckConstraint, Index, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
-from store_app.models.base import BigId, UtcDateTime, one_of, utc_now
+from store_app.models.base import BigId, SafeText, UtcDateTime, one_of, utc_now
 
 
 class OrderStatus(StrEnum):
-    """Where an order stands. Moved only by `orders.lifecycle`."""
+    """The status of an order. Only `orders.lifecycle` changes it."""
 
     PENDING = "pending"
     PAID = "paid"
@@ -22,16 +22,16 @@ class OrderStatus(StrEnum):
     FAILED = "failed"
 
 
-# Statuses in which an order still waits for its payment.
+# Statuses in which an order can still be paid.
 OPEN = (OrderStatus.PENDING, OrderStatus.FAILED)
-# ... and those in which a payment, should it come, would still be a surprise.
+# Statuses in which nothing was paid; after canceled and expired, a payment is possible but unexpected.
 UNPAID = (*OPEN, OrderStatus.CANCELED, OrderStatus.EXPIRED)
 _UNPAID = text("status IN ('pending', 'failed', 'canceled', 'expired')")
 _OPEN = text("status IN ('pending', 'failed')")
 
 
 class Order(SQLModel, table=True):
-    """What a player asked to buy, at the prices of that moment."""
+    """What a user asked to buy, at the prices of that moment."""
 
     __tablename__ = "orders"
     __table_args__ = (
@@ -40,7 +40,7 @@ class Order(SQLModel, table=True):
         UniqueConstraint("user_id", "idempotency_key", name="uq_orders_user_idempotency_key"),
         Index("ix_orders_user_created", "user_id", "created_at"),
         Index("ix_orders_next_check", "next_check_at", sqlite_where=_UNPAID, postgresql_where=_UNPAID),
-        # Few orders are open at any time: looking for those that expire must not read the others.
+        # Few orders are open at any time: finding those that expire must not read the others.
         Index(
             "ix_orders_open",
             "expires_at",
@@ -50,7 +50,7 @@ class Order(SQLModel, table=True):
     )
 
     # Public and unguessable: 128 random bits in hexadecimal.
-    id: str = Field(primary_key=True, max_length=32)
+    id: str = Field(primary_key=True, sa_type=SafeText(32))
     # Short, for people to read out: "4F7K-2M9Q".
     number: str = Field(max_length=9, unique=True)
     user_id: str = Field(foreign_key="users.id", max_length=36)
@@ -59,18 +59,18 @@ class Order(SQLModel, table=True):
     total: int = Field(sa_type=BigId)
     currency: str = Field(max_length=3)
     idempotency_key: str | None = Field(default=None, max_length=255)
-    # Why a person must look at this order; empty when nobody must.
+    # Why staff must look at this order; empty when they need not.
     needs_attention: str = Field(default="", max_length=200)
     created_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
     expires_at: datetime = Field(sa_type=UtcDateTime)
-    # When the provider is asked about it next, while no notification settled it; and how often it was asked.
+    # When reconciliation asks the provider about this order next, and how often it has asked.
     next_check_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     checks: int = 0
     updated_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
 
 
 class PaymentAttempt(SQLModel, table=True):
-    """One try at paying an order at the provider: declined, then paid is two."""
+    """One payment page opened for an order; an order that was declined and then paid has two."""
 
     __tablename__ = "payment_attempts"
     __table_args__ = (
@@ -92,7 +92,7 @@ class PaymentAttempt(SQLModel, table=True):
 
 
 class OrderEvent(SQLModel, table=True):
-    """A line of an order's timeline, shown to the player and to staff."""
+    """An entry of an order's timeline, shown to the user and to staff."""
 
     __tablename__ = "order_events"
 

@@ -8,7 +8,7 @@ from store_app.models.base import BigId, UtcDateTime
 
 
 class OutboxMessage(SQLModel, table=True):
-    """A message to a user's open tabs and `/ws` clients; the row goes when it was sent."""
+    """A message to a user's open tabs and `/ws` clients; the row is deleted once it was sent."""
 
     __tablename__ = "outbox"
 
@@ -16,7 +16,7 @@ class OutboxMessage(SQLModel, table=True):
     user_id: str = Field(foreign_key="users.id", max_length=36, index=True)
     # The JSON text that `/ws` clients receive.
     payload: str
-    # Until then the process that holds the row sends it; later anyone may.
+    # Until then the process that holds the lease sends the message; later any process may take it.
     leased_until: datetime = Field(sa_type=UtcDateTime, index=True)
     attempts: int = 0
     last_error: str = Field(default="", max_length=300)

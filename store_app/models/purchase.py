@@ -10,11 +10,11 @@ from store_app.models.base import BigId, UtcDateTime, one_of, utc_now
 
 
 class PurchaseStatus(StrEnum):
-    """What a purchase is worth to its owner now."""
+    """Whether the user owns what was bought."""
 
     GRANTED = "granted"
     REFUNDED = "refunded"
-    # Paid, but owned already through another order: a person decides.
+    # Paid, but the user owns the item already through another order: staff decide.
     HELD = "held"
 
 
@@ -27,7 +27,7 @@ class _Line(SQLModel):
     # Minor units of the order's currency, fixed when the order was placed.
     unit_price: int = Field(sa_type=BigId)
     currency: str = Field(max_length=3)
-    # The item's kind when the order was placed: such a line can be granted once for each player.
+    # Whether the item was a non-consumable when the order was placed: each user can be granted it once.
     owned_once: bool = False
     timestamp: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
 
@@ -36,7 +36,7 @@ _ONE_OWNER = text("owned_once AND status = 'granted'")
 
 
 class Purchase(_Line, table=True):
-    """A line of a paid order. Written only by `orders.lifecycle`."""
+    """A line of a paid order. Only `orders.lifecycle` writes it."""
 
     __tablename__ = "purchases"
     __table_args__ = (
@@ -59,7 +59,7 @@ class Purchase(_Line, table=True):
 
 
 class PendingPurchase(_Line, table=True):
-    """A line of an order that is not paid. Written only by `orders.lifecycle`."""
+    """A line of an order that is not paid. Only `orders.lifecycle` writes it."""
 
     __tablename__ = "pending_purchases"
     __table_args__ = (

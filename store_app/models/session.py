@@ -20,7 +20,7 @@ class UserSession(SQLModel, table=True):
 
 
 class SignInFailure(SQLModel, table=True):
-    """A failed sign-in, kept only as long as the limit looks back."""
+    """A failed sign-in, kept as long as it counts toward the limit."""
 
     __tablename__ = "sign_in_failures"
 

@@ -1,4 +1,4 @@
-"""The `webhook_deliveries` table: every notification that reached us, as it came."""
+"""The `webhook_deliveries` table: every delivery as it came, with its outcome."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -11,7 +11,7 @@ from store_app.models.base import BigId, UtcDateTime, one_of, utc_now
 
 
 class Verdict(StrEnum):
-    """What we made of a delivery."""
+    """What became of a delivery."""
 
     DONE = "done"
     REPEAT = "repeat"
@@ -27,13 +27,13 @@ def _where(condition: str) -> dict[str, Any]:
 
 
 class WebhookDelivery(SQLModel, table=True):
-    """One delivery. A body whose signature was wrong is kept short: anyone can send those."""
+    """One delivery. Without a valid signature only the beginning of its body is kept: anyone can send those."""
 
     __tablename__ = "webhook_deliveries"
     __table_args__ = (
         one_of("verdict", Verdict),
         Index("ix_webhook_deliveries_order", "order_id"),
-        # Few deliveries fit no order, and many have a signature that is wrong: each is looked for alone.
+        # Partial indexes: queries look for the few unmatched deliveries, or for those with a bad signature, alone.
         Index("ix_webhook_deliveries_unmatched", "transaction_id", **_where("verdict = 'unmatched'")),
         Index("ix_webhook_deliveries_unproven", "id", **_where("verdict = 'bad_signature'")),
     )
@@ -44,16 +44,16 @@ class WebhookDelivery(SQLModel, table=True):
     provider: str = Field(max_length=32)
     # The provider's own word.
     notification_type: str = Field(default="", max_length=64)
-    # The provider's transaction, where it names one: a refund of an order not yet known is found by it later.
+    # The provider's transaction, where the delivery names one: an unmatched refund is later found by it.
     transaction_id: str = Field(default="", max_length=64)
-    # Our order, where one was found.
+    # The store's order, where one was found.
     order_id: str | None = Field(default=None, foreign_key="orders.id", max_length=32)
     verdict: str = Field(max_length=20)
-    # Why, in words, for staff.
+    # The reason of the verdict, for staff.
     reason: str = Field(default="", max_length=300)
-    # The HTTP status of the answer.
+    # The HTTP status of the response.
     response_status: int
-    # Milliseconds from its arrival until it was written here.
+    # Milliseconds from the arrival of the delivery until this row was written.
     took_ms: int = 0
     headers: str = ""
     body: bytes = Field(sa_type=LargeBinary)

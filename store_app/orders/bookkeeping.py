@@ -1,6 +1,4 @@
-"""Writing and reading an order's ledger; what its rows mean for the order is said by `ledger`, and done by
-`lifecycle`, which alone calls this.
-"""
+"""Write an order's ledger. `ledger` says what its rows mean for the order, and `lifecycle` acts on it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,10 +11,10 @@ from store_app.orders import sql
 from store_app.orders.ledger import (
     WHOLE,
     Movement,
-    earlier_than,
     of_provider,
     part_in_price,
     payment_of,
+    refunds_of,
     undone_in_full,
 )
 from store_app.orders.locked_order import LockedOrder, ledger_of
@@ -24,10 +22,11 @@ from store_app.orders.locked_order import LockedOrder, ledger_of
 
 @dataclass(frozen=True, slots=True)
 class Money:
-    """What a provider says it took or gave back: minor units, and the transaction that took it.
+    """An amount that was paid or went back, in minor units, with the transaction of its payment.
 
-    `provider` is its registered name, empty for a free order, which no provider sees. `charged` is the amount
-    with tax, 0 where it is not known; `provider_order_id` is the provider's own order, where it named it.
+    `provider` is the registered name of the payment provider, empty for a free order, which no provider sees.
+    `charged` is the amount with tax, or 0 when unknown; `provider_order_id` is the provider's own order, where the
+    provider named it.
     """
 
     amount: int
@@ -39,7 +38,7 @@ class Money:
 
 
 def book(session: Session, order: LockedOrder, kind: PaymentKind, money: Money, provider_id: str) -> bool:
-    """Write a row of the ledger; False when it was booked before."""
+    """Write a row of the ledger. False when it was booked before."""
     row = {
         "order_id": order.id,
         "provider": money.provider,
@@ -54,17 +53,17 @@ def book(session: Session, order: LockedOrder, kind: PaymentKind, money: Money, 
     }
     written = session.connection().execute(sql.book(dialect_of(session)), row).scalar()
     if written is not None and order.ledger is not None:
-        about = (money.transaction_id, money.charged, money.provider, money.provider_order_id)
-        order.ledger.append(Movement(kind, money.amount, *about, id=written))
+        payment = (money.transaction_id, money.charged, money.provider, money.provider_order_id)
+        order.ledger.append(Movement(kind, money.amount, *payment, id=written))
     return written is not None
 
 
 def reconcile_early_refunds(
     session: Session, order: LockedOrder, payment: Movement, earlier: Sequence[Movement]
 ) -> bool:
-    """Give what came before its payment the payment's transaction and its amount in the price.
+    """Give refunds that arrived before their payment its transaction, and their amounts in the price.
 
-    Returns whether all of it is known: False when a part does not say how much it is.
+    Return False when the amount of a partial refund stays unknown.
     """
     whole = next((row for row in earlier if row.kind in WHOLE), None)
     parts: list[int] = []
@@ -74,24 +73,24 @@ def reconcile_early_refunds(
         if whole is None:
             value = part_in_price(payment, parts, -row.charged)
             parts.append(-row.charged)
-        joined = {"id_": row.id, "transaction_id": payment.transaction_id, "amount": -(value or 0)}
-        session.connection().execute(sql.RECONCILE_EARLY_REFUND, joined)
+        reconciled = {"id_": row.id, "transaction_id": payment.transaction_id, "amount": -(value or 0)}
+        session.connection().execute(sql.RECONCILE_EARLY_REFUND, reconciled)
         known = known and value is not None
     order.ledger = None
     return known
 
 
 def record_tax(session: Session, order: LockedOrder, money: Money) -> bool:
-    """Note what a payment was charged with tax, and value its parts anew, if it was heard of without it.
+    """Add the tax to a payment that was booked without it, and compute its partial refunds again.
 
-    The provider's answers to our questions do not say it (`checkout.repair`); its notifications do. Returns
-    whether anything was learnt.
+    What the provider answers to reconciliation lacks the tax (`checkout.reconcile`); its notifications have it.
+    Return whether anything changed.
     """
     ledger = of_provider(ledger_of(session, order), money.provider) if money.charged else []
     payment = payment_of(ledger, money.transaction_id, "")
     if payment is None or payment.charged or undone_in_full(ledger, payment.transaction_id):
         return False
     session.connection().execute(sql.RECORD_TAX, {"id_": payment.id, "charged": money.charged})
-    parts = [row for row in earlier_than(ledger, payment) if row.kind == PaymentKind.PARTIAL_REFUND]
+    parts = [row for row in refunds_of(ledger, payment) if row.kind == PaymentKind.PARTIAL_REFUND]
     reconcile_early_refunds(session, order, replace(payment, charged=money.charged), parts)
     return True

@@ -1,7 +1,7 @@
-"""The life of an order: the only module that moves an order or writes a purchase.
+"""The life of an order: the only module that changes an order's status or writes a purchase.
 
-Locks are taken in one order everywhere: user, order, payment, purchase. Money decides: once anything was
-paid, `ledger.money_status` says where the order stands. `transitions.TRANSITIONS` lists every move there is.
+Always lock in the order user, order, payment, purchase, to avoid deadlocks. Once anything was paid, the ledger
+decides the status (`ledger.money_status`). `transitions.TRANSITIONS` lists every transition.
 """
 
 import secrets
@@ -34,12 +34,12 @@ from store_app.models import (
 from store_app.orders import bookkeeping, sql
 from store_app.orders.bookkeeping import Money
 from store_app.orders.ledger import (
-    belongs,
-    earlier_than,
+    is_about,
     money_status,
     of_provider,
     part_in_price,
     payment_of,
+    refunds_of,
     returned,
     undone_in_full,
 )
@@ -47,17 +47,17 @@ from store_app.orders.locked_order import LockedOrder, ledger_of, lock, pending_
 from store_app.orders.transitions import MESSAGES, TRANSITIONS, Event
 
 FIRST_CHECK_AFTER = timedelta(minutes=2)
-# No letters that are read as digits, nor the other way round.
+# Without 0, 1, I and O, which are easily confused.
 _NUMBER_ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 
-
+# Statuses in which the order's lines are granted.
 _GRANTING = {OrderStatus.PAID, OrderStatus.PARTIALLY_REFUNDED}
 _UNKNOWN_PART = "partly refunded, but the notification does not say how much"
 
 
 @dataclass(frozen=True, slots=True)
 class NewLine:
-    """A thing to be bought."""
+    """An item to be bought, and how many of it."""
 
     item: Item
     quantity: int
@@ -75,7 +75,7 @@ def place(
     expires_in: timedelta,
     idempotency_key: str | None = None,
 ) -> Order:
-    """Write a pending order with its lines, at the present prices. The caller has checked the lines."""
+    """Write a pending order with its lines, at the current prices. The caller has checked the lines."""
     now = utc_now()
     order = Order(
         id=secrets.token_hex(16),
@@ -89,9 +89,9 @@ def place(
         updated_at=now,
     )
     session.add(order)
-    # The lines refer to the order, and the tables know no relationship to sort them by.
+    # The lines refer to the order, and the models have no relationship that would make it be inserted first.
     session.flush()
-    # In the order in which they are granted, so that no page shows them in another one afterwards.
+    # Sorted as they will be granted (`sql.move_lines`), so that pages show them alike before and afterwards.
     for line in sorted(lines, key=lambda line: line.item.id or 0):
         session.add(
             PendingPurchase(
@@ -106,7 +106,7 @@ def place(
             )
         )
     session.add(OrderEvent(order_id=order.id, kind="placed", at=now))
-    # What follows on the connection itself (`_run`) must find the lines: a free order is paid at once.
+    # Statements on the connection itself (`_run`) must find the lines: a free order is paid at once.
     session.flush()
     return order
 
@@ -120,7 +120,7 @@ def next_attempt(session: Session, order_id: str) -> int:
 def start_attempt(
     session: Session, order: LockedOrder, provider: str, provider_order_id: str | None, payment_url: str
 ) -> None:
-    """Note a payment page that the provider opened for a locked order; a failed order is open again."""
+    """Record a payment page that a provider opened for a locked order; a failed order becomes pending."""
     number = next_attempt(session, order.id)
     session.add(
         PaymentAttempt(
@@ -131,15 +131,15 @@ def start_attempt(
             payment_url=payment_url,
         )
     )
-    # Should no notification come, the provider is asked: `checkout.repair`.
+    # If no notification comes, `checkout.reconcile` asks the provider.
     _run(session, sql.CHECK_LATER, order_id_=order.id, next_check_at=utc_now() + FIRST_CHECK_AFTER, checks=0)
-    _close(session, order, Event.RETRIED)
+    _transition(session, order, Event.RETRIED)
 
 
 def receive_payment(session: Session, order: LockedOrder, money: Money) -> bool:
     """Book a payment of a locked order and grant what it bought. False when it was booked before.
 
-    What took it back already, before it came, is joined to it: then it grants nothing.
+    Refunds that arrived before it get their amounts now; if they return all of it, nothing is granted.
     """
     if not bookkeeping.book(session, order, PaymentKind.PAYMENT, money, money.transaction_id):
         if bookkeeping.record_tax(session, order, money):
@@ -149,44 +149,44 @@ def receive_payment(session: Session, order: LockedOrder, money: Money) -> bool:
         _flag(session, order, "paid twice: one payment must be refunded")
     ledger = of_provider(ledger_of(session, order), money.provider)
     payment = payment_of(ledger, money.transaction_id, "")
-    earlier = earlier_than(ledger, payment) if payment else []
-    if payment and earlier and not bookkeeping.reconcile_early_refunds(session, order, payment, earlier):
+    early = refunds_of(ledger, payment) if payment else []
+    if payment and early and not bookkeeping.reconcile_early_refunds(session, order, payment, early):
         _flag(session, order, _UNKNOWN_PART)
     _settle(session, order)
     return True
 
 
 def return_money(session: Session, order: LockedOrder, kind: PaymentKind, money: Money) -> bool:
-    """Book that a payment went back in full, by refund or chargeback, and take back what the order gave.
+    """Book that a payment went back in full, by refund or chargeback, and revoke what the order granted.
 
-    The amount is what is left of the payment: nothing when the provider tells of both, and both are noted. One
-    that comes before its payment is remembered: that payment will not grant. False when it was booked before.
+    The booked amount is what is left of the payment: 0 for the second when both a refund and a chargeback arrive.
+    When this arrives before the payment, the payment will grant nothing. False when it was booked before.
     """
     ledger = of_provider(ledger_of(session, order), money.provider)
     payment = payment_of(ledger, money.transaction_id, money.provider_order_id)
     transaction = payment.transaction_id if payment else money.transaction_id
-    if any(row.kind == kind and belongs(row, transaction, money.provider_order_id) for row in ledger):
+    if any(row.kind == kind and is_about(row, transaction, money.provider_order_id) for row in ledger):
         return False
     left = payment.amount - returned(ledger, transaction) if payment else 0
     row = replace(money, amount=-left, charged=0, transaction_id=transaction)
     if not bookkeeping.book(session, order, kind, row, transaction):
         return False
     if payment is None:
-        _close(session, order, Event.CANCELED)
+        _transition(session, order, Event.CANCELED)
     _settle(session, order)
     return True
 
 
 def return_part(session: Session, order: LockedOrder, money: Money, detail: str) -> bool:
-    """Book that a part of a payment went back: `money.charged`, with tax. What was bought stays.
+    """Book a partial refund of `money.charged`, with tax. The purchases stay granted while some of it is kept.
 
     False when it was booked before, or when the whole payment went back already.
 
     Args:
-        session: the caller's transaction.
+        session: the caller's database session.
         order: the order, locked.
-        money: the payment it is a part of; its `amount` is not looked at.
-        detail: tells several parts of one payment from each other.
+        money: names the payment; its `amount` is ignored.
+        detail: tells several partial refunds of one payment apart.
     """
     ledger = of_provider(ledger_of(session, order), money.provider)
     payment = payment_of(ledger, money.transaction_id, money.provider_order_id)
@@ -207,7 +207,8 @@ def return_part(session: Session, order: LockedOrder, money: Money, detail: str)
 def has_provider_order(session: Session, order: LockedOrder, provider: str, *, unless_recorded: bool) -> bool:
     """Whether this provider keeps an order of its own for the order.
 
-    `unless_recorded` is the answer where no payment attempt was recorded, because the process died.
+    `unless_recorded` is the answer when no payment attempt was recorded, because the process died while opening
+    one.
     """
     attempts = select(PaymentAttempt.provider_order_id).where(
         PaymentAttempt.order_id == order.id, PaymentAttempt.provider == provider
@@ -223,50 +224,50 @@ def was_paid_by(session: Session, order: LockedOrder, money: Money) -> bool:
 
 
 def decline(session: Session, order: LockedOrder, number: int | None = None) -> bool:
-    """Note that the provider declined attempt `number` (None: any) of a locked order.
+    """Record that the provider declined attempt `number` (None: every one) of a locked order.
 
-    False when the order stays as it is: it is paid or over, or a newer attempt is open.
+    False when the order keeps its status: it is paid or closed, or another attempt is open.
     """
-    waiting = (col(PaymentAttempt.order_id) == order.id, col(PaymentAttempt.declined_at).is_(None))
-    declined = update(PaymentAttempt).where(*waiting).values(declined_at=utc_now())
+    undeclined = (col(PaymentAttempt.order_id) == order.id, col(PaymentAttempt.declined_at).is_(None))
+    declined = update(PaymentAttempt).where(*undeclined).values(declined_at=utc_now())
     if number is not None:
         declined = declined.where(col(PaymentAttempt.number) == number)
     session.execute(declined)
-    if session.exec(select(PaymentAttempt.id).where(*waiting)).first():
+    if session.exec(select(PaymentAttempt.id).where(*undeclined)).first():
         return False
-    return _close(session, order, Event.DECLINED)
+    return _transition(session, order, Event.DECLINED)
 
 
 def cancel_by_provider(session: Session, order: LockedOrder) -> bool:
-    """Cancel a locked order that the provider canceled unpaid. False when it changes nothing."""
-    return _close(session, order, Event.CANCELED)
+    """Cancel a locked order that the provider canceled before it was paid. False when nothing changes."""
+    return _transition(session, order, Event.CANCELED)
 
 
 def cancel_by_user(session: Session, user_id: str, order_id: str) -> None:
-    """Cancel a player's own open order.
+    """Cancel a user's own open order.
 
     Raises:
-        NotFound: there is no such order of this player.
-        OrderClosed: it is paid, or over.
+        NotFound: this user has no such order.
+        OrderClosed: it is paid or closed.
     """
     order = lock(session, order_id)
     if order.user_id != user_id:
         raise NotFound("order")
-    if order.status != OrderStatus.CANCELED and not _close(session, order, Event.CANCELED):
+    if order.status != OrderStatus.CANCELED and not _transition(session, order, Event.CANCELED):
         raise OrderClosed(order.status)
 
 
 def expire_due(session: Session, limit: int = 100) -> int:
-    """Expire open orders whose time is over; returns how many."""
+    """Expire open orders whose time is over; return how many."""
     due = select_locking(skip_locked=True).where(col(Order.status).in_(OPEN), col(Order.expires_at) < utc_now())
     rows = session.execute(due.limit(limit)).all()
     for row in rows:
-        _close(session, LockedOrder(*row), Event.EXPIRED)
+        _transition(session, LockedOrder(*row), Event.EXPIRED)
     return len(rows)
 
 
 def flag(session: Session, order: LockedOrder, reason: str) -> None:
-    """Mark a locked order for a person to look at; the first reason stands."""
+    """Flag a locked order for staff; the first reason is kept."""
     _flag(session, order, reason)
     _announce(session, order, "order_flagged", [])
 
@@ -277,7 +278,7 @@ def _flag(session: Session, order: LockedOrder, reason: str) -> None:
         _run(session, sql.FLAG_ORDER, order_id_=order.id, needs_attention=reason)
 
 
-def _close(session: Session, order: LockedOrder, event: Event) -> bool:
+def _transition(session: Session, order: LockedOrder, event: Event) -> bool:
     after = TRANSITIONS.get((order.status, event))
     if after is None:
         return False
@@ -287,7 +288,7 @@ def _close(session: Session, order: LockedOrder, event: Event) -> bool:
 
 
 def _run(session: Session, statement: Any, **values: object) -> CursorResult[Any]:
-    # On the connection itself: the session would look for objects to write first, each time.
+    # On the connection itself: the session would search for changed objects to flush before each statement.
     return session.connection().execute(statement, values)
 
 
@@ -299,7 +300,7 @@ def _move(session: Session, order: LockedOrder, status: OrderStatus) -> None:
 
 
 def _settle(session: Session, order: LockedOrder) -> None:
-    """Make the order and its purchases what the ledger says."""
+    """Give the order and its purchases the statuses that follow from the ledger."""
     status = money_status(ledger_of(session, order))
     if status is None or status == order.status:
         return
@@ -310,7 +311,7 @@ def _settle(session: Session, order: LockedOrder) -> None:
     elif after in _GRANTING and order.status not in _GRANTING:
         _grant_again(session, order)
     elif after not in _GRANTING:
-        # By order, never by user and item: another order may have granted the same thing.
+        # By order, never by user and item: another order may have granted the same item.
         _run(session, sql.REVOKE, order_id_=order.id)
     _move(session, order, after)
     lines = pending or _run(session, sql.PURCHASED_LINES, order_ids_=[order.id]).all()
@@ -320,8 +321,8 @@ def _settle(session: Session, order: LockedOrder) -> None:
 def _move_lines(session: Session, order: LockedOrder, count: int, *, granting: bool) -> None:
     now = utc_now()
     status = PurchaseStatus.GRANTED if granting else PurchaseStatus.REFUNDED
-    # Two orders of one player for the same thing can be paid at the same moment: the database lets one of
-    # them grant it, and the other is held for a person.
+    # Two orders of one user for the same item can be paid at the same time: the unique constraint lets one of
+    # them grant it, and the other's line is held for staff to decide.
     moved = _run(session, sql.move_lines(dialect_of(session)), order_id_=order.id, at_=now, status_=status)
     if moved.rowcount < count:
         _run(session, sql.HOLD_LINES, order_id_=order.id, at_=now)
@@ -334,7 +335,7 @@ def _move_lines(session: Session, order: LockedOrder, count: int, *, granting: b
 def _grant_again(session: Session, order: LockedOrder) -> None:
     """Grant a refunded order's purchases, because another attempt of it was paid."""
     mine = select(Purchase).where(Purchase.order_id == order.id)
-    # What this session may remember of them, a refund has changed behind its back.
+    # Reload: a refund updated these rows outside the identity map.
     for purchase in session.exec(mine.execution_options(populate_existing=True)):
         owned = select(Purchase.id).where(
             Purchase.user_id == order.user_id,

@@ -1,6 +1,6 @@
-"""Orders whose rows are locked: whoever holds one is the only one to move it until the transaction ends.
+"""Orders whose rows are locked, so that no other database transaction changes them until this one ends.
 
-So what was read of it under the lock stays true, but for what this transaction writes itself: it is read once.
+What was read of such an order stays true, except for what this transaction itself writes: it is read only once.
 """
 
 from collections import defaultdict
@@ -22,7 +22,7 @@ _COLUMNS = ("id", "number", "user_id", "status", "total", "currency", "needs_att
 
 @dataclass(slots=True)
 class LockedOrder:
-    """What moving an order asks of its row; `lifecycle` keeps it true to what it writes."""
+    """The columns that changing an order needs; `lifecycle` updates them along with the row."""
 
     id: str
     number: str
@@ -32,20 +32,20 @@ class LockedOrder:
     total: int
     currency: str
     needs_attention: str
-    # What was read of it: `ledger_of`, `pending_lines_of`.
+    # Read on first use, by `ledger_of` and `pending_lines_of`.
     ledger: list[Movement] | None = None
     pending: Sequence[Row[Any]] | None = None
 
 
 def select_locking(*, skip_locked: bool = False) -> Any:
-    """Return a SELECT of the columns of `LockedOrder`, which locks the rows it finds."""
+    """Return a SELECT of the columns of `LockedOrder` that locks the rows it finds."""
     columns = select_columns(*(col(getattr(Order, name)) for name in _COLUMNS))
-    # NO KEY: rows that only refer to the order may still be written.
+    # FOR NO KEY UPDATE: rows that only refer to the order can still be written.
     return columns.with_for_update(key_share=True, skip_locked=skip_locked)
 
 
 BY_ID = select_locking().where(col(Order.id) == bindparam("order_id_"))
-# In one order everywhere, so that nobody waits crosswise.
+# Always lock in id order, to avoid deadlocks.
 _BY_IDS = select_locking().where(col(Order.id).in_(bindparam("ids", expanding=True))).order_by(col(Order.id))
 
 
@@ -57,19 +57,15 @@ def lock(session: Session, order_id: str) -> LockedOrder:
     """
     if locked := _locked(session).get(order_id):
         return locked
-    # PostgreSQL takes no NUL in a text, nor half a character.
-    row = None
-    if order_id.isprintable():
-        row = session.connection().execute(BY_ID, {"order_id_": order_id}).first()
+    row = session.connection().execute(BY_ID, {"order_id_": order_id}).first()
     if row is None:
         raise NotFound("order")
     return _locked(session).setdefault(order_id, LockedOrder(*row))
 
 
 def lock_all(session: Session, order_ids: Sequence[str]) -> None:
-    """Lock several orders at once and read what paying them needs; `lock` then finds them here."""
-    wanted = {"ids": [order_id for order_id in order_ids if order_id.isprintable()]}
-    rows = session.connection().execute(_BY_IDS, wanted).all()
+    """Lock several orders with one query and prefetch what paying them reads; `lock` then returns them."""
+    rows = session.connection().execute(_BY_IDS, {"ids": order_ids}).all()
     orders = {row.id: LockedOrder(*row) for row in rows}
     ledgers, pending = _ledgers(session, list(orders)), _pending_lines(session, list(orders))
     for order in orders.values():
@@ -78,7 +74,7 @@ def lock_all(session: Session, order_ids: Sequence[str]) -> None:
 
 
 def ledger_of(session: Session, order: LockedOrder) -> list[Movement]:
-    """Return the ledger of an order, in the order in which it was booked."""
+    """Return the ledger of an order, in the sequence in which it was booked."""
     if order.ledger is None:
         order.ledger = _ledgers(session, [order.id])[order.id]
     return order.ledger
@@ -92,7 +88,7 @@ def pending_lines_of(session: Session, order: LockedOrder) -> Sequence[Row[Any]]
 
 
 def _locked(session: Session) -> dict[str, LockedOrder]:
-    # A session is one transaction: `unit_of_work`.
+    # A database session lasts for one transaction: `unit_of_work`.
     found: dict[str, LockedOrder] = session.info.setdefault("locked orders", {})
     return found
 
@@ -100,8 +96,8 @@ def _locked(session: Session) -> dict[str, LockedOrder]:
 def _ledgers(session: Session, order_ids: list[str]) -> dict[str, list[Movement]]:
     found: dict[str, list[Movement]] = defaultdict(list)
     for row in session.connection().execute(sql.LEDGERS, {"order_ids_": order_ids}):
-        about = (row.transaction_id, row.charged, row.provider, row.provider_order_id, row.id)
-        found[row.order_id].append(Movement(row.kind, row.amount, *about))
+        payment = (row.transaction_id, row.charged, row.provider, row.provider_order_id)
+        found[row.order_id].append(Movement(row.kind, row.amount, *payment, id=row.id))
     return found
 
 

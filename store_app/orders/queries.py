@@ -66,7 +66,7 @@ def find_order(session: Session, user_id: str, order_id: str) -> OrderDetails:
     Raises:
         NotFound: there is none, or it is somebody else's: a stranger cannot tell which.
     """
-    order = session.get(Order, order_id) if order_id.isprintable() else None
+    order = session.get(Order, order_id)
     if order is None or order.user_id != user_id:
         raise NotFound("order")
     events = select(OrderEvent).where(OrderEvent.order_id == order_id).order_by(col(OrderEvent.id))

@@ -1,6 +1,6 @@
-"""The SQL of `lifecycle`, built once: building a statement costs more than running it.
+"""The SQL statements of the order rules, built once: building a statement costs more than running it.
 
-Used by `lifecycle` only. Names in `bindparam` that end in `_` are conditions, the others are values.
+Bind parameters whose names end in `_` are conditions; the others are values.
 """
 
 from functools import lru_cache
@@ -38,7 +38,7 @@ CHECK_LATER = (
 )
 FLAG_ORDER = update(Order).where(col(Order.id) == _ORDER).values(needs_attention=bindparam("needs_attention"))
 ADD_EVENT = insert(OrderEvent).inline()
-# Of several orders, as a list: the ledgers, and the lines not yet paid.
+# The rows of several orders, whose ids are given as a list.
 LEDGERS = (
     select(
         col(Payment.order_id),
@@ -73,7 +73,7 @@ def _lines_of(table: type[PendingPurchase] | type[Purchase]) -> Any:
 PENDING_LINES, PURCHASED_LINES = _lines_of(PendingPurchase), _lines_of(Purchase)
 FORGET_PENDING = delete(PendingPurchase).where(col(PendingPurchase.order_id) == _ORDER)
 REVOKE = update(Purchase).where(col(Purchase.order_id) == _ORDER).values(status=PurchaseStatus.REFUNDED)
-# The cart keeps its things until they are paid: a canceled payment costs the player nothing.
+# The cart keeps its items until they are paid, so that a user who cancels a payment still has them.
 EMPTY_CART = delete(CartLine).where(
     col(CartLine.user_id) == _USER,
     col(CartLine.item_id).in_(select(col(Purchase.item_id)).where(col(Purchase.order_id) == _ORDER)),
@@ -83,17 +83,17 @@ _ALREADY_MOVED = select(col(Purchase.item_id)).where(col(Purchase.order_id) == _
 
 @lru_cache
 def book(dialect: str) -> Any:
-    """INSERT a row of the ledger, or nothing when it was booked before; RETURNING its id."""
+    """Return an INSERT of a row of the ledger, RETURNING its id, that does nothing when it was booked before."""
     return insert_or_ignore(dialect, Payment).returning(col(Payment.id))
 
 
 @lru_cache
 def move_lines(dialect: str) -> Any:
-    """Copy an order's pending lines to purchases, those that no unique constraint forbids."""
+    """Return an INSERT that copies an order's pending lines to purchases, as far as the constraints allow."""
     lines = (
         select(*(col(getattr(PendingPurchase, name)) for name in _COPIED), bindparam("at_"), bindparam("status_"))
         .where(col(PendingPurchase.order_id) == _ORDER)
-        # In one order everywhere: two orders for the same things would wait for each other's rows.
+        # Always insert in item order: two orders for the same items could deadlock otherwise.
         .order_by(col(PendingPurchase.item_id))
     )
     return insert_or_ignore(dialect, Purchase).from_select([*_COPIED, "timestamp", "status"], lines)

@@ -1,4 +1,4 @@
-"""Every transition of an order, and what is told of it. `lifecycle` moves orders by this table alone."""
+"""Every transition of an order, and the message it sends. `lifecycle` changes a status only by this table."""
 
 from enum import StrEnum
 
@@ -12,7 +12,7 @@ class Event(StrEnum):
     RETRIED = "retried"
     CANCELED = "canceled"
     EXPIRED = "expired"
-    # What the ledger says: `ledger.money_status`.
+    # These four follow from the ledger: `ledger.money_status`.
     PAID = "paid"
     PARTIALLY_REFUNDED = "partially_refunded"
     REFUNDED = "refunded"
@@ -21,7 +21,7 @@ class Event(StrEnum):
 
 _MONEY = (Event.PAID, Event.PARTIALLY_REFUNDED, Event.REFUNDED, Event.CHARGED_BACK)
 
-# (status, event) -> status: every transition there is. An event that is not here changes nothing.
+# (status, event) -> the new status. An event that is not listed for a status changes nothing.
 TRANSITIONS: dict[tuple[str, Event], OrderStatus] = {
     (OrderStatus.PENDING, Event.DECLINED): OrderStatus.FAILED,
     (OrderStatus.FAILED, Event.RETRIED): OrderStatus.PENDING,
@@ -29,8 +29,8 @@ TRANSITIONS: dict[tuple[str, Event], OrderStatus] = {
     (OrderStatus.FAILED, Event.CANCELED): OrderStatus.CANCELED,
     (OrderStatus.PENDING, Event.EXPIRED): OrderStatus.EXPIRED,
     (OrderStatus.FAILED, Event.EXPIRED): OrderStatus.EXPIRED,
-    # Money wins over everything, in whatever order its notifications come: a payment of an expired order, a
-    # refund that was here before its payment, another attempt that is paid after a refund.
+    # The ledger decides in every status, whatever the sequence of notifications: a payment of an expired order,
+    # a refund that arrives before its payment, another attempt that is paid after a refund.
     **{
         (status, event): OrderStatus(event)
         for status in OrderStatus
@@ -39,7 +39,7 @@ TRANSITIONS: dict[tuple[str, Event], OrderStatus] = {
     },
 }
 
-# What open tabs and /ws clients are told when an order comes to stand so.
+# The message that open tabs and `/ws` clients receive when an order gets this status.
 MESSAGES: dict[str, str] = {
     OrderStatus.PAID: "purchase_success",
     OrderStatus.PARTIALLY_REFUNDED: "purchase_partially_refunded",
@@ -58,4 +58,4 @@ def as_markdown() -> str:
         TRANSITIONS.items(), key=lambda row: (list(OrderStatus).index(OrderStatus(row[0][0])), row[0][1])
     )
     lines = [f"| {before} | {event} | {after} | {MESSAGES[after]} |" for (before, event), after in rows]
-    return "\n".join(["| status | event | becomes | told as |", "|---|---|---|---|", *lines]) + "\n"
+    return "\n".join(["| status | event | new status | message |", "|---|---|---|---|", *lines]) + "\n"

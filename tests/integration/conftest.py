@@ -1,4 +1,4 @@
-"""Databases for tests: one server and one migrated template each, copied for every test."""
+"""Databases for tests: a migrated template on each kind of server, copied for every test."""
 
 import secrets
 import shutil
@@ -107,9 +107,9 @@ def shop(database_url: str, dialect: str) -> Iterator[Shop]:
         yield Shop(engine, dialect)
 
 
-# --- whole stores, shared by all tests of a run: each test brings players of its own
+# --- running stores, shared by all tests of a run: each test creates its own users
 
-# The tests come from many addresses, by X-Forwarded-For: else the limits of one would meet the others.
+# Each test has an address of its own (X-Forwarded-For), so that limits met in one do not affect the others.
 _BEHIND_A_PROXY = {"TRUSTED_PROXIES": "127.0.0.1,::1"}
 
 
@@ -145,7 +145,7 @@ def store(request: pytest.FixtureRequest) -> StoreProcess:
 
 @pytest.fixture
 def web(store: StoreProcess) -> Iterator[Web]:
-    """Return a caller of the running store."""
-    with Web(store) as caller:
-        yield caller
-        assert "Traceback (most recent call last)" not in caller.log(), caller.log()
+    """Return a client of the running store."""
+    with Web(store) as client:
+        yield client
+        assert "Traceback (most recent call last)" not in client.log(), client.log()

@@ -1,4 +1,4 @@
-"""The store's code against a database of a test's own: players, items, orders and signed notifications."""
+"""The store's code on a database of the test's own, with users, items, orders and signed notifications."""
 
 import asyncio
 import hashlib
@@ -54,7 +54,7 @@ _numbers = count(700_000_000)
 
 
 def forget_settings() -> None:
-    """Let the code read its settings, and open its database, anew."""
+    """Make the code read its settings, and open its database, again."""
     if db_engine.get_engine.cache_info().currsize:
         db_engine.get_engine().dispose()
     for cached in (get_settings, db_engine.get_engine, db_engine.writing_engine, get_provider):
@@ -80,20 +80,20 @@ def use_database(url: str, **changed: str) -> Iterator[Engine]:
 
 def sign(body: bytes, secret: str = SECRET) -> bytes:
     """Return the Authorization header that the provider would send with this body."""
-    return b"Signature " + hashlib.sha1(body + secret.encode()).hexdigest().encode()  # noqa: S324 - theirs
+    return b"Signature " + hashlib.sha1(body + secret.encode()).hexdigest().encode()  # noqa: S324 - the provider's choice
 
 
 def wait_until(condition: Callable[[], object], seconds: float = 10) -> None:
-    """Wait until something is so, looking often; fail when it is not in time."""
+    """Wait until a condition is true, checking often; fail when it is not in time."""
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, "it did not become so in time"
+        assert time.monotonic() < deadline, "the condition did not become true in time"
         time.sleep(0.01)
 
 
 @dataclass
 class Provider:
-    """Answers the token call as the provider does; `meanwhile` happens before the answer is there."""
+    """Answers the token request as the provider does; `meanwhile` runs before it answers."""
 
     asked: list[Json] = field(default_factory=list)
     status: int = 201
@@ -122,7 +122,7 @@ class Shop:
     provider: Provider = field(default_factory=Provider)
 
     def player(self, **changed: Any) -> CurrentUser:
-        """Return a new player, signed in."""
+        """Return a new user, signed in."""
         user_id = str(uuid4())
         user = User(
             **{"id": user_id, "username": f"P{user_id[:8]}", "username_key": user_id, "password": "-", **changed}
@@ -133,22 +133,22 @@ class Shop:
 
     def item(self, price: int = 199, *, consumable: bool = False, **changed: Any) -> Item:
         """Put a new item on sale."""
-        sku = f"thing-{uuid4().hex[:12]}"
+        sku = f"item-{uuid4().hex[:12]}"
         kind = ItemKind.CONSUMABLE if consumable else ItemKind.NON_CONSUMABLE
         item = Item(**{"sku": sku, "name": sku.title(), "price": price, "kind": kind, **changed})
         with unit_of_work() as session:
             session.add(item)
         return item
 
-    def buy(self, player: CurrentUser, wanted: Mapping[str, int], key: str | None = None) -> Checkout:
-        """Order things, as the API does."""
-        return asyncio.run(service.buy(player, wanted, key, self.provider.client()))
+    def buy(self, user: CurrentUser, wanted: Mapping[str, int], key: str | None = None) -> Checkout:
+        """Order items, as the API does."""
+        return asyncio.run(service.buy(user, wanted, key, self.provider.client()))
 
-    def order(self, player: CurrentUser, *items: Item, attempts: int = 1) -> Order:
-        """Write a pending order for one of each, with payment pages opened for it."""
+    def order(self, user: CurrentUser, *items: Item, attempts: int = 1) -> Order:
+        """Write a pending order for one of each item, with payment pages opened for it."""
         with unit_of_work() as session:
             lines = [lifecycle.NewLine(item, 1) for item in items]
-            order = lifecycle.place(session, player.user_id, lines, timedelta(days=1))
+            order = lifecycle.place(session, user.user_id, lines, timedelta(days=1))
             for _ in range(attempts):
                 number = str(next(_numbers))
                 lifecycle.start_attempt(
@@ -156,14 +156,14 @@ class Shop:
                 )
         return order
 
-    def paid_order(self, player: CurrentUser, *items: Item) -> Order:
-        """Write an order and have it paid by the provider."""
-        order = self.order(player, *items)
+    def paid_order(self, user: CurrentUser, *items: Item) -> Order:
+        """Write an order and deliver the notification that it was paid."""
+        order = self.order(user, *items)
         assert self.tell(order_paid(order, "T" + order.id[:12])).status == 204
         return self.read(order.id)
 
     def read(self, order_id: str) -> Order:
-        """Return an order as it stands."""
+        """Return an order as the database has it."""
         with read_session() as session:
             order = session.get(Order, order_id)
         assert order is not None
@@ -187,12 +187,12 @@ class Shop:
         ]
 
     def change(self, statement: str, **values: Any) -> None:
-        """Change the database behind the code's back."""
+        """Change the database directly."""
         with self.engine.begin() as connection:
             connection.execute(text(statement), values)
 
     def age(self, order_id: str) -> None:
-        """Let an order's time be over."""
+        """Let an order's time to be paid be over."""
         with unit_of_work() as session:
             session.get_one(Order, order_id).expires_at = utc_now() - timedelta(minutes=1)
 

@@ -1,4 +1,4 @@
-"""Accounts and sessions over real servers."""
+"""Accounts and sessions on running stores."""
 
 import json
 from typing import Any
@@ -9,7 +9,7 @@ import pytest
 from tests.integration.web import PASSWORD, Player, Web, problem
 
 
-def test_an_account_and_a_session(web: Web) -> None:
+def test_registering_and_signing_in(web: Web) -> None:
     name = f"Kira {uuid4().hex[:8]}"
     created = web.register(name)
     assert created.status_code == 201
@@ -30,7 +30,7 @@ def test_an_account_and_a_session(web: Web) -> None:
 @pytest.mark.parametrize(
     "change", [str.upper, str.swapcase, lambda name: f"  {name} ", lambda name: "\uff50" + name[1:]]
 )
-def test_a_name_is_taken_in_every_letter_case(web: Web, change: Any) -> None:
+def test_a_taken_name_is_refused_in_every_letter_case(web: Web, change: Any) -> None:
     name = f"p-{uuid4().hex[:12]}"
     assert web.register(name).status_code == 201
     problem(web.register(change(name)), 409, "name-taken")
@@ -55,32 +55,32 @@ def test_passwords_that_are_refused(web: Web, password: str) -> None:
 BROKEN = {
     "nothing": b"",
     "no JSON": b"{",
-    "words": b"username=kira",
+    "form data": b"username=kira",
     "another type": b"[]",
     "null": b"null",
     "no fields": b"{}",
     "numbers": b'{"username": 1, "password": 2}',
     "nulls": b'{"username": null, "password": null}',
-    "half a character": b'{"username": "\\ud800abc", "password": "a long one, please"}',
-    "half a character in a name of a field": b'{"\\ud800": 1, "username": "kira"}',
+    "a lone surrogate": b'{"username": "\\ud800abc", "password": "a long one, please"}',
+    "a lone surrogate in the name of a field": b'{"\\ud800": 1, "username": "kira"}',
     "not UTF-8": b'{"username": "\xff\xfe", "password": "a long one, please"}',
-    "deep": b'{"username": ' + b"[" * 10_000 + b"]" * 10_000 + b"}",
+    "deeply nested": b'{"username": ' + b"[" * 10_000 + b"]" * 10_000 + b"}",
     "a huge number": b'{"username": ' + b"9" * 10_000 + b"}",
 }
 
 
 @pytest.mark.parametrize("path", ["/api/users", "/api/sessions"])
 @pytest.mark.parametrize("body", BROKEN.values(), ids=BROKEN.keys())
-def test_bodies_that_make_no_sense(web: Web, path: str, body: bytes) -> None:
+def test_malformed_bodies_are_refused(web: Web, path: str, body: bytes) -> None:
     answer = web.http.post(path, content=body, headers={"Content-Type": "application/json"})
-    # A name or password may be any text: one that nobody can have is only a wrong one.
+    # Sign-in accepts any text: a name that no account can have is an unknown one.
     text = path == "/api/sessions" and body.startswith(b'{"username": "') and b"\\ud800" in body
     assert answer.status_code in ({401, 422} if text else {400, 422})
     problem(answer, answer.status_code)
 
 
 @pytest.mark.parametrize(
-    "password", ["\ud800 half a character", "\x00\x01\x02\x03\x04\x05\x06\x07", "x" * 128], ids=ascii
+    "password", ["\ud800 lone surrogate", "\x00\x01\x02\x03\x04\x05\x06\x07", "x" * 128], ids=ascii
 )
 def test_a_password_may_be_any_text(web: Web, password: str) -> None:
     body = {"username": f"p-{uuid4().hex[:12]}", "password": password}
@@ -93,45 +93,45 @@ def test_a_password_may_be_any_text(web: Web, password: str) -> None:
     "name", ["nobody", "", "\x00", "a\x00b", "x" * 10_000, "\u202e", "' OR 1=1 --"], ids=ascii
 )
 def test_unknown_names_and_wrong_passwords_are_answered_alike(web: Web, name: str) -> None:
-    player = web.player()
-    wrong = problem(web.sign_in(player.username, "not the password"), 401, "wrong-password")
+    user = web.player()
+    wrong = problem(web.sign_in(user.username, "not the password"), 401, "wrong-password")
     assert problem(web.sign_in(name), 401, "wrong-password") == wrong
 
 
-def _works(player: Player) -> bool:
-    status = player.get("/api/purchases").status_code
+def _is_signed_in(user: Player) -> bool:
+    status = user.get("/api/purchases").status_code
     assert status in {200, 401}
     return status == 200
 
 
 def test_signing_out_ends_this_session_and_no_other(web: Web) -> None:
-    player = web.player()
-    other = Player(web, player.id, player.username, web.sign_in(player.username).json()["token"])
-    assert _works(player)
-    assert player.delete("/api/sessions/current").status_code == 204
-    assert not _works(player)
-    assert _works(other)
-    problem(player.delete("/api/sessions/current"), 401, "not-signed-in")
+    user = web.player()
+    other = Player(web, user.id, user.username, web.sign_in(user.username).json()["token"])
+    assert _is_signed_in(user)
+    assert user.delete("/api/sessions/current").status_code == 204
+    assert not _is_signed_in(user)
+    assert _is_signed_in(other)
+    problem(user.delete("/api/sessions/current"), 401, "not-signed-in")
 
 
 def test_closing_an_account_ends_it_and_frees_its_name(web: Web) -> None:
-    player, other = web.player(), web.player()
-    order = player.order("health-potion")
-    assert player.pay(order).status_code == 204
-    problem(player.delete(f"/api/users/{other.id}"), 403, "not-yours")
-    problem(player.delete("/api/users/no-such-user"), 403)
-    problem(web.http.delete(f"/api/users/{player.id}"), 401)
-    assert _works(other)
-    assert player.delete(f"/api/users/{player.id}").status_code == 204
-    assert not _works(player)
-    problem(web.sign_in(player.username), 401, "wrong-password")
-    # What was bought stays on record, without the name.
-    assert web.rows("SELECT COUNT(*) FROM purchases WHERE user_id = :id", id=player.id) == [(1,)]
-    ((name, password),) = web.rows("SELECT username, password FROM users WHERE id = :id", id=player.id)
-    assert player.username not in name
+    user, other = web.player(), web.player()
+    order = user.order("health-potion")
+    assert user.pay(order).status_code == 204
+    problem(user.delete(f"/api/users/{other.id}"), 403, "not-yours")
+    problem(user.delete("/api/users/no-such-user"), 403)
+    problem(web.http.delete(f"/api/users/{user.id}"), 401)
+    assert _is_signed_in(other)
+    assert user.delete(f"/api/users/{user.id}").status_code == 204
+    assert not _is_signed_in(user)
+    problem(web.sign_in(user.username), 401, "wrong-password")
+    # The purchases stay as records, without the name.
+    assert web.rows("SELECT COUNT(*) FROM purchases WHERE user_id = :id", id=user.id) == [(1,)]
+    ((name, password),) = web.rows("SELECT username, password FROM users WHERE id = :id", id=user.id)
+    assert user.username not in name
     assert password == ""
-    assert web.register(player.username).status_code == 201
-    assert web.sign_in(player.username).json()["user_id"] != player.id
+    assert web.register(user.username).status_code == 201
+    assert web.sign_in(user.username).json()["user_id"] != user.id
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_closing_an_account_ends_it_and_frees_its_name(web: Web) -> None:
         ("DELETE", "/api/sessions/current"),
     ],
 )
-def test_without_credentials_there_is_nothing(
+def test_requests_without_valid_credentials_are_refused(
     web: Web, method: str, path: str, credentials: dict[str, str]
 ) -> None:
     body = {"items": [{"sku": "dragon-sword"}]} if path == "/api/purchases" and method == "POST" else None
@@ -168,8 +168,8 @@ def test_without_credentials_there_is_nothing(
 
 
 def test_the_session_cookie_is_a_credential_too(web: Web) -> None:
-    player = web.player()
-    form = {"username": player.username, "password": PASSWORD, "next": "//evil.example"}
+    user = web.player()
+    form = {"username": user.username, "password": PASSWORD, "next": "//evil.example"}
     answer = web.http.post("/auth/login", data=form)
     assert (answer.status_code, answer.headers["location"]) == (303, "/")
     cookie = answer.headers["set-cookie"]
@@ -177,7 +177,7 @@ def test_the_session_cookie_is_a_credential_too(web: Web) -> None:
     assert "SameSite=lax" in cookie
     answer = web.http.get("/api/purchases")
     assert answer.status_code == 200
-    # A bearer token comes before the cookie: a wrong one is not excused by it.
+    # A bearer token takes precedence: a wrong one is refused although the cookie is valid.
     problem(web.http.get("/api/purchases", headers={"Authorization": "Bearer wrong"}), 401)
     web.http.post("/auth/logout")
     web.http.headers["Cookie"] = cookie.partition(";")[0]
@@ -185,7 +185,7 @@ def test_the_session_cookie_is_a_credential_too(web: Web) -> None:
 
 
 @pytest.mark.parametrize("next_path", ["//[", "//[evil", "https://evil.example", "\\\\evil", "/\x00"])
-def test_the_forms_lead_nowhere_else(web: Web, next_path: str) -> None:
+def test_the_forms_never_redirect_to_another_site(web: Web, next_path: str) -> None:
     for path in ("/auth/login", "/auth/register"):
         answer = web.http.post(path, data={"username": "x\x00", "password": "wrong", "next": next_path})
         assert answer.status_code == 303
@@ -193,21 +193,21 @@ def test_the_forms_lead_nowhere_else(web: Web, next_path: str) -> None:
         assert "evil" not in answer.headers["location"]
 
 
-def test_too_many_tries_are_limited_by_address_without_locking_the_player_out(web: Web) -> None:
-    player = web.player()
-    answers = [web.sign_in(player.username, "not the password") for _ in range(11)]
+def test_sign_in_failures_are_limited_by_address_without_locking_the_user_out(web: Web) -> None:
+    user = web.player()
+    answers = [web.sign_in(user.username, "not the password") for _ in range(11)]
     assert [answer.status_code for answer in answers[:10]] == [401] * 10
     problem(answers[10], 429, "too-many-tries")
     assert int(answers[10].headers["retry-after"]) > 0
-    problem(web.sign_in(player.username), 429)
-    elsewhere = web.sign_in(player.username, X_Forwarded_For="203.0.113.9")
+    problem(web.sign_in(user.username), 429)
+    elsewhere = web.sign_in(user.username, X_Forwarded_For="203.0.113.9")
     assert elsewhere.status_code == 201
-    # Only the last hop is our proxy's word; what a client puts before it is not believed.
+    # Only the last address comes from the proxy; those that a client puts before it are not trusted.
     forged = f"203.0.113.9, {web.address}"
-    problem(web.sign_in(player.username, X_Forwarded_For=forged), 429)
+    problem(web.sign_in(user.username, X_Forwarded_For=forged), 429)
 
 
-def test_json_may_have_fields_we_do_not_know(web: Web) -> None:
+def test_unknown_fields_in_json_are_ignored(web: Web) -> None:
     name = f"p-{uuid4().hex[:12]}"
     body = {"username": name, "password": PASSWORD, "id": "chosen", "created_at": "1970-01-01"}
     answer = web.http.post("/api/users", content=json.dumps(body), headers={"Content-Type": "application/json"})

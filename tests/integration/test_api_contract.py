@@ -59,7 +59,7 @@ def _references(part: Any) -> Iterator[str]:
             yield from _references(inner)
 
 
-def test_the_document_is_openapi_and_its_references_lead_somewhere(document: Json) -> None:
+def test_the_document_is_openapi_and_its_references_resolve(document: Json) -> None:
     OpenAPI.model_validate(document)
     assert document["openapi"].startswith("3.1")
     for reference in _references(document):
@@ -80,7 +80,7 @@ def test_every_route_of_the_contract_is_documented_with_a_summary(document: Json
         assert operation["summary"][0].isupper()
 
 
-def test_every_parameter_that_is_not_plain_is_described(document: Json) -> None:
+def test_every_parameter_that_needs_a_description_has_one(document: Json) -> None:
     for method, path, operation in _operations(document):
         for parameter in operation.get("parameters", []):
             plain = parameter["in"] == "path" or parameter["name"] == "kind"
@@ -103,12 +103,12 @@ def test_the_document_does_not_promise_another_shape_for_422(document: Json) -> 
 
 
 @pytest.mark.parametrize("path", ["/livez", "/metrics"])
-def test_plain_text_is_documented_as_such(web: Web, document: Json, path: str) -> None:
+def test_plain_text_is_documented_as_plain_text(web: Web, document: Json, path: str) -> None:
     assert list(document["paths"][path]["get"]["responses"]["200"]["content"]) == ["text/plain"]
     assert web.http.get(path).headers["content-type"].startswith("text/plain")
 
 
-def test_documentation_for_people(web: Web) -> None:
+def test_the_documentation_page_is_served(web: Web) -> None:
     assert "swagger" in web.http.get("/docs").text.lower()
 
 
@@ -127,11 +127,11 @@ def test_documentation_for_people(web: Web) -> None:
         ("GET", "/api", 404),
     ],
 )
-def test_routes_that_are_not_there(web: Web, method: str, path: str, status: int) -> None:
+def test_unknown_routes_and_methods_are_refused(web: Web, method: str, path: str, status: int) -> None:
     problem(web.http.request(method, path), status)
 
 
-def test_pages_of_other_sites_get_nothing(web: Web) -> None:
+def test_requests_from_pages_of_other_sites_are_refused(web: Web) -> None:
     for path in ("/api/items", "/api/purchases", "/openapi.json"):
         answer = web.http.get(path, headers={"Origin": "https://evil.example"})
         problem(answer, 403, "foreign-origin")
@@ -152,7 +152,7 @@ def test_a_body_of_many_megabytes_is_not_read(web: Web, path: str) -> None:
     try:
         answer = web.http.post(path, content=chunks(), headers=headers)
     except httpx.HTTPError:
-        # The store may answer and hang up while we still send.
+        # The store may answer and close the connection while the client still sends.
         assert sent > 1024 * 1024
     else:
         assert answer.status_code == 413
@@ -160,7 +160,7 @@ def test_a_body_of_many_megabytes_is_not_read(web: Web, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/api/users", "/api/sessions", "/api/purchases"])
-def test_bytes_that_are_no_text_are_refused_as_documented(web: Web, document: Json, path: str) -> None:
+def test_a_body_that_is_not_text_is_refused_as_documented(web: Web, document: Json, path: str) -> None:
     headers = {**web.player().headers, "Content-Type": "application/json"}
     problem(web.http.post(path, content=b"\xff\xfe\x00", headers=headers), 400)
     assert {"400", "413"} <= set(document["paths"][path]["post"]["responses"])
@@ -188,7 +188,7 @@ def test_a_store_whose_migrations_are_behind_is_not_ready(web: Web) -> None:
     assert web.http.get("/health").status_code == 200
 
 
-def test_answers_are_not_kept_and_not_sniffed(web: Web) -> None:
+def test_answers_are_not_cached_and_not_sniffed(web: Web) -> None:
     answer = web.player().get("/api/purchases")
     assert answer.headers["cache-control"] == "no-store"
     assert answer.headers["x-content-type-options"] == "nosniff"
@@ -218,12 +218,12 @@ def _count_queries(shop: Shop, token: str) -> tuple[int, int]:
 
 
 def test_a_hundred_purchases_take_as_many_queries_as_one(shop: Shop) -> None:
-    player, potion = shop.player(), shop.item(consumable=True)
-    token = accounts.open_session(player.user_id).token
-    shop.paid_order(player, potion)
+    user, potion = shop.player(), shop.item(consumable=True)
+    token = accounts.open_session(user.user_id).token
+    shop.paid_order(user, potion)
     one = _count_queries(shop, token)
     for _ in range(99):
-        shop.paid_order(player, potion)
+        shop.paid_order(user, potion)
     hundred = _count_queries(shop, token)
     assert (one[0], hundred[0]) == (1, 100)
     assert one[1] == hundred[1] <= 3

@@ -1,4 +1,4 @@
-"""GET /api/items over real servers."""
+"""GET /api/items on running stores."""
 
 from typing import Any
 from urllib.parse import quote
@@ -19,7 +19,7 @@ def _all(web: Web, **query: Any) -> list[Json]:
     return items
 
 
-def test_items_are_an_array_of_what_the_contract_says(web: Web) -> None:
+def test_items_are_an_array_with_the_fields_of_the_contract(web: Web) -> None:
     items = _all(web)
     assert len(items) >= 24
     assert all(set(item) == FIELDS for item in items)
@@ -37,14 +37,14 @@ def test_items_are_an_array_of_what_the_contract_says(web: Web) -> None:
 
 
 @pytest.mark.parametrize("sort", SORTS)
-def test_pages_lead_to_the_end_without_gap_or_repeat(web: Web, sort: str) -> None:
+def test_the_pages_list_every_item_once(web: Web, sort: str) -> None:
     first = web.http.get("/api/items", params={"sort": sort, "limit": 5})
     pages = list(web.follow(first))
     assert all(len(page) == 5 for page in pages[:-1])
     assert [item for page in pages for item in page] == _all(web, sort=sort)
 
 
-def test_sorts(web: Web) -> None:
+def test_items_are_sorted(web: Web) -> None:
     prices = [item["price"] for item in _all(web, sort="price")]
     assert prices == sorted(prices)
     prices = [item["price"] for item in _all(web, sort="-price")]
@@ -70,7 +70,7 @@ def _put_on_sale(web: Web, sku: str, name: str, price: int) -> None:
     web.insert("items", sku=sku, name=name, price=price, kind="non_consumable")
 
 
-def test_filters(web: Web) -> None:
+def test_items_are_filtered(web: Web) -> None:
     assert {item["kind"] for item in _all(web, kind="consumable")} == {"consumable"}
     between = _all(web, min_price="49.99", max_price=299.99)
     assert between
@@ -85,7 +85,7 @@ def test_filters(web: Web) -> None:
 @pytest.mark.parametrize(
     "text", ["%", "_", "\\", "'", "' OR 1=1 --", "%' OR '1'='1", "[a-z]", "*", "\\%", "dragon%sword"]
 )
-def test_search_text_is_a_text_and_no_pattern(web: Web, text: str) -> None:
+def test_the_search_text_is_matched_literally(web: Web, text: str) -> None:
     for item in _all(web, q=text):
         words = f"{item['name']} {item['description']}".casefold()
         assert all(word.casefold() in words for word in text.split())
@@ -123,7 +123,7 @@ def test_search_text_is_a_text_and_no_pattern(web: Web, text: str) -> None:
         "cursor=bnVsbA",
     ],
 )
-def test_a_parameter_that_makes_no_sense_is_refused(web: Web, query: str) -> None:
+def test_invalid_parameters_are_refused(web: Web, query: str) -> None:
     problem(web.http.get(f"/api/items?{query}"), 422)
 
 
@@ -137,7 +137,7 @@ def test_a_cursor_that_was_tampered_with_is_refused(web: Web) -> None:
         problem(answer, 422)
 
 
-def test_one_item(web: Web) -> None:
+def test_an_item_is_found_by_its_sku(web: Web) -> None:
     answer = web.http.get("/api/items/dragon-sword")
     assert answer.status_code == 200
     assert answer.json() == _all(web)[0]
@@ -145,15 +145,15 @@ def test_one_item(web: Web) -> None:
 
 @pytest.mark.parametrize(
     "sku",
-    ["no-such-thing", "%00", "a%00b", "%FF", "..%2F..", "%ED%A0%80", "x" * 2_000, "' OR 1=1", "Dragon-Sword"],
+    ["no-such-item", "%00", "a%00b", "%FF", "..%2F..", "%ED%A0%80", "x" * 2_000, "' OR 1=1", "Dragon-Sword"],
 )
-def test_items_that_do_not_exist(web: Web, sku: str) -> None:
+def test_an_unknown_item_is_not_found(web: Web, sku: str) -> None:
     problem(web.http.get(f"/api/items/{sku}"), 404)
     problem(web.http.get(f"/api/items/{sku}/cover.svg"), 404)
 
 
-def test_what_is_withdrawn_is_not_listed_but_still_shown_to_who_has_its_address(web: Web) -> None:
-    sku = f"old <b>thing {uuid4().hex[:6]}"
+def test_a_withdrawn_item_is_not_listed_but_still_found_by_its_sku(web: Web) -> None:
+    sku = f"old <b>item {uuid4().hex[:6]}"
     _put_on_sale(web, sku, "<script>alert(1)</script>", 100)
     assert sku in {item["sku"] for item in _all(web, sort="newest")}
     web.change("UPDATE items SET status = 'withdrawn' WHERE sku = :sku", sku=sku)

@@ -1,4 +1,4 @@
-"""`WS /ws` over real servers: one's own messages, on whichever worker, until the session ends."""
+"""`WS /ws` on running stores: users receive their own messages, on every worker, until the session ends."""
 
 import json
 import time
@@ -16,7 +16,7 @@ NOT_SIGNED_IN = 4401
 
 
 class Ear:
-    """A connection that keeps what it heard."""
+    """A connection that keeps the messages it received."""
 
     def __init__(self, connection: ClientConnection) -> None:
         self.connection = connection
@@ -34,9 +34,9 @@ class Ear:
         """Wait for the end of the connection and return its code."""
         return _closed(self.connection)
 
-    def heard_only(self, player: Player) -> bool:
-        """Whether everything heard so far is about this player's orders."""
-        own = {row[0] for row in player.web.rows("SELECT id FROM orders WHERE user_id = :id", id=player.id)}
+    def heard_only(self, user: Player) -> bool:
+        """Whether all messages so far are about this user's orders."""
+        own = {row[0] for row in user.web.rows("SELECT id FROM orders WHERE user_id = :id", id=user.id)}
         return {message["order_id"] for message in self.heard} <= own
 
 
@@ -49,26 +49,26 @@ def _closed(connection: ClientConnection) -> int:
 
 
 class Ears:
-    """Connections of one player, listening."""
+    """Several connections of one user."""
 
-    def __init__(self, stack: ExitStack, player: Player, count: int = 1, **handshake: str) -> None:
-        handshake = handshake or {"Authorization": f"Bearer {player.token}"}
-        self.all = [Ear(stack.enter_context(player.web.socket(**handshake))) for _ in range(count)]
-        self.player = player
+    def __init__(self, stack: ExitStack, user: Player, count: int = 1, **handshake: str) -> None:
+        handshake = handshake or {"Authorization": f"Bearer {user.token}"}
+        self.all = [Ear(stack.enter_context(user.web.socket(**handshake))) for _ in range(count)]
+        self.player = user
 
     def until_listening(self) -> Self:
-        """Wait until the store knows them: a handshake is over before it has looked up who is calling."""
+        """Wait until the store sends to them: a handshake ends before the store has looked up the user."""
         waiting = self.all
         for _ in range(20):
             order = self.player.order("health-potion")
             self.player.pay(order)
-            waiting = [ear for ear in waiting if not _hears_soon(ear, order)]
+            waiting = [ear for ear in waiting if not _receives_soon(ear, order)]
             if not waiting:
                 return self
-        raise AssertionError("a connection hears nothing")
+        raise AssertionError("a connection receives nothing")
 
 
-def _hears_soon(ear: Ear, order: Json) -> bool:
+def _receives_soon(ear: Ear, order: Json) -> bool:
     try:
         ear.hears(order, 0.5)
     except TimeoutError:
@@ -83,40 +83,42 @@ def stack() -> Iterator[ExitStack]:
 
 
 @pytest.mark.parametrize("by_message", [False, True])
-def test_a_purchase_a_refund_and_a_cancelation_are_told(web: Web, stack: ExitStack, by_message: bool) -> None:
-    player = web.player()
-    ears = Ears(stack, player, X_Nothing="-") if by_message else Ears(stack, player)
+def test_a_purchase_a_refund_and_a_cancellation_send_messages(
+    web: Web, stack: ExitStack, by_message: bool
+) -> None:
+    user = web.player()
+    ears = Ears(stack, user, X_Nothing="-") if by_message else Ears(stack, user)
     (ear,) = ears.all
     if by_message:
-        ear.connection.send(json.dumps({"token": player.token}))
+        ear.connection.send(json.dumps({"token": user.token}))
     ears.until_listening()
-    order = player.order("dragon-sword")
-    player.pay(order)
-    told = ear.hears(order)
-    assert told["event"] == "purchase_success"
-    assert told["items"] == [{"sku": "dragon-sword", "name": "Dragon Sword", "quantity": 1}]
-    assert told["timestamp"].endswith("+00:00")
-    # A repeat is not told again: the next message about the order is the refund.
-    player.pay(order)
-    web.tell(player.refunded(order))
+    order = user.order("dragon-sword")
+    user.pay(order)
+    message = ear.hears(order)
+    assert message["event"] == "purchase_success"
+    assert message["items"] == [{"sku": "dragon-sword", "name": "Dragon Sword", "quantity": 1}]
+    assert message["timestamp"].endswith("+00:00")
+    # A repeat sends no message: the next one about the order is the refund's.
+    user.pay(order)
+    web.tell(user.refunded(order))
     assert ear.hears(order)["event"] == "purchase_refunded"
-    canceled = player.order("magic-shield")
-    player.post(f"/api/orders/{canceled['order_id']}/cancel")
+    canceled = user.order("magic-shield")
+    user.post(f"/api/orders/{canceled['order_id']}/cancel")
     assert ear.hears(canceled)["event"] == "order_canceled"
 
 
-def test_the_cookie_of_the_handshake_counts(web: Web, stack: ExitStack) -> None:
-    player = web.player()
-    answer = web.http.post("/auth/login", data={"username": player.username, "password": PASSWORD})
-    Ears(stack, player, Cookie=answer.headers["set-cookie"].partition(";")[0]).until_listening()
+def test_the_cookie_of_the_handshake_is_a_credential(web: Web, stack: ExitStack) -> None:
+    user = web.player()
+    answer = web.http.post("/auth/login", data={"username": user.username, "password": PASSWORD})
+    Ears(stack, user, Cookie=answer.headers["set-cookie"].partition(";")[0]).until_listening()
 
 
-def test_every_worker_tells_its_connections_and_nobody_elses(web: Web, stack: ExitStack) -> None:
-    player, other = web.player(), web.player()
-    # So many that every worker has some.
-    mine, theirs = Ears(stack, player, 9).until_listening(), Ears(stack, other, 3).until_listening()
-    orders = {one.id: one.order("dragon-sword") for one in (player, other)}
-    player.pay(orders[player.id])
+def test_every_worker_sends_users_only_their_own_messages(web: Web, stack: ExitStack) -> None:
+    user, other = web.player(), web.player()
+    # Enough connections that every worker has some.
+    mine, theirs = Ears(stack, user, 9).until_listening(), Ears(stack, other, 3).until_listening()
+    orders = {one.id: one.order("dragon-sword") for one in (user, other)}
+    user.pay(orders[user.id])
     other.pay(orders[other.id])
     for ears in (mine, theirs):
         for ear in ears.all:
@@ -143,56 +145,56 @@ def test_every_worker_tells_its_connections_and_nobody_elses(web: Web, stack: Ex
     ],
     ids=lambda first: repr(first[:20]),
 )
-def test_a_wrong_first_message_ends_it(web: Web, first: Any) -> None:
+def test_a_wrong_first_message_closes_the_connection(web: Web, first: Any) -> None:
     with web.socket() as connection:
         connection.send(first)
         assert _closed(connection) == NOT_SIGNED_IN
 
 
-@pytest.mark.parametrize("store", ["small"], indirect=True)  # it takes the five seconds
-def test_a_wrong_credential_in_the_handshake_and_silence_ends_it_after_some_seconds(web: Web) -> None:
+@pytest.mark.parametrize("store", ["small"], indirect=True)  # it takes five seconds
+def test_a_wrong_credential_in_the_handshake_closes_the_connection_unless_a_message_follows(web: Web) -> None:
     with web.socket(Authorization="Bearer wrong") as connection:
         assert _closed(connection) == NOT_SIGNED_IN
 
 
-@pytest.mark.parametrize("noise", ["hello", "", b"\x00\xff", "x" * 100_000])
-def test_what_a_client_says_later_is_not_for_us_and_harms_nothing(web: Web, stack: ExitStack, noise: Any) -> None:
-    player = web.player()
-    (ear,) = Ears(stack, player).until_listening().all
-    ear.connection.send(noise)
-    order = player.order("dragon-sword")
-    player.pay(order)
+@pytest.mark.parametrize("message", ["hello", "", b"\x00\xff", "x" * 100_000])
+def test_later_messages_of_a_client_are_ignored(web: Web, stack: ExitStack, message: Any) -> None:
+    user = web.player()
+    (ear,) = Ears(stack, user).until_listening().all
+    ear.connection.send(message)
+    order = user.order("dragon-sword")
+    user.pay(order)
     ear.hears(order)
 
 
-def test_signing_out_ends_the_connections_of_that_session_only(web: Web, stack: ExitStack) -> None:
-    player = web.player()
-    again = Player(web, player.id, player.username, web.sign_in(player.username).json()["token"])
-    ended, others = Ears(stack, player, 4).until_listening(), Ears(stack, again, 2).until_listening()
-    assert player.delete("/api/sessions/current").status_code == 204
+def test_signing_out_closes_the_connections_of_that_session_only(web: Web, stack: ExitStack) -> None:
+    user = web.player()
+    second_session = Player(web, user.id, user.username, web.sign_in(user.username).json()["token"])
+    ended, others = Ears(stack, user, 4).until_listening(), Ears(stack, second_session, 2).until_listening()
+    assert user.delete("/api/sessions/current").status_code == 204
     assert {ear.closed() for ear in ended.all} == {NOT_SIGNED_IN}
-    order = again.order("dragon-sword")
-    again.pay(order)
+    order = second_session.order("dragon-sword")
+    second_session.pay(order)
     for ear in others.all:
         ear.hears(order)
 
 
-def test_closing_the_account_ends_its_connections(web: Web, stack: ExitStack) -> None:
-    player = web.player()
-    ears = Ears(stack, player, 3).until_listening()
-    player.delete(f"/api/users/{player.id}")
+def test_closing_the_account_closes_its_connections(web: Web, stack: ExitStack) -> None:
+    user = web.player()
+    ears = Ears(stack, user, 3).until_listening()
+    user.delete(f"/api/users/{user.id}")
     assert {ear.closed() for ear in ears.all} == {NOT_SIGNED_IN}
 
 
-def test_a_token_that_was_signed_out_opens_nothing(web: Web) -> None:
-    player = web.player()
-    player.delete("/api/sessions/current")
+def test_the_token_of_an_ended_session_is_refused(web: Web) -> None:
+    user = web.player()
+    user.delete("/api/sessions/current")
     with web.socket() as connection:
-        connection.send(json.dumps({"token": player.token}))
+        connection.send(json.dumps({"token": user.token}))
         assert _closed(connection) == NOT_SIGNED_IN
 
 
-def test_pages_of_other_sites_open_nothing(web: Web) -> None:
+def test_connections_from_pages_of_other_sites_are_refused(web: Web) -> None:
     with pytest.raises(InvalidStatus) as refusal, web.socket(Origin="https://evil.example"):
         pass
     assert refusal.value.response.status_code == 403

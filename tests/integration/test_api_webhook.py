@@ -1,4 +1,4 @@
-"""POST /api/webhooks/payment over real servers: bytes, sizes, crowds."""
+"""POST /api/webhooks/payment on running stores: bytes, sizes, many requests at once."""
 
 import json
 from collections.abc import Iterator
@@ -11,8 +11,8 @@ from tests.integration.web import Json, Web
 from tests.support.invariants import check
 from tests.unit.test_signature import WRONG
 
-LARGEST = 256 * 1024
-# HTTP itself has no header without a value, nor one with a line break or a space at its end.
+MAX_BODY_BYTES = 256 * 1024
+# HTTP has no header with an empty value, with a line break, or with a space at its end.
 SENDABLE = [name for name, header in WRONG.items() if header and header.strip() == header]
 
 
@@ -32,48 +32,48 @@ def _validation(user_id: str, **more: object) -> Json:
     return {"notification_type": "user_validation", "user": {"id": user_id}, **more}
 
 
-def test_who_may_buy(web: Web) -> None:
-    player = web.player()
-    answer = web.tell(_validation(player.id))
+def test_user_validation_accepts_open_accounts_only(web: Web) -> None:
+    user = web.player()
+    answer = web.tell(_validation(user.id))
     assert (answer.status_code, answer.content) == (204, b"")
     _error(web.tell(_validation("test_xsolla_1")), 400, "INVALID_USER")
-    player.delete(f"/api/users/{player.id}")
-    _error(web.tell(_validation(player.id)), 400, "INVALID_USER")
+    user.delete(f"/api/users/{user.id}")
+    _error(web.tell(_validation(user.id)), 400, "INVALID_USER")
 
 
 @pytest.mark.parametrize("name", SENDABLE)
-def test_the_signature_matrix(web: Web, name: str) -> None:
-    player = web.player()
-    order = player.order("dragon-sword")
-    body = json.dumps(player.paid(order)).encode()
+def test_a_wrong_signature_is_refused(web: Web, name: str) -> None:
+    user = web.player()
+    order = user.order("dragon-sword")
+    body = json.dumps(user.paid(order)).encode()
     header = WRONG[name]
     headers = {"Authorization": header, "Content-Type": "application/json"}
     answer = web.http.post("/api/webhooks/payment", content=body, headers=headers)  # type: ignore[arg-type]
     _error(answer, 400, "INVALID_SIGNATURE")
-    assert player.get(f"/api/orders/{order['order_id']}").json()["status"] == "pending"
+    assert user.get(f"/api/orders/{order['order_id']}").json()["status"] == "pending"
 
 
-def test_no_signature_and_two(web: Web) -> None:
+def test_a_missing_and_a_duplicate_signature_are_refused(web: Web) -> None:
     body = json.dumps(_validation("x")).encode()
     _error(web.http.post("/api/webhooks/payment", content=body), 400, "INVALID_SIGNATURE")
     twice = [("Authorization", web.sign(body)), ("Authorization", web.sign(body))]
     _error(web.http.post("/api/webhooks/payment", content=body, headers=twice), 400, "INVALID_SIGNATURE")
 
 
-def test_a_body_of_the_largest_size_is_taken_and_one_byte_more_is_not(web: Web) -> None:
-    player = web.player()
-    frame = json.dumps({**_validation(player.id), "fill": ""}).encode()
-    body = frame[:-2] + b"x" * (LARGEST - len(frame)) + frame[-2:]
-    assert len(body) == LARGEST
+def test_a_body_of_the_maximum_size_is_accepted_and_one_byte_more_is_not(web: Web) -> None:
+    user = web.player()
+    frame = json.dumps({**_validation(user.id), "fill": ""}).encode()
+    body = frame[:-2] + b"x" * (MAX_BODY_BYTES - len(frame)) + frame[-2:]
+    assert len(body) == MAX_BODY_BYTES
     assert web.deliver(body).status_code == 204
     before = _deliveries(web)
     _error(web.deliver(body[:-2] + b"x" + body[-2:]), 413, "INVALID_PARAMETER")
-    # Above the limit of the rest of the API, too.
+    # Also above the limit of the rest of the API.
     _error(web.deliver(b"x" * (1024 * 1024 + 1)), 413, "INVALID_PARAMETER")
     assert _deliveries(web) == before
 
 
-def test_a_large_body_in_chunks_without_a_length_is_cut_off(web: Web) -> None:
+def test_a_large_body_in_chunks_without_a_length_is_refused(web: Web) -> None:
     sent = 0
 
     def chunks() -> Iterator[bytes]:
@@ -86,16 +86,16 @@ def test_a_large_body_in_chunks_without_a_length_is_cut_off(web: Web) -> None:
     try:
         answer = web.http.post("/api/webhooks/payment", content=chunks(), headers=headers)
     except httpx.HTTPError:
-        # The store may answer and hang up while we still send.
-        assert sent > LARGEST
+        # The store may answer and close the connection while the client still sends.
+        assert sent > MAX_BODY_BYTES
     else:
         assert answer.status_code == 413
     assert web.http.get("/livez").status_code == 200
 
 
-def test_chunks_without_a_length_are_taken(web: Web) -> None:
-    player = web.player()
-    body = json.dumps(_validation(player.id)).encode()
+def test_chunks_without_a_length_are_accepted(web: Web) -> None:
+    user = web.player()
+    body = json.dumps(_validation(user.id)).encode()
     headers = {"Authorization": web.sign(body)}
     answer = web.http.post("/api/webhooks/payment", content=iter([body[:7], body[7:]]), headers=headers)
     assert answer.status_code == 204
@@ -106,18 +106,18 @@ STRANGE = {
     "broken": b"{",
     "not an object": b"[]",
     "no type": b"{}",
-    "a name twice": b'{"notification_type":"payment","notification_type":"order_paid"}',
-    "deep": b'{"notification_type":"order_paid","x":' + b"[" * 10_000 + b"]" * 10_000 + b"}",
+    "a duplicate name": b'{"notification_type":"payment","notification_type":"order_paid"}',
+    "deeply nested": b'{"notification_type":"order_paid","x":' + b"[" * 10_000 + b"]" * 10_000 + b"}",
     "not UTF-8": b'{"notification_type":"\xff"}',
     "NUL": b'{"notification_type":"a\\u0000b"}',
-    "half a character": b'{"notification_type":"\\ud800"}',
+    "a lone surrogate": b'{"notification_type":"\\ud800"}',
     "not a number": b'{"notification_type":"order_paid","order":{"amount":NaN}}',
     "endless digits": b'{"notification_type":"order_paid","order":{"id":' + b"9" * 10_000 + b"}}",
 }
 
 
 @pytest.mark.parametrize("body", STRANGE.values(), ids=STRANGE.keys())
-def test_what_is_signed_but_no_notification(web: Web, body: bytes) -> None:
+def test_a_signed_body_that_is_no_notification_is_refused(web: Web, body: bytes) -> None:
     _error(web.deliver(body), 400, "INVALID_PARAMETER")
 
 
@@ -125,7 +125,7 @@ def test_what_is_signed_but_no_notification(web: Web, body: bytes) -> None:
 @pytest.mark.parametrize(
     "kind", ["order_paid", "payment", "refund", "order_canceled", "ps_declined", "user_validation", "x"]
 )
-def test_strange_text_anywhere_is_kept_and_never_our_fault(web: Web, kind: str, text: str) -> None:
+def test_strange_text_in_any_field_is_kept_and_never_answered_5xx(web: Web, kind: str, text: str) -> None:
     part = {
         "id": text,
         "external_id": text,
@@ -142,26 +142,26 @@ def test_strange_text_anywhere_is_kept_and_never_our_fault(web: Web, kind: str, 
 
 
 def test_strange_headers_are_kept(web: Web) -> None:
-    player = web.player()
-    body = json.dumps(_validation(player.id)).encode()
+    user = web.player()
+    body = json.dumps(_validation(user.id)).encode()
     headers = {"Authorization": web.sign(body).encode(), "X-Strange": b"\xff\xfe\x80"}
     assert web.http.post("/api/webhooks/payment", content=body, headers=headers).status_code == 204  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
-def test_other_methods_are_not_there(web: Web, method: str) -> None:
+def test_other_methods_are_refused(web: Web, method: str) -> None:
     assert web.http.request(method, "/api/webhooks/payment").status_code == 405
 
 
-def test_fifty_equal_deliveries_at_once_are_one_purchase(web: Web) -> None:
-    player = web.player()
-    order = player.order("dragon-sword")
+def test_fifty_equal_deliveries_at_the_same_time_make_one_purchase(web: Web) -> None:
+    user = web.player()
+    order = user.order("dragon-sword")
     settings = {"project_id": int(web.store.env["XSOLLA_PROJECT_ID"])}
-    body = json.dumps({**player.paid(order), "settings": settings}).encode()
+    body = json.dumps({**user.paid(order), "settings": settings}).encode()
     with ThreadPoolExecutor(50) as threads:
         answers = list(threads.map(lambda _: web.deliver(body), range(50)))
     assert [answer.status_code for answer in answers] == [204] * 50
-    owned = player.get("/api/purchases").json()
+    owned = user.get("/api/purchases").json()
     assert [(line["item"]["sku"], line["status"]) for line in owned] == [("dragon-sword", "granted")]
     kept = (
         "SELECT verdict, COUNT(*) FROM webhook_deliveries WHERE order_id = :id GROUP BY verdict ORDER BY verdict"
@@ -170,13 +170,13 @@ def test_fifty_equal_deliveries_at_once_are_one_purchase(web: Web) -> None:
     check(web.engine, [body])
 
 
-def test_pay_and_refund_at_once_end_in_one_state(web: Web) -> None:
-    player = web.player()
-    order = player.order("dragon-sword")
-    told = [player.paid(order), player.refunded(order)] * 10
+def test_payment_and_refund_at_the_same_time_end_in_one_state(web: Web) -> None:
+    user = web.player()
+    order = user.order("dragon-sword")
+    notifications = [user.paid(order), user.refunded(order)] * 10
     with ThreadPoolExecutor(20) as threads:
-        answers = list(threads.map(web.tell, told))
+        answers = list(threads.map(web.tell, notifications))
     assert {answer.status_code for answer in answers} == {204}
-    assert player.get(f"/api/orders/{order['order_id']}").json()["status"] == "refunded"
-    assert [line["status"] for line in player.get("/api/purchases").json()] == ["refunded"]
+    assert user.get(f"/api/orders/{order['order_id']}").json()["status"] == "refunded"
+    assert [line["status"] for line in user.get("/api/purchases").json()] == ["refunded"]
     check(web.engine)

@@ -1,4 +1,4 @@
-"""What happened to an order's money ends in one state, in whatever order it is heard of, and however often."""
+"""An order's notifications end in the same state in every sequence, and however often they arrive."""
 
 from collections.abc import Callable
 from itertools import permutations
@@ -20,7 +20,7 @@ on_one_database = settings(
 )
 
 
-# --- partial refunds: the ledger takes them; their notifications follow
+# --- partial refunds, given to the rules without their notifications
 
 
 def _book(order: Order, kind: PaymentKind, amount: int, provider_id: str) -> None:
@@ -36,12 +36,12 @@ def _book(order: Order, kind: PaymentKind, amount: int, provider_id: str) -> Non
 
 
 @pytest.mark.parametrize(
-    "arrival",
+    "movements",
     list(permutations([("payment", 199, "T1"), ("partial_refund", 50, "a"), ("partial_refund", 60, "b")])),
 )
-def test_partial_refunds_leave_what_was_bought(shop: Shop, arrival: list[tuple[str, int, str]]) -> None:
+def test_partial_refunds_leave_the_purchases_granted(shop: Shop, movements: list[tuple[str, int, str]]) -> None:
     order = shop.order(shop.player(), shop.item(199))
-    for kind, amount, provider_id in [*arrival, *arrival]:
+    for kind, amount, provider_id in [*movements, *movements]:
         _book(order, PaymentKind(kind), amount, provider_id)
     assert shop.read(order.id).status == "partially_refunded"
     assert shop.purchases(order.id) == ["granted"]
@@ -50,13 +50,13 @@ def test_partial_refunds_leave_what_was_bought(shop: Shop, arrival: list[tuple[s
 
 
 @pytest.mark.parametrize(
-    "arrival", list(permutations([("payment", 199, "T1"), ("partial_refund", 50, "a"), ("refund", 199, "T1")]))
+    "movements", list(permutations([("payment", 199, "T1"), ("partial_refund", 50, "a"), ("refund", 199, "T1")]))
 )
-def test_a_partial_refund_and_a_whole_one_give_back_everything_once(
-    shop: Shop, arrival: list[tuple[str, int, str]]
+def test_a_partial_refund_and_a_full_one_return_everything_once(
+    shop: Shop, movements: list[tuple[str, int, str]]
 ) -> None:
     order = shop.order(shop.player(), shop.item(199))
-    for kind, amount, provider_id in [*arrival, *arrival]:
+    for kind, amount, provider_id in [*movements, *movements]:
         _book(order, PaymentKind(kind), amount, provider_id)
     assert shop.read(order.id).status == "refunded"
     assert shop.purchases(order.id) == ["refunded"]
@@ -68,26 +68,26 @@ def test_a_partial_refund_and_a_whole_one_give_back_everything_once(
 
 
 def _paid_with_tax(order: Order) -> Json:
-    told = order_paid(order)
-    told["billing"]["payment_details"] = {
+    notification = order_paid(order)
+    notification["billing"]["payment_details"] = {
         "payment": {"currency": "USD", "amount": f"{order.total * 1.25 / 100:.4f}"}
     }
-    return told
+    return notification
 
 
 def _canceled_without_transaction(order: Order) -> Json:
-    told = order_canceled(order, None)
-    del told["billing"]
-    return told
+    notification = order_canceled(order, None)
+    del notification["billing"]
+    return notification
 
 
 def _part(order: Order, share: float | None) -> Json:
-    """Return the notification that a share of what was charged went back; None: it does not say how much."""
-    told = refund(order) | {"notification_type": "partial_refund", "share": share}
+    """Return the notification that a share of the charged amount went back; None: it does not say how much."""
+    notification = refund(order) | {"notification_type": "partial_refund", "share": share}
     if share is not None:
         amount = f"{order.total * 1.25 * share / 100:.4f}"
-        told["payment_details"] = {"payment": {"currency": "USD", "amount": amount}}
-    return told
+        notification["payment_details"] = {"payment": {"currency": "USD", "amount": amount}}
+    return notification
 
 
 KINDS: dict[str, Callable[[Order], Json]] = {
@@ -100,11 +100,11 @@ KINDS: dict[str, Callable[[Order], Json]] = {
     "ps_declined": declined,
     "a third": lambda order: _part(order, 0.3),
     "the rest": lambda order: _part(order, 0.7),
-    "as much as all": lambda order: _part(order, 1.0),
-    "some part": lambda order: _part(order, None),
+    "all as a part": lambda order: _part(order, 1.0),
+    "unknown part": lambda order: _part(order, None),
 }
 UNDOING = {"refund", "order_canceled", "canceled without transaction", "chargeback"}
-PARTS = {"a third", "the rest", "as much as all", "some part"}
+PARTS = {"a third", "the rest", "all as a part", "unknown part"}
 
 
 def _state(shop: Shop, order: Order) -> tuple[object, ...]:
@@ -128,14 +128,14 @@ def _expected(names: frozenset[str]) -> str:
 @on_one_database
 @given(
     st.lists(st.sampled_from(sorted(KINDS)), min_size=1, max_size=8).flatmap(
-        lambda n: st.tuples(st.just(n), st.permutations(n))
+        lambda names: st.tuples(st.just(names), st.permutations(names))
     )
 )
 @example((["refund", "chargeback", "order_paid"], ["chargeback", "refund", "order_paid"]))
 @example((["order_paid", "order_canceled", "chargeback"], ["chargeback", "order_paid", "order_canceled"]))
 @example((["order_canceled", "chargeback"], ["chargeback", "order_canceled"]))
 @example((["order_paid", "a third", "the rest"], ["the rest", "a third", "order_paid"]))
-@example((["order_paid", "a third", "as much as all"], ["as much as all", "a third", "order_paid"]))
+@example((["order_paid", "a third", "all as a part"], ["all as a part", "a third", "order_paid"]))
 @example(
     (["order_paid", "canceled without transaction"], ["canceled without transaction", "order_paid"]),
 )
@@ -146,32 +146,32 @@ def _expected(names: frozenset[str]) -> str:
     )
 )
 def test_every_permutation_and_repetition_ends_in_one_state(
-    shop: Shop, arrivals: tuple[list[str], list[str]]
+    shop: Shop, sequences: tuple[list[str], list[str]]
 ) -> None:
     # With tax 2.50, of which 0.75 and 1.75 are parts.
     sword = shop.item(200)
     states = []
-    for names in arrivals:
-        # Each arrival tells of an order of its own, with a transaction of its own.
+    for names in sequences:
+        # Each sequence is about an order of its own, with a transaction of its own.
         order = shop.order(shop.player(), sword)
         for name in names:
-            told = KINDS[name](order)
-            _rename(told, order.id[:16])
-            assert shop.tell(told).status == 204
+            notification = KINDS[name](order)
+            _make_ids_unique(notification, order.id[:16])
+            assert shop.tell(notification).status == 204
         states.append(_state(shop, order))
     assert states[0] == states[1]
-    assert states[0][0] == _expected(frozenset(arrivals[0]))
+    assert states[0][0] == _expected(frozenset(sequences[0]))
     check(shop.engine)
 
 
-def _rename(told: Json, name: str) -> None:
-    for part in (told.get("transaction"), told.get("billing", {}).get("transaction")):
+def _make_ids_unique(notification: Json, suffix: str) -> None:
+    for part in (notification.get("transaction"), notification.get("billing", {}).get("transaction")):
         if part and part.get("id") == "T1":
-            part["id"] = f"T{name}"
-    if order := told.get("order"):
-        order["id"] = f"O{name}"
+            part["id"] = f"T{suffix}"
+    if order := notification.get("order"):
+        order["id"] = f"O{suffix}"
         if order["invoice_id"] == "T1":
-            order["invoice_id"] = f"T{name}"
+            order["invoice_id"] = f"T{suffix}"
 
 
 @on_one_database
@@ -183,18 +183,18 @@ def _rename(told: Json, name: str) -> None:
         unique=True,
     ).flatmap(lambda facts: st.tuples(st.just(facts), st.permutations(facts)))
 )
-def test_two_attempts_of_one_order_end_the_same_too(
-    shop: Shop, arrivals: tuple[list[tuple[str, str]], list[tuple[str, str]]]
+def test_payments_and_refunds_of_two_attempts_end_in_one_state_in_any_sequence(
+    shop: Shop, sequences: tuple[list[tuple[str, str]], list[tuple[str, str]]]
 ) -> None:
     sword = shop.item()
     states = []
-    for facts in arrivals:
+    for facts in sequences:
         order = shop.order(shop.player(), sword, attempts=2)
         for kind, attempt in facts:
             transaction = f"{attempt}{order.id[:16]}"
-            told = order_paid(order, transaction) if kind == "paid" else None
-            told = told or refund(order, transaction, code=2 if kind == "chargeback" else 1)
-            assert shop.tell(told).status == 204
+            paid = order_paid(order, transaction) if kind == "paid" else None
+            notification = paid or refund(order, transaction, code=2 if kind == "chargeback" else 1)
+            assert shop.tell(notification).status == 204
         states.append(_state(shop, order))
     assert states[0] == states[1]
     check(shop.engine)

@@ -1,4 +1,4 @@
-"""Deliveries that are taken together: each is answered for itself, and none suffers from another."""
+"""Group commit: each delivery gets its own answer, and the failure of one does not affect the others."""
 
 import asyncio
 import json
@@ -35,15 +35,17 @@ def _paid(order: Order) -> Delivery:
 
 
 def _orders(shop: Shop, count: int) -> list[Order]:
-    player, potion = shop.player(), shop.item(consumable=True)
-    return [shop.order(player, potion) for _ in range(count)]
+    user, potion = shop.player(), shop.item(consumable=True)
+    return [shop.order(user, potion) for _ in range(count)]
 
 
-def _put_all(batches: GroupCommit, arrivals: Sequence[Delivery]) -> list[Outcome | BaseException]:
-    async def put_all() -> list[Outcome | BaseException]:
-        return await asyncio.gather(*(batches.submit(arrival) for arrival in arrivals), return_exceptions=True)
+def _submit_all(group_commit: GroupCommit, arrivals: Sequence[Delivery]) -> list[Outcome | BaseException]:
+    async def submit_all() -> list[Outcome | BaseException]:
+        return await asyncio.gather(
+            *(group_commit.submit(arrival) for arrival in arrivals), return_exceptions=True
+        )
 
-    return asyncio.run(put_all())
+    return asyncio.run(submit_all())
 
 
 @contextmanager
@@ -60,7 +62,7 @@ def _commits(shop: Shop) -> Iterator[list[object]]:
 
 @contextmanager
 def _failing(shop: Shop, order: Order) -> Iterator[None]:
-    """Let a statement about one order fail."""
+    """Make a statement about one order fail."""
 
     def fail(_c: object, _u: object, statement: str, values: object, *_: object) -> None:
         if statement.startswith("DELETE FROM pending_purchases") and order.id in str(values):
@@ -71,16 +73,16 @@ def _failing(shop: Shop, order: Order) -> Iterator[None]:
     event.remove(shop.engine, "before_cursor_execute", fail)
 
 
-def test_what_comes_at_once_is_committed_together_and_answered_each(shop: Shop) -> None:
+def test_deliveries_at_the_same_time_are_committed_together_and_answered_separately(shop: Shop) -> None:
     orders = _orders(shop, 2 * MAX_BATCH)
     with _commits(shop) as commits:
-        outcomes = _put_all(GroupCommit(receive_all, max_workers=1), [_paid(order) for order in orders])
+        outcomes = _submit_all(GroupCommit(receive_all, max_workers=1), [_paid(order) for order in orders])
     assert [outcome.order_id for outcome in outcomes if isinstance(outcome, Outcome)] == [o.id for o in orders]
     assert len(commits) == 2
     check(shop.engine)
 
 
-def test_several_batches_are_taken_at_a_time_and_one_by_one_in_one_lane(shop: Shop) -> None:
+def test_no_batch_is_larger_than_the_maximum(shop: Shop) -> None:
     taken: list[int] = []
 
     def take(arrivals: Sequence[Delivery]) -> list[Outcome]:
@@ -88,16 +90,16 @@ def test_several_batches_are_taken_at_a_time_and_one_by_one_in_one_lane(shop: Sh
         return [Outcome(Verdict.DONE)] * len(arrivals)
 
     arrival = _paid(shop.order(shop.player(), shop.item()))
-    assert len(_put_all(GroupCommit(take, max_workers=2), [arrival] * 40)) == 40
+    assert len(_submit_all(GroupCommit(take, max_workers=2), [arrival] * 40)) == 40
     assert sum(taken) == 40
     assert max(taken) == MAX_BATCH
 
 
-def test_one_that_fails_is_answered_with_its_fault_and_the_others_with_success(shop: Shop) -> None:
+def test_one_delivery_that_fails_raises_and_the_others_are_answered_with_success(shop: Shop) -> None:
     good, bad, last = _orders(shop, 3)
     arrivals = [_paid(order) for order in (good, bad, last)]
     with _failing(shop, bad):
-        outcomes = _put_all(GroupCommit(receive_all, max_workers=1), arrivals)
+        outcomes = _submit_all(GroupCommit(receive_all, max_workers=1), arrivals)
     assert [getattr(outcome, "verdict", None) for outcome in outcomes] == ["done", None, "done"]
     assert isinstance(outcomes[1], RuntimeError)
     assert [shop.read(order.id).status for order in (good, bad, last)] == ["paid", "pending", "paid"]
@@ -107,19 +109,19 @@ def test_one_that_fails_is_answered_with_its_fault_and_the_others_with_success(s
     check(shop.engine)
 
 
-def test_who_comes_as_a_lane_ends_is_taken_too(shop: Shop) -> None:
+def test_a_delivery_that_arrives_while_a_worker_ends_is_processed(shop: Shop) -> None:
     first, second = (_paid(order) for order in _orders(shop, 2))
-    batches = GroupCommit(receive_all, max_workers=1)
+    group_commit = GroupCommit(receive_all, max_workers=1)
 
-    async def put_both() -> list[Outcome]:
-        # The second comes as soon as the first is answered: its lane is about to end.
-        return [await batches.submit(first), await asyncio.wait_for(batches.submit(second), 10)]
+    async def submit_both() -> list[Outcome]:
+        # The second arrives as soon as the first is answered, while its worker is about to end.
+        return [await group_commit.submit(first), await asyncio.wait_for(group_commit.submit(second), 10)]
 
-    assert [outcome.verdict for outcome in asyncio.run(put_both())] == ["done", "done"]
+    assert [outcome.verdict for outcome in asyncio.run(submit_both())] == ["done", "done"]
 
 
-def test_a_forged_delivery_that_fails_is_not_kept_as_if_it_were_genuine(shop: Shop) -> None:
-    forged = delivery(b"{}", sign(b"something else"))
+def test_an_unverified_delivery_that_fails_is_not_kept_as_a_verified_one(shop: Shop) -> None:
+    unverified = delivery(b"{}", sign(b"something else"))
     failed: list[str] = []
 
     def fail(_c: object, _u: object, statement: str, *_: object) -> None:
@@ -129,26 +131,26 @@ def test_a_forged_delivery_that_fails_is_not_kept_as_if_it_were_genuine(shop: Sh
 
     event.listen(shop.engine, "before_cursor_execute", fail)
     with pytest.raises(RuntimeError, match="power"):
-        receive_all([forged])
+        receive_all([unverified])
     event.remove(shop.engine, "before_cursor_execute", fail)
     assert shop.rows("SELECT id FROM webhook_deliveries") == []
 
 
 @pytest.mark.parametrize("dialect", ["postgresql"])
-def test_an_order_that_somebody_holds_keeps_only_its_own_delivery_waiting(shop: Shop) -> None:
+def test_a_locked_order_delays_only_its_own_delivery(shop: Shop) -> None:
     held, free = _orders(shop, 2)
     with shop.engine.begin() as other:
         other.execute(text("SELECT id FROM orders WHERE id = :id FOR UPDATE"), {"id": held.id})
-        outcomes = _put_all(GroupCommit(receive_all, max_workers=1), [_paid(held), _paid(free)])
-        # What was given up may still be at it.
+        outcomes = _submit_all(GroupCommit(receive_all, max_workers=1), [_paid(held), _paid(free)])
+        # The operation that timed out may still wait for the lock.
         wait_until(lambda: not shop.rows(_WAITING_FOR_A_LOCK))
-    # After the lock's own time-out, or ours if that came first.
+    # Either the lock timeout of the database, or the store's own timeout.
     assert isinstance(outcomes[0], SQLAlchemyError)
     assert isinstance(outcomes[1], Outcome)
     assert (shop.read(held.id).status, shop.read(free.id).status) == ("pending", "paid")
 
 
-def test_paid_taken_back_and_paid_again_in_one_batch_is_owned(shop: Shop) -> None:
+def test_an_order_paid_refunded_and_paid_again_in_one_batch_is_granted(shop: Shop) -> None:
     order = shop.order(shop.player(), shop.item(), attempts=3)
     facts = [order_paid(order, "A"), refund(order, "A"), order_paid(order, "B"), refund(order, "B")]
     receive_all([_arrival(fact) for fact in [*facts, order_paid(order, "C")]])
@@ -158,25 +160,25 @@ def test_paid_taken_back_and_paid_again_in_one_batch_is_owned(shop: Shop) -> Non
 
 def test_a_wrong_signature_among_right_ones_is_refused_alone(shop: Shop) -> None:
     good, other = _orders(shop, 2)
-    forged = delivery(json.dumps(order_paid(other)).encode(), sign(b"something else"))
-    outcomes = receive_all([_paid(good), forged])
+    unverified = delivery(json.dumps(order_paid(other)).encode(), sign(b"something else"))
+    outcomes = receive_all([_paid(good), unverified])
     assert [outcome.verdict for outcome in outcomes] == ["done", "bad_signature"]
     assert shop.read(other.id).status == "pending"
 
 
-def test_payment_refund_and_repeats_in_one_batch_end_as_one_by_one(shop: Shop) -> None:
+def test_payment_refund_and_repeats_in_one_batch_end_as_they_would_one_by_one(shop: Shop) -> None:
     (order,) = _orders(shop, 1)
-    anonymous = refund(order, f"T{order.id[:16]}")
-    del anonymous["custom_parameters"], anonymous["transaction"]["external_id"]
-    receive_all([_arrival(anonymous), _paid(order), _paid(order), _arrival(anonymous)])
+    without_order = refund(order, f"T{order.id[:16]}")
+    del without_order["custom_parameters"], without_order["transaction"]["external_id"]
+    receive_all([_arrival(without_order), _paid(order), _paid(order), _arrival(without_order)])
     assert (shop.read(order.id).status, shop.purchases(order.id)) == ("refunded", ["refunded"])
     assert len(shop.rows("SELECT id FROM webhook_deliveries")) == 4
     check(shop.engine)
 
 
 @pytest.mark.parametrize("dialect", ["postgresql"])
-def test_batches_that_lock_the_same_orders_crosswise_end_well(shop: Shop) -> None:
-    # Were they not locked in one order, each would wait for the other's rows until the database ends one.
+def test_batches_with_the_same_orders_in_opposite_sequence_do_not_deadlock(shop: Shop) -> None:
+    # Unless both lock in id order, each would wait for the other's rows until the database aborts one.
     orders = _orders(shop, MAX_BATCH)
     batches = [[_paid(order) for order in orders], [_paid(order) for order in reversed(orders)]]
     with ThreadPoolExecutor(2) as threads:

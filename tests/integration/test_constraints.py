@@ -1,4 +1,4 @@
-"""The database itself refuses what must not be, whatever the code does."""
+"""The database itself refuses invalid rows, whatever the code does."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -12,7 +12,7 @@ from tests.integration.shop import Shop
 from tests.support.invariants import violations
 
 NOW = datetime(2026, 11, 23, 18, 52, tzinfo=UTC)
-# What these leave out has a default in the models.
+# Columns that are left out have defaults in the models.
 ROWS: dict[str, dict[str, Any]] = {
     "items": {
         "sku": "new",
@@ -26,11 +26,11 @@ ROWS: dict[str, dict[str, Any]] = {
         "created_at": NOW,
     },
     "users": {"id": "new", "username": "New", "username_key": "new", "password": "-", "created_at": NOW},
-    "sessions": {"token_hash": "new", "user_id": "player", "created_at": NOW, "expires_at": NOW},
+    "sessions": {"token_hash": "new", "user_id": "user", "created_at": NOW, "expires_at": NOW},
     "orders": {
         "id": "new",
         "number": "NEW",
-        "user_id": "player",
+        "user_id": "user",
         "status": "pending",
         "total": 0,
         "currency": "USD",
@@ -57,8 +57,8 @@ ROWS: dict[str, dict[str, Any]] = {
         "provider_id": "T2",
         "at": NOW,
     },
-    "cart_lines": {"user_id": "player", "item_id": 2, "quantity": 1, "added_at": NOW},
-    "outbox": {"user_id": "player", "payload": "{}", "leased_until": NOW, "attempts": 0, "last_error": ""},
+    "cart_lines": {"user_id": "user", "item_id": 2, "quantity": 1, "added_at": NOW},
+    "outbox": {"user_id": "user", "payload": "{}", "leased_until": NOW, "attempts": 0, "last_error": ""},
     "webhook_deliveries": {
         "received_at": NOW,
         "notification_type": "",
@@ -72,7 +72,7 @@ ROWS: dict[str, dict[str, Any]] = {
 }
 _LINE = {
     "order_id": "order",
-    "user_id": "player",
+    "user_id": "user",
     "item_id": 2,
     "quantity": 1,
     "unit_price": 0,
@@ -83,15 +83,15 @@ _LINE = {
 ROWS["pending_purchases"] = _LINE
 ROWS["purchases"] = {**_LINE, "status": "granted"}
 
-# What each of these changes in an acceptable row makes of it must be refused.
+# Each of these changes makes an acceptable row one that must be refused.
 BAD: list[tuple[str, dict[str, Any]]] = [
     ("items", {"sku": "first"}),
     ("items", {"price": -1}),
     ("items", {"kind": "rented"}),
     ("items", {"status": "hidden"}),
     ("items", {"name": None}),
-    ("users", {"username_key": "player"}),
-    ("users", {"id": "player"}),
+    ("users", {"username_key": "user"}),
+    ("users", {"id": "user"}),
     ("sessions", {"user_id": "nobody"}),
     ("orders", {"number": "FIRST"}),
     ("orders", {"user_id": "nobody"}),
@@ -135,7 +135,7 @@ BAD: list[tuple[str, dict[str, Any]]] = [
 
 @pytest.fixture
 def filled(shop: Shop) -> Shop:
-    _insert(shop, "users", id="player", username_key="player")
+    _insert(shop, "users", id="user", username_key="user")
     _insert(shop, "items", sku="first")
     _insert(shop, "items", sku="second")
     _insert(shop, "orders", id="order", number="FIRST", idempotency_key="key")
@@ -169,21 +169,21 @@ def test_every_bad_row_is_refused(filled: Shop) -> None:
     assert accepted == []
 
 
-def test_what_others_refer_to_cannot_be_deleted(filled: Shop) -> None:
-    for table, where in (("items", "id = 1"), ("users", "id = 'player'"), ("orders", "id = 'order'")):
+def test_a_row_that_others_refer_to_cannot_be_deleted(filled: Shop) -> None:
+    for table, where in (("items", "id = 1"), ("users", "id = 'user'"), ("orders", "id = 'order'")):
         with pytest.raises(IntegrityError):
             filled.change(f"DELETE FROM {table} WHERE {where}")
 
 
-def test_one_owner_only_counts_what_is_granted(filled: Shop) -> None:
+def test_only_granted_purchases_count_as_owned(filled: Shop) -> None:
     for status in ("held", "refunded"):
         _insert(filled, "orders", id=status, number=status)
         _insert(filled, "purchases", order_id=status, item_id=1, owned_once=True, status=status)
     _insert(filled, "purchases", order_id="other", item_id=1, owned_once=False)
 
 
-def test_the_invariants_notice_what_the_database_cannot_refuse(filled: Shop) -> None:
-    # Else a rule with a mistake in it would let everything pass.
+def test_the_invariants_detect_what_the_database_cannot_refuse(filled: Shop) -> None:
+    # A rule with a mistake in it would let everything pass.
     broken = " ".join(violations(filled.engine))
     assert "a purchase belongs to an order that was paid" in broken
     assert "only money makes an order paid" in broken

@@ -1,4 +1,4 @@
-"""The rarer half of the provider's contract: parts of payments, merchant tokens, disputes, users' public ids."""
+"""The rarer notifications: partial refunds, merchant tokens, disputes, users' public ids."""
 
 from itertools import permutations
 from typing import Any
@@ -18,14 +18,14 @@ from webhook.intake import catch_up
 
 
 def _with_tax(order: Order) -> Json:
-    """Return the notification of a payment that was charged 25 % more than its price, as tax."""
+    """Return the notification of a payment that was charged 25 % tax on top of its price."""
     paid = order_paid(order)
     paid["billing"]["payment_details"] = {"payment": {"currency": "USD", "amount": order.total / 80}}
     return paid
 
 
 def _part(order: Order, charged: str | None, number: int = 1) -> Json:
-    """Return the notification that a part went back; `charged` is what the buyer got, with tax."""
+    """Return the notification of a partial refund; `charged` is its amount with tax."""
     part = {**refund(order), "notification_type": "partial_refund", "number": number}
     details: dict[str, Any] = {"payment": {"currency": "USD", "amount": charged}} if charged else {}
     return {**part, "payment_details": details}
@@ -35,7 +35,7 @@ def _ledger(shop: Shop, order: Order) -> list[tuple[Any, ...]]:
     return shop.rows("SELECT kind, amount FROM payments WHERE order_id = :id ORDER BY id", id=order.id)
 
 
-def test_a_part_with_tax_is_booked_as_its_share_of_the_price(shop: Shop) -> None:
+def test_a_partial_refund_with_tax_is_booked_as_its_share_of_the_price(shop: Shop) -> None:
     order = shop.order(shop.player(), shop.item(1000))
     shop.tell(_with_tax(order))
     shop.tell(_part(order, "2.50"))
@@ -45,7 +45,7 @@ def test_a_part_with_tax_is_booked_as_its_share_of_the_price(shop: Shop) -> None
     check(shop.engine)
 
 
-def test_parts_that_add_up_give_back_everything(shop: Shop) -> None:
+def test_partial_refunds_that_add_up_to_the_payment_refund_the_order(shop: Shop) -> None:
     order = shop.order(shop.player(), shop.item(1000))
     shop.tell(_with_tax(order))
     for number in range(3):
@@ -58,7 +58,7 @@ def test_parts_that_add_up_give_back_everything(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize("charged", [None, "12.50"])
-def test_a_part_that_is_not_known_is_left_to_a_person(shop: Shop, charged: str | None) -> None:
+def test_a_partial_refund_of_unknown_amount_is_flagged_for_staff(shop: Shop, charged: str | None) -> None:
     order = shop.order(shop.player(), shop.item(1000))
     shop.tell(_with_tax(order))
     shop.tell(_part(order, charged))
@@ -68,7 +68,7 @@ def test_a_part_that_is_not_known_is_left_to_a_person(shop: Shop, charged: str |
     check(shop.engine)
 
 
-def test_a_repeated_part_is_booked_once_and_an_equal_one_twice(shop: Shop) -> None:
+def test_a_repeated_partial_refund_is_booked_once_and_an_equal_second_one_again(shop: Shop) -> None:
     order = shop.order(shop.player(), shop.item(1000))
     shop.tell(order_paid(order))
     outcomes = [shop.tell(_part(order, "1.00", number)).verdict for number in (1, 1, 2)]
@@ -76,26 +76,26 @@ def test_a_repeated_part_is_booked_once_and_an_equal_one_twice(shop: Shop) -> No
     assert _ledger(shop, order)[1:] == [("partial_refund", -100)] * 2
 
 
-@pytest.mark.parametrize("arrival", list(permutations(range(3))))
-def test_a_refund_that_names_only_its_transaction_finds_its_payment(shop: Shop, arrival: tuple[int, ...]) -> None:
+@pytest.mark.parametrize("sequence", list(permutations(range(3))))
+def test_a_refund_that_names_only_its_transaction_finds_its_payment(shop: Shop, sequence: tuple[int, ...]) -> None:
     order = shop.order(shop.player(), shop.item(1000))
-    anonymous = refund(order)
-    del anonymous["custom_parameters"], anonymous["transaction"]["external_id"]
-    notifications = [order_paid(order), anonymous, {**anonymous, "again": True}]
-    for number in arrival:
+    without_order = refund(order)
+    del without_order["custom_parameters"], without_order["transaction"]["external_id"]
+    notifications = [order_paid(order), without_order, {**without_order, "again": True}]
+    for number in sequence:
         assert shop.tell(notifications[number]).status == 204
     assert shop.read(order.id).status == "refunded"
     assert shop.purchases(order.id) == ["refunded"]
     check(shop.engine)
 
 
-def test_a_refund_that_named_only_its_transaction_finds_a_payment_that_was_repaired(shop: Shop) -> None:
+def test_a_refund_that_named_only_its_transaction_finds_a_payment_of_reconciliation(shop: Shop) -> None:
     order = shop.order(shop.player(), shop.item(1000))
-    anonymous = refund(order)
-    del anonymous["custom_parameters"], anonymous["transaction"]["external_id"]
-    assert shop.tell(anonymous).verdict is Verdict.UNMATCHED
+    without_order = refund(order)
+    del without_order["custom_parameters"], without_order["transaction"]["external_id"]
+    assert shop.tell(without_order).verdict is Verdict.UNMATCHED
     assert catch_up() == 0
-    # What a repair does, which knows nothing of deliveries.
+    # As reconciliation does, which does not look at deliveries.
     with unit_of_work() as session:
         lifecycle.receive_payment(session, lock(session, order.id), Money(1000, "USD", "xsolla", "T1"))
     assert (catch_up(), catch_up()) == (1, 0)
@@ -104,10 +104,10 @@ def test_a_refund_that_named_only_its_transaction_finds_a_payment_that_was_repai
     check(shop.engine)
 
 
-def test_what_names_another_order_than_its_transaction_is_looked_at_once(shop: Shop) -> None:
+def test_a_refund_that_names_an_unknown_order_is_tried_once_more_and_stays_unmatched(shop: Shop) -> None:
     order = shop.paid_order(shop.player(), shop.item(1000))
     stray = refund(order, "T" + order.id[:12])
-    stray["custom_parameters"]["order_id"] = "nobody-knows-it"
+    stray["custom_parameters"]["order_id"] = "unknown"
     assert shop.tell(stray).verdict is Verdict.UNMATCHED
     assert (catch_up(), catch_up()) == (1, 0)
     assert shop.rows("SELECT verdict FROM webhook_deliveries WHERE notification_type = 'refund'") == [
@@ -126,10 +126,10 @@ def test_a_payment_by_a_merchant_token_grants_by_itself(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize(("token", "granted"), [("merchant", ["granted"]), ("catalogue", [])])
-def test_a_payment_on_a_page_that_was_never_noted_grants_where_nothing_follows(
+def test_a_payment_without_a_recorded_attempt_grants_only_with_merchant_tokens(
     shop: Shop, monkeypatch: pytest.MonkeyPatch, token: str, granted: list[str]
 ) -> None:
-    # The store died between opening the page and writing it down.
+    # The process died after the page was opened and before the attempt was written.
     order = shop.order(shop.player(), shop.item(1000), attempts=0)
     monkeypatch.setenv("XSOLLA_TOKEN", token)
     get_settings.cache_clear()
@@ -139,7 +139,7 @@ def test_a_payment_on_a_page_that_was_never_noted_grants_where_nothing_follows(
     check(shop.engine)
 
 
-def test_a_dispute_is_shown_to_a_person_and_moves_nothing(shop: Shop) -> None:
+def test_a_dispute_is_flagged_for_staff_and_changes_nothing(shop: Shop) -> None:
     order = shop.paid_order(shop.player(), shop.item(1000))
     opened = {**payment(order), "notification_type": "dispute", "dispute": {"reason": "fraud"}}
     del opened["transaction"]["dry_run"]
@@ -149,16 +149,16 @@ def test_a_dispute_is_shown_to_a_person_and_moves_nothing(shop: Shop) -> None:
 
 
 def test_a_public_id_is_resolved_to_the_user(shop: Shop) -> None:
-    player = shop.player(username="Kira", username_key="kira")
+    user = shop.player(username="Kira", username_key="kira")
     found = shop.tell({"notification_type": "user_search", "user": {"public_id": "KIRA"}})
-    assert (found.status, found.response.body) == (200, {"user": {"id": player.user_id}})
+    assert (found.status, found.response.body) == (200, {"user": {"id": user.user_id}})
     missing = shop.tell({"notification_type": "user_search", "user": {"public_id": "nobody"}})
     assert (missing.status, missing.code) == (400, "INVALID_USER")
 
 
-def test_a_payment_that_was_heard_of_without_its_tax_learns_it(shop: Shop) -> None:
+def test_a_payment_booked_without_its_tax_gets_it_from_a_later_notification(shop: Shop) -> None:
     order = shop.order(shop.player(), shop.item(1000))
-    # As the provider answers when it is asked (`checkout.repair`): the tax is not in it.
+    # As reconciliation books it: the provider's answer does not contain the tax.
     shop.tell(order_paid(order))
     for number in range(2):
         shop.tell(_part(order, "5.20", number))

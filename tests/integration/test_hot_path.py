@@ -1,4 +1,4 @@
-"""What a paid order asks of the database is what the documentation says, and no more."""
+"""The SQL statements of a paid order are those that the documentation lists."""
 
 import re
 from collections.abc import Iterator
@@ -39,8 +39,8 @@ def _documented() -> list[str]:
 def test_a_paid_order_runs_the_statements_that_are_documented(shop: Shop) -> None:
     order = shop.order(shop.player(), shop.item())
     number = shop.rows("SELECT provider_order_id FROM payment_attempts")[0][0]
-    told = order_paid(order)
-    told["order"]["id"] = number
+    notification = order_paid(order)
+    notification["order"]["id"] = number
     with _statements(shop) as sent:
-        assert shop.tell(told).status == 204
+        assert shop.tell(notification).status == 204
     assert sent == _documented()

@@ -1,4 +1,4 @@
-"""The inbox and its commands: list, show, replay with and without effect, prune; floods of bad signatures."""
+"""The inbox and its commands: list, show, replay and its dry run, prune; floods of bad signatures."""
 
 from datetime import timedelta
 

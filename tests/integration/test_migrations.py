@@ -97,21 +97,21 @@ def _health(url: str) -> tuple[int, str]:
 
 
 def test_a_store_before_its_migrations_is_not_ready(empty_url: str, config: Config) -> None:
-    status, words = _health(empty_url)
+    status, body = _health(empty_url)
     assert status == 503
-    assert "migration" in words
+    assert "migration" in body
     command.upgrade(config, "head")
     assert _health(empty_url)[0] == 200
     with config.attributes["engine"].begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '0000'"))
-    status, words = _health(empty_url)
-    assert (status, "0000" in words) == (503, True)
+    status, body = _health(empty_url)
+    assert (status, "0000" in body) == (503, True)
 
 
 def test_a_store_without_its_database_is_not_ready() -> None:
-    status, words = _health("postgresql://nobody:secret@127.0.0.1:1/none")
+    status, body = _health("postgresql://nobody:secret@127.0.0.1:1/none")
     assert status == 503
-    assert "secret" not in words
+    assert "secret" not in body
 
 
 # --- the data of the release before

@@ -1,4 +1,4 @@
-"""What `make mutants` asks for and no other test shows for certain: races only show it most of the time."""
+"""Tests for mutations that the other tests, which depend on races, notice only most of the time."""
 
 import pytest
 from sqlalchemy import text
@@ -14,16 +14,16 @@ from tests.integration.shop import Shop
 @pytest.mark.parametrize("dialect", ["postgresql"])
 def test_a_locked_order_is_locked_until_its_transaction_ends(shop: Shop) -> None:
     order = shop.order(shop.player(), shop.item())
-    take = text("SELECT id FROM orders WHERE id = :id FOR NO KEY UPDATE NOWAIT")
+    lock_now = text("SELECT id FROM orders WHERE id = :id FOR NO KEY UPDATE NOWAIT")
     with unit_of_work() as session, shop.engine.connect() as other:
         lock(session, order.id)
         with pytest.raises(OperationalError, match="could not obtain lock"):
-            other.execute(take, {"id": order.id})
+            other.execute(lock_now, {"id": order.id})
     with shop.engine.connect() as other:
-        assert other.execute(take, {"id": order.id}).scalar_one() == order.id
+        assert other.execute(lock_now, {"id": order.id}).scalar_one() == order.id
 
 
-def test_nobody_cancels_the_order_of_somebody_else(shop: Shop) -> None:
+def test_a_user_cannot_cancel_the_order_of_another_user(shop: Shop) -> None:
     order, stranger = shop.order(shop.player(), shop.item()), shop.player()
     with pytest.raises(NotFound), unit_of_work() as session:
         lifecycle.cancel_by_user(session, stranger.user_id, order.id)

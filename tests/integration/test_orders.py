@@ -1,7 +1,6 @@
 """The life of an order through signed notifications, on both databases."""
 
 import pytest
-from hypothesis import HealthCheck, settings
 
 from store_app.db.unit_of_work import read_session, unit_of_work
 from store_app.errors import NotFound, OrderClosed
@@ -11,10 +10,6 @@ from store_app.orders.locked_order import lock
 from store_app.orders.queries import find_order
 from tests.integration.shop import Shop, declined, order_canceled, order_paid, refund
 from tests.support.invariants import check
-
-on_one_database = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
 
 
 def _timeline(shop: Shop, order: Order) -> list[str]:
@@ -27,9 +22,9 @@ def _pending(shop: Shop, order: Order) -> int:
     return len(shop.rows("SELECT id FROM pending_purchases WHERE order_id = :id", id=order.id))
 
 
-def test_a_placed_order_keeps_the_prices_of_its_moment(shop: Shop) -> None:
-    player, sword, potion = shop.player(), shop.item(99_999), shop.item(499, consumable=True)
-    order = shop.order(player, sword, potion)
+def test_a_placed_order_keeps_its_prices(shop: Shop) -> None:
+    user, sword, potion = shop.player(), shop.item(99_999), shop.item(499, consumable=True)
+    order = shop.order(user, sword, potion)
     assert (order.status, order.total, order.currency) == ("pending", 100_498, "USD")
     assert len(order.id) == 32
     shop.change("UPDATE items SET price = 1")
@@ -39,15 +34,15 @@ def test_a_placed_order_keeps_the_prices_of_its_moment(shop: Shop) -> None:
     check(shop.engine)
 
 
-def test_paying_moves_the_lines_and_empties_the_cart_of_them(shop: Shop) -> None:
-    player, sword, boots = shop.player(), shop.item(), shop.item()
+def test_paying_moves_the_lines_and_removes_their_items_from_the_cart(shop: Shop) -> None:
+    user, sword, boots = shop.player(), shop.item(), shop.item()
     for item in (sword, boots):
         shop.change(
             "INSERT INTO cart_lines (user_id, item_id, quantity, added_at) VALUES (:user, :item, 1, '2026-01-01')",
-            user=player.user_id,
+            user=user.user_id,
             item=item.id,
         )
-    order = shop.order(player, sword)
+    order = shop.order(user, sword)
     assert shop.tell(order_paid(order)).verdict == "done"
     assert shop.read(order.id).status == "paid"
     assert shop.purchases(order.id) == ["granted"]
@@ -75,9 +70,9 @@ def test_a_repeat_changes_nothing(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize("undo", [refund, order_canceled])
-def test_money_that_goes_back_takes_back_what_it_bought(shop: Shop, undo: object) -> None:
-    player = shop.player()
-    order = shop.order(player, shop.item(), shop.item(consumable=True))
+def test_a_refund_revokes_the_purchases(shop: Shop, undo: object) -> None:
+    user = shop.player()
+    order = shop.order(user, shop.item(), shop.item(consumable=True))
     shop.tell(order_paid(order))
     assert callable(undo)
     assert shop.tell(undo(order)).verdict == "done"
@@ -88,16 +83,16 @@ def test_money_that_goes_back_takes_back_what_it_bought(shop: Shop, undo: object
     check(shop.engine)
 
 
-def test_a_refund_takes_back_only_what_its_own_order_granted(shop: Shop) -> None:
-    player, potion = shop.player(), shop.item(consumable=True)
-    first, second = shop.paid_order(player, potion), shop.paid_order(player, potion)
+def test_a_refund_revokes_only_the_purchases_of_its_own_order(shop: Shop) -> None:
+    user, potion = shop.player(), shop.item(consumable=True)
+    first, second = shop.paid_order(user, potion), shop.paid_order(user, potion)
     shop.tell(refund(first, "T" + first.id[:12]))
     assert shop.purchases(first.id) == ["refunded"]
     assert shop.purchases(second.id) == ["granted"]
     check(shop.engine)
 
 
-def test_the_bank_takes_it_back(shop: Shop) -> None:
+def test_a_chargeback_revokes_the_purchases(shop: Shop) -> None:
     order = shop.order(shop.player(), shop.item())
     shop.tell(order_paid(order))
     assert shop.tell(refund(order, code=2)).status == 204
@@ -107,7 +102,7 @@ def test_the_bank_takes_it_back(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize("undo", [refund, order_canceled])
-def test_a_refund_that_comes_first_is_remembered(shop: Shop, undo: object) -> None:
+def test_a_payment_whose_refund_arrived_first_grants_nothing(shop: Shop, undo: object) -> None:
     order = shop.order(shop.player(), shop.item())
     assert callable(undo)
     assert shop.tell(undo(order)).status == 204
@@ -120,8 +115,8 @@ def test_a_refund_that_comes_first_is_remembered(shop: Shop, undo: object) -> No
 
 def test_another_attempt_after_a_refund_grants(shop: Shop) -> None:
     order = shop.order(shop.player(), shop.item(), attempts=2)
-    for told in (refund(order, "T1"), order_paid(order, "T1"), order_paid(order, "T2")):
-        assert shop.tell(told).status == 204
+    for notification in (refund(order, "T1"), order_paid(order, "T1"), order_paid(order, "T2")):
+        assert shop.tell(notification).status == 204
     assert shop.read(order.id).status == "paid"
     assert shop.purchases(order.id) == ["granted"]
     shop.tell(refund(order, "T2"))
@@ -129,12 +124,12 @@ def test_another_attempt_after_a_refund_grants(shop: Shop) -> None:
     check(shop.engine)
 
 
-def test_granting_again_what_another_order_granted_meanwhile_is_held(shop: Shop) -> None:
-    player, sword = shop.player(), shop.item()
-    order = shop.order(player, sword)
+def test_an_item_that_another_order_granted_meanwhile_is_held(shop: Shop) -> None:
+    user, sword = shop.player(), shop.item()
+    order = shop.order(user, sword)
     shop.tell(order_paid(order, "T1"))
     shop.tell(refund(order, "T1"))
-    other = shop.paid_order(player, sword)
+    other = shop.paid_order(user, sword)
     assert shop.purchases(other.id) == ["granted"]
     assert shop.tell(order_paid(order, "T2")).status == 204
     assert shop.purchases(order.id) == ["held"]
@@ -142,7 +137,7 @@ def test_granting_again_what_another_order_granted_meanwhile_is_held(shop: Shop)
     check(shop.engine)
 
 
-def test_paying_twice_is_flagged_and_one_refund_leaves_it_granted(shop: Shop) -> None:
+def test_a_second_payment_is_flagged_and_one_refund_leaves_the_purchase_granted(shop: Shop) -> None:
     order = shop.order(shop.player(), shop.item())
     shop.tell(order_paid(order, "T1"))
     shop.tell(order_paid(order, "T2"))
@@ -154,9 +149,9 @@ def test_paying_twice_is_flagged_and_one_refund_leaves_it_granted(shop: Shop) ->
     check(shop.engine)
 
 
-def test_two_paid_orders_for_what_is_owned_once(shop: Shop) -> None:
-    player, sword, potion = shop.player(), shop.item(), shop.item(consumable=True)
-    first, second = shop.order(player, sword), shop.order(player, sword, potion)
+def test_the_second_paid_order_for_a_non_consumable_is_held(shop: Shop) -> None:
+    user, sword, potion = shop.player(), shop.item(), shop.item(consumable=True)
+    first, second = shop.order(user, sword), shop.order(user, sword, potion)
     shop.tell(order_paid(first, "T1"))
     assert shop.tell(order_paid(second, "T2")).status == 204
     assert shop.purchases(first.id) == ["granted"]
@@ -172,11 +167,11 @@ def test_two_paid_orders_for_what_is_owned_once(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize("status", ["canceled", "expired", "failed"])
-def test_money_wins_over_what_closed_the_order(shop: Shop, status: str) -> None:
-    player = shop.player()
-    order = shop.order(player, shop.item())
+def test_a_closed_order_that_is_paid_is_granted(shop: Shop, status: str) -> None:
+    user = shop.player()
+    order = shop.order(user, shop.item())
     if status == "canceled":
-        service.cancel(player.user_id, order.id)
+        service.cancel(user.user_id, order.id)
     elif status == "failed":
         shop.tell(declined(order))
     else:
@@ -190,9 +185,9 @@ def test_money_wins_over_what_closed_the_order(shop: Shop, status: str) -> None:
     check(shop.engine)
 
 
-def test_a_transaction_that_paid_another_order_grants_nothing_and_is_seen(shop: Shop) -> None:
-    player = shop.player()
-    first, second = shop.order(player, shop.item()), shop.order(player, shop.item())
+def test_a_transaction_that_paid_another_order_grants_nothing_and_is_flagged(shop: Shop) -> None:
+    user = shop.player()
+    first, second = shop.order(user, shop.item()), shop.order(user, shop.item())
     shop.tell(order_paid(first, "T1"))
     assert shop.tell(order_paid(second, "T1")).status == 204
     assert shop.read(second.id).status == "pending"
@@ -227,9 +222,9 @@ def test_a_late_decline_of_an_older_attempt_leaves_the_newer_one_open(shop: Shop
 @pytest.mark.parametrize("attempt", ["x", "", "99999999999999999999", "-1", "٣"])
 def test_a_decline_that_names_no_attempt_declines_them_all(shop: Shop, attempt: str) -> None:
     order = shop.order(shop.player(), shop.item(), attempts=2)
-    told = declined(order)
-    told["transaction"]["external_id"] = f"{order.id}-{attempt}"
-    assert shop.tell(told).status == 204
+    notification = declined(order)
+    notification["transaction"]["external_id"] = f"{order.id}-{attempt}"
+    assert shop.tell(notification).status == 204
     assert shop.read(order.id).status in {"failed", "pending"}
     check(shop.engine)
 
@@ -240,42 +235,42 @@ def test_a_decline_after_the_payment_changes_nothing(shop: Shop) -> None:
     assert shop.read(order.id).status == "paid"
 
 
-def test_a_player_cancels(shop: Shop) -> None:
-    player, stranger = shop.player(), shop.player()
-    order = shop.order(player, shop.item())
+def test_a_user_cancels_an_order(shop: Shop) -> None:
+    user, stranger = shop.player(), shop.player()
+    order = shop.order(user, shop.item())
     with pytest.raises(NotFound):
         service.cancel(stranger.user_id, order.id)
-    assert service.cancel(player.user_id, order.id).order.status == "canceled"
-    assert service.cancel(player.user_id, order.id).order.status == "canceled"
+    assert service.cancel(user.user_id, order.id).order.status == "canceled"
+    assert service.cancel(user.user_id, order.id).order.status == "canceled"
     assert _timeline(shop, order) == ["placed", "canceled"]
-    paid = shop.paid_order(player, shop.item())
+    paid = shop.paid_order(user, shop.item())
     with pytest.raises(OrderClosed):
-        service.cancel(player.user_id, paid.id)
+        service.cancel(user.user_id, paid.id)
     assert shop.purchases(paid.id) == ["granted"]
 
 
 @pytest.mark.parametrize("order_id", ["", "no-such-order", "\x00", "\ud800", "x" * 10_000])
-def test_orders_that_do_not_exist(shop: Shop, order_id: str) -> None:
-    player = shop.player()
+def test_an_unknown_order_is_not_found(shop: Shop, order_id: str) -> None:
+    user = shop.player()
     with pytest.raises(NotFound):
-        service.cancel(player.user_id, order_id)
+        service.cancel(user.user_id, order_id)
     with read_session() as session, pytest.raises(NotFound):
-        find_order(session, player.user_id, order_id)
+        find_order(session, user.user_id, order_id)
 
 
 def test_the_provider_cancels_an_unpaid_order(shop: Shop) -> None:
     order = shop.order(shop.player(), shop.item())
-    told = order_canceled(order, None)
-    del told["billing"]["transaction"]["id"]
-    assert shop.tell(told).verdict == "done"
+    notification = order_canceled(order, None)
+    del notification["billing"]["transaction"]["id"]
+    assert shop.tell(notification).verdict == "done"
     assert shop.read(order.id).status == "canceled"
-    assert shop.tell(told).verdict == "repeat"
+    assert shop.tell(notification).verdict == "repeat"
     check(shop.engine)
 
 
 def test_only_open_orders_whose_time_is_over_expire(shop: Shop) -> None:
-    player = shop.player()
-    due, failed, paid, fresh = (shop.order(player, shop.item()) for _ in range(4))
+    user = shop.player()
+    due, failed, paid, fresh = (shop.order(user, shop.item()) for _ in range(4))
     shop.tell(declined(failed))
     shop.tell(order_paid(paid))
     for order in (due, failed, paid):
@@ -293,17 +288,17 @@ def test_only_open_orders_whose_time_is_over_expire(shop: Shop) -> None:
     check(shop.engine)
 
 
-def test_many_expire_a_part_at_a_time(shop: Shop) -> None:
-    player, potion = shop.player(), shop.item(consumable=True)
+def test_orders_expire_in_batches(shop: Shop) -> None:
+    user, potion = shop.player(), shop.item(consumable=True)
     for _ in range(5):
-        shop.age(shop.order(player, potion).id)
+        shop.age(shop.order(user, potion).id)
     with unit_of_work() as session:
         assert lifecycle.expire_due(session, limit=3) == 3
     with unit_of_work() as session:
         assert lifecycle.expire_due(session, limit=3) == 2
 
 
-def test_reading_changes_nothing(shop: Shop) -> None:
+def test_a_read_session_changes_nothing(shop: Shop) -> None:
     order = shop.order(shop.player(), shop.item())
     with read_session() as session:
         session.get(Order, order.id).status = "paid"  # type: ignore[union-attr]

@@ -1,4 +1,4 @@
-"""Many at once on one order: nobody dead-locks, nothing is granted twice, the invariants hold."""
+"""Concurrent actions on one order: no deadlocks, nothing is granted twice, the invariants hold."""
 
 import json
 import threading
@@ -24,7 +24,7 @@ Action = Callable[[], Any]
 
 
 def _at_once(actions: list[Action]) -> list[Any]:
-    """Run all at the same moment; whatever is not a refusal in words raises."""
+    """Run all actions at the same time; any exception but a refusal is raised."""
     barrier = threading.Barrier(len(actions))
 
     def run(action: Action) -> Any:
@@ -37,7 +37,7 @@ def _at_once(actions: list[Action]) -> list[Any]:
         return list(threads.map(run, actions))
 
 
-def test_the_same_payment_many_times_at_once_is_one_grant(shop: Shop) -> None:
+def test_the_same_payment_many_times_at_once_grants_once(shop: Shop) -> None:
     order = shop.order(shop.player(), shop.item())
     body = json.dumps(order_paid(order)).encode()
     outcomes = _at_once([lambda: receive(body, sign(body), {})] * 16)
@@ -54,28 +54,28 @@ def _expire() -> int:
         return lifecycle.expire_due(session)
 
 
-def _everything(shop: Shop, player: CurrentUser, order: Order, sku: str) -> list[Action]:
+def _everything(shop: Shop, user: CurrentUser, order: Order, sku: str) -> list[Action]:
     return [
         lambda: shop.tell(order_paid(order, "A" + order.id[:8])),
         lambda: shop.tell(order_paid(order, "B" + order.id[:8])),
         lambda: shop.tell(refund(order, "A" + order.id[:8])),
         lambda: shop.tell(declined(order)),
-        lambda: service.cancel(player.user_id, order.id),
-        lambda: shop.buy(player, {sku: 1}),
-        lambda: cart.add(player.user_id, sku),
+        lambda: service.cancel(user.user_id, order.id),
+        lambda: shop.buy(user, {sku: 1}),
+        lambda: cart.add(user.user_id, sku),
         _expire,
     ]
 
 
 @pytest.mark.parametrize("attempt", range(5))
 def test_everything_at_once_on_one_order(shop: Shop, attempt: int) -> None:
-    player, sword = shop.player(), shop.item()
-    order = shop.order(player, sword)
+    user, sword = shop.player(), shop.item()
+    order = shop.order(user, sword)
     shop.age(order.id)
-    actions = _everything(shop, player, order, sword.sku)
+    actions = _everything(shop, user, order, sword.sku)
     _at_once(actions[attempt:] + actions[:attempt])
     check(shop.engine)
-    # A was paid and given back, B stands: wherever the order stood meanwhile, it ends paid.
+    # Payment A was refunded and payment B was not: whatever happened in between, the order ends paid.
     assert shop.read(order.id).status == "paid"
     assert shop.rows("SELECT COUNT(*) FROM webhook_deliveries WHERE verdict = 'failed'") == [(0,)]
 
@@ -84,24 +84,24 @@ def _pay_action(shop: Shop, order: Order) -> Action:
     return lambda: shop.tell(order_paid(order, f"T{order.id[:12]}"))
 
 
-def _one_has_it_all(shop: Shop, orders: list[Order]) -> None:
+def _check_that_one_order_is_granted(shop: Shop, orders: list[Order]) -> None:
     assert sorted({tuple(set(shop.purchases(order.id))) for order in orders}) == [("granted",), ("held",)]
     check(shop.engine)
 
 
-def test_two_orders_for_the_same_things(shop: Shop) -> None:
-    player, things = shop.player(), [shop.item() for _ in range(12)]
-    orders = [shop.order(player, *things), shop.order(player, *things[::-1])]
+def test_of_two_orders_for_the_same_items_one_is_granted(shop: Shop) -> None:
+    user, items = shop.player(), [shop.item() for _ in range(12)]
+    orders = [shop.order(user, *items), shop.order(user, *items[::-1])]
     outcomes = _at_once([_pay_action(shop, order) for order in orders])
     assert [outcome.status for outcome in outcomes] == [204, 204]
-    _one_has_it_all(shop, orders)
+    _check_that_one_order_is_granted(shop, orders)
 
 
 @pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
 @pytest.mark.parametrize("attempt", range(4))
-def test_two_orders_for_the_same_things_do_not_wait_for_each_other_for_ever(shop: Shop, attempt: int) -> None:
-    player, things = shop.player(), [shop.item(), shop.item()]
-    orders = [shop.order(player, *things), shop.order(player, *things[::-1]), shop.order(player, things[0])]
+def test_two_orders_for_the_same_items_do_not_deadlock(shop: Shop, attempt: int) -> None:
+    user, items = shop.player(), [shop.item(), shop.item()]
+    orders = [shop.order(user, *items), shop.order(user, *items[::-1]), shop.order(user, items[0])]
     row = """
         INSERT INTO purchases
                (order_id, user_id, item_id, quantity, unit_price, currency, owned_once, timestamp, status)
@@ -112,7 +112,7 @@ def test_two_orders_for_the_same_things_do_not_wait_for_each_other_for_ever(shop
         "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
     )
     with ThreadPoolExecutor(2) as threads:
-        # Both are held at the first thing; if one of them had the second already, letting go would lock them.
+        # Both wait at the first item; if one of them had inserted the second already, they would now deadlock.
         with shop.engine.connect() as connection:
             connection.execute(text(row), {"order": orders[2].id})
             outcomes = [
@@ -121,24 +121,24 @@ def test_two_orders_for_the_same_things_do_not_wait_for_each_other_for_ever(shop
             wait_until(lambda: shop.rows(both_wait) == [(2,)])
             connection.rollback()
         assert [outcome.result().status for outcome in outcomes] == [204, 204]
-    _one_has_it_all(shop, orders[:2])
+    _check_that_one_order_is_granted(shop, orders[:2])
 
 
-def test_paying_while_the_player_empties_the_cart(shop: Shop) -> None:
-    player, things = shop.player(), [shop.item() for _ in range(6)]
-    for thing in things:
-        cart.add(player.user_id, thing.sku)
-    order = shop.order(player, *things)
-    removals = [lambda sku=thing.sku: cart.remove(player.user_id, sku) for thing in things]
+def test_paying_while_the_user_empties_the_cart(shop: Shop) -> None:
+    user, items = shop.player(), [shop.item() for _ in range(6)]
+    for item in items:
+        cart.add(user.user_id, item.sku)
+    order = shop.order(user, *items)
+    removals = [lambda sku=item.sku: cart.remove(user.user_id, sku) for item in items]
     _at_once([lambda: shop.tell(order_paid(order)), *removals])
     assert shop.read(order.id).status == "paid"
     assert shop.rows("SELECT id FROM cart_lines") == []
     check(shop.engine)
 
 
-def test_workers_that_expire_at_once_expire_each_order_once(shop: Shop) -> None:
-    player, potion = shop.player(), shop.item(consumable=True)
-    placed = [shop.order(player, potion) for _ in range(10)]
+def test_workers_that_expire_orders_at_the_same_time_expire_each_once(shop: Shop) -> None:
+    user, potion = shop.player(), shop.item(consumable=True)
+    placed = [shop.order(user, potion) for _ in range(10)]
     for order in placed:
         shop.age(order.id)
     assert sum(_at_once([_expire] * 4)) == 10

@@ -1,4 +1,4 @@
-"""Mirroring our items into the provider's catalogue, and its answers to our other questions, over real HTTP."""
+"""Copying the items to the provider's catalogue, and the provider's other answers, over real HTTP."""
 
 import asyncio
 import os
@@ -16,7 +16,7 @@ from tests.support.store import StoreProcess
 
 @pytest.fixture(scope="module")
 def own_store() -> Iterator[StoreProcess]:
-    """Return a store whose simulator belongs to this file: a catalogue put there stays there."""
+    """Return a store with a simulator of this module's own, because a catalogue that is written stays there."""
     with StoreProcess(simulator=True) as store:
         yield store
 
@@ -50,7 +50,7 @@ def test_the_catalogue_is_written_once(own_store: StoreProcess) -> None:
 
 
 @pytest.mark.parametrize("token", ["catalogue", "merchant"])
-def test_a_payment_page_is_opened_either_way(own_store: StoreProcess, token: str) -> None:
+def test_a_payment_page_is_opened_with_either_kind_of_token(own_store: StoreProcess, token: str) -> None:
     page = asyncio.run(_client(own_store, XSOLLA_TOKEN=token).open_payment_page(_request()))
     assert page.url.startswith(own_store.simulator_url)
     assert (page.provider_order_id is None) == (token == "merchant")
@@ -60,18 +60,18 @@ def test_a_payment_page_is_opened_either_way(own_store: StoreProcess, token: str
     ("changed", "wanted"),
     [
         ({"XSOLLA_API_KEY": "wrong"}, {}),
-        ({}, {"lines": (("no-such-thing", 1),)}),
+        ({}, {"lines": (("no-such-item", 1),)}),
         ({}, {"lines": ()}),
     ],
 )
-def test_a_refusal_of_the_provider_is_ours(
+def test_a_request_that_the_provider_refuses_raises(
     own_store: StoreProcess, changed: dict[str, str], wanted: dict[str, object]
 ) -> None:
     with pytest.raises(ProviderRefused):
         asyncio.run(_client(own_store, **changed).open_payment_page(_request(**wanted)))
 
 
-def test_refunds_of_what_was_never_paid_are_refused(own_store: StoreProcess) -> None:
+def test_a_refund_of_an_unknown_transaction_is_refused(own_store: StoreProcess) -> None:
     with pytest.raises(ProviderRefused):
         asyncio.run(_client(own_store).refund("123456789", "asked for"))
     with pytest.raises(ProviderRefused):

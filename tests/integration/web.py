@@ -1,4 +1,4 @@
-"""A caller of a running store: its API, its webhook, its `/ws`, and its database to look into."""
+"""A client of a running store: of its API, its webhook, its `/ws` and its database."""
 
 import hashlib
 import json
@@ -23,7 +23,7 @@ from tests.support.store import StoreProcess
 
 Json = dict[str, Any]
 PASSWORD = "a long one, please"
-# Trusts nobody, and needs not: loading certificates would take most of the time of a test.
+# The tests use no TLS, and loading certificates would take most of the time of a test.
 _NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
@@ -55,22 +55,22 @@ class Player:
         return {"Authorization": f"Bearer {self.token}"}
 
     def get(self, path: str, **options: Any) -> httpx.Response:
-        """Ask as this player."""
+        """Send a GET request as this user."""
         return self.web.http.get(path, headers=self.headers, **options)
 
     def post(self, path: str, body: Any = None, **headers: str) -> httpx.Response:
-        """Post as this player."""
+        """Send a POST request as this user."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        # As ASCII, so that it can hold half of a character.
+        # As ASCII, so that it can hold lone surrogates.
         content, json_type = json.dumps(body), {"Content-Type": "application/json"}
         return self.web.http.post(path, content=content, headers={**self.headers, **json_type, **named})
 
     def delete(self, path: str) -> httpx.Response:
-        """Delete as this player."""
+        """Send a DELETE request as this user."""
         return self.web.http.delete(path, headers=self.headers)
 
     def order(self, *skus: str, **headers: str) -> Json:
-        """Order one of each and return what was answered."""
+        """Order one of each item and return the body of the answer."""
         items = [{"sku": sku, "quantity": 1} for sku in skus]
         answer = self.post("/api/purchases", {"items": items}, **headers)
         assert answer.status_code == 201, answer.text
@@ -78,18 +78,18 @@ class Player:
         return placed
 
     def pay(self, order: Json) -> httpx.Response:
-        """Let the provider say that an order of this player was paid."""
+        """Deliver the notification that an order of this user was paid."""
         return self.web.tell(self.paid(order))
 
     def paid(self, order: Json) -> Json:
-        """Return the notification that an order of this player was paid."""
-        return self._about("order_paid", order)
+        """Return the notification that an order of this user was paid."""
+        return self._notification("order_paid", order)
 
     def refunded(self, order: Json) -> Json:
-        """Return the notification that a paid order of this player was given back."""
-        return self._about("order_canceled", order)
+        """Return the notification that a paid order of this user was refunded."""
+        return self._notification("order_canceled", order)
 
-    def _about(self, kind: str, order: Json) -> Json:
+    def _notification(self, kind: str, order: Json) -> Json:
         return {
             "notification_type": kind,
             "order": {
@@ -104,10 +104,10 @@ class Player:
 
 
 class Web:
-    """A caller from an address of its own."""
+    """A client with an address of its own."""
 
     def __init__(self, store: StoreProcess) -> None:
-        """Call this store."""
+        """Connect to this store."""
         self.store = store
         self.address = ".".join(str(random.randrange(1, 255)) for _ in range(4))
         self.http = httpx.Client(
@@ -140,17 +140,17 @@ class Web:
             return [tuple(row) for row in connection.execute(text(query), values)]
 
     def change(self, statement: str, **values: Any) -> None:
-        """Change the database behind the store's back."""
+        """Change the store's database directly."""
         with self.engine.execution_options(writes=True).begin() as connection:
             connection.execute(text(statement), values)
 
     def insert(self, table: str, **values: Any) -> None:
-        """Write a row behind the store's back; what is left out has a default in the models."""
+        """Write a row directly; columns that are left out get the models' defaults."""
         with self.engine.execution_options(writes=True).begin() as connection:
             connection.execute(insert(metadata.tables[table]).values(values))
 
     def log(self) -> str:
-        """Return what the store has logged since this caller came."""
+        """Return what the store has logged since this client was made."""
         return self.store.log()[self._log_begins :]
 
     def register(self, username: str = "", password: str = PASSWORD) -> httpx.Response:
@@ -164,7 +164,7 @@ class Web:
         return self.http.post("/api/sessions", json={"username": username, "password": password}, headers=named)
 
     def player(self) -> Player:
-        """Return a new player, signed in."""
+        """Return a new user, signed in."""
         user = self.register()
         assert user.status_code == 201, user.text
         session = self.sign_in(user.json()["username"])
@@ -174,7 +174,7 @@ class Web:
     def sign(self, body: bytes) -> str:
         """Return the provider's Authorization header for a body."""
         secret = self.store.env["XSOLLA_WEBHOOK_SECRET"]
-        return f"Signature {hashlib.sha1(body + secret.encode()).hexdigest()}"  # noqa: S324 - theirs
+        return f"Signature {hashlib.sha1(body + secret.encode()).hexdigest()}"  # noqa: S324 - the provider's choice
 
     def deliver(self, body: bytes, **headers: str) -> httpx.Response:
         """Deliver a body to the webhook, signed unless another Authorization is given."""

@@ -1,0 +1,43 @@
+"""Text that PostgreSQL rejects, in queries with what clients send: it matches nothing, and is never stored."""
+
+from typing import Any
+
+import pytest
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import col, select
+
+from store_app.catalogue.queries import ItemFilter, find_item, list_items
+from store_app.db.unit_of_work import read_session, unit_of_work
+from store_app.errors import NotFound
+from store_app.models import Item, Order
+from store_app.orders.locked_order import ledger_of, lock, lock_all
+from tests.integration.shop import Shop
+
+pytestmark = pytest.mark.parametrize("text", ["\0", "dragon\0sword", "\ud800", "sword \udfff"], ids=ascii)
+
+
+def test_it_finds_no_row(shop: Shop, text: str) -> None:
+    shop.item(name="Dragon")
+    with read_session() as session:
+        assert session.get(Order, text) is None
+        assert list_items(session, ItemFilter(q=text)).rows == []
+        with pytest.raises(NotFound):
+            find_item(session, text)
+    with unit_of_work() as session, pytest.raises(NotFound):
+        lock(session, text)
+
+
+def test_the_rows_named_beside_it_are_found(shop: Shop, text: str) -> None:
+    item, order = shop.item(), shop.order(shop.player(), shop.item())
+    with unit_of_work() as session:
+        assert session.exec(select(Item.sku).where(col(Item.sku).in_([text, item.sku]))).all() == [item.sku]
+        lock_all(session, [text, order.id])
+        assert ledger_of(session, lock(session, order.id)) == []
+
+
+def test_a_row_with_it_is_refused(shop: Shop, text: str) -> None:
+    for field in ("sku", "name", "description"):
+        changed: dict[str, Any] = {field: text}
+        with pytest.raises(IntegrityError):
+            shop.item(**changed)
+    assert shop.rows("SELECT id FROM items") == []
