@@ -22,6 +22,7 @@ from tests.provider_contract.acme import provider as acme
 from tests.support.ports import free_port
 from tests.support.processes import Child, running
 from tests.support.project import copy_project
+from tests.support.recipes import carry_out
 from tests.support.store import StoreProcess
 
 # Costs $49.99.
@@ -147,15 +148,10 @@ def xsolla_shop() -> Iterator[Shop]:
 
 
 def add_acme(project: Path) -> None:
-    """Add Acme Pay to a copy of the project as a studio would: its folder, and one entry in the registry."""
+    """Add Acme Pay to a copy of the project as docs/extending.md says: its folder, and one registry entry."""
     shutil.copytree(Path(acme.__file__).parent, project / "store_app/payments/acme")
     (project / "store_app/payments/acme/server.py").unlink()
-    registry = project / "store_app/payments/registry.py"
-    entry = "PROVIDERS = {\n"
-    text = registry.read_text(encoding="utf-8")
-    assert text.count(entry) == 1
-    added = entry + '    "acme": "store_app.payments.acme.provider",\n'
-    registry.write_text(text.replace(entry, added), encoding="utf-8")
+    carry_out("A payment provider", project)
 
 
 @contextmanager
