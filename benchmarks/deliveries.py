@@ -75,7 +75,7 @@ def signed(store: StoreProcess, notification: Mapping[str, object]) -> Delivery:
 def place_orders(store: StoreProcess, players: int, orders_each: int) -> list[PlacedOrder]:
     """Write players and open orders into the store's database, through its own services."""
     # Run from the module's folder of this project; the last line is the JSON.
-    printed = store.run("benchmarks.placing", str(players), str(orders_each))
+    printed = store.run("benchmarks.place_orders", str(players), str(orders_each))
     return [PlacedOrder(*row) for row in json.loads(printed.splitlines()[-1])]
 
 

@@ -1,4 +1,4 @@
-"""Paid orders a second: the store's whole work against bare FastAPI apps (`bare_app`).
+"""Paid orders a second: the store's whole work against bare FastAPI apps (`baseline_app`).
 
 Same server (Granian, one worker), same database, same client, taking turns in bursts. Then the time that a
 delivery takes at half of the highest rate; and, on PostgreSQL, transactions a second beside pgbench's.
@@ -91,7 +91,7 @@ def _bare_app(store: StoreProcess) -> Iterator[str]:
         "asgi",
         "--port",
         str(port),
-        "benchmarks.bare_app:app",
+        "benchmarks.baseline_app:app",
     ]
     bare = Child("bare app", command, env=store.env, log=store.data_dir / "bare.log", cwd=ROOT)
     try:

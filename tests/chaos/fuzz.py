@@ -15,7 +15,7 @@ from pathlib import Path
 
 from scripts import servers
 from tests.chaos.fuzzing.campaigns import ENV, Laboratory, laboratory
-from tests.chaos.fuzzing.running import Failure
+from tests.chaos.fuzzing.runner import Failure
 from tests.support.postgres import fresh_database, postgres_server
 from tests.support.processes import ChildFailed
 from tests.support.redis import redis_server

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.crash.scene import Scene
+from tests.crash.crashing_store import Scene
 from tests.integration.conftest import (  # noqa: F401 - pytest finds fixtures by their names here
     database_url,
     dialect,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.crash.scene import Scene, Standing, failpoints_of
+from tests.crash.crashing_store import Scene, Standing, failpoints_of
 from tests.integration.shop import Shop
 from tests.integration.web import Player
 

@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from tests.crash.scene import AREAS, failpoints
+from tests.crash.crashing_store import AREAS, failpoints
 
 
 def test_every_failpoint_has_a_test_that_kills_the_store_there() -> None:

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from store_app.accounts.service import CurrentUser
-from tests.crash.scene import SECONDS, Scene, Standing, failpoints_of
+from tests.crash.crashing_store import SECONDS, Scene, Standing, failpoints_of
 from tests.integration.shop import Shop, order_paid, wait_until
 
 PAID: Standing = ("paid", ["payment"], ["granted"])

@@ -25,11 +25,11 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from tests.crash.facts import CHARGEBACK, REFUND, Message, Provider, Undone
+from tests.crash.crashing_store import failpoints_of
+from tests.crash.fork_server import Zygote
 from tests.crash.model import NEW_ORDER, OPEN, Attempt, PlacedOrder, Thing
-from tests.crash.scene import failpoints_of
-from tests.crash.stage import Stage
-from tests.crash.zygote import Zygote
+from tests.crash.notifications import CHARGEBACK, REFUND, Message, Provider, Undone
+from tests.crash.store_and_model import Stage
 from tests.integration.shop import Shop
 
 EXAMPLES = int(os.environ.get("HYPOTHESIS_EXAMPLES", "20"))

@@ -2,7 +2,7 @@
 
 from tests.integration.shop import Shop, order_paid, wait_until
 from tests.integration.web import Web
-from tests.outage.provider import Provider, Watch
+from tests.outage.load import Provider, Watch
 from tests.support.invariants import check
 from tests.support.postgres import PostgresServer
 

@@ -15,8 +15,8 @@ from store_app.live.bus import STREAM
 from tests.integration.shop import wait_until
 from tests.integration.test_api_live import Ear, Ears
 from tests.integration.web import PASSWORD, Player, Web
-from tests.outage.provider import Watch, timed
-from tests.security.raw import LIBRARY, SHELL, Tab
+from tests.outage.load import Watch, timed
+from tests.security.event_socket import LIBRARY, SHELL, Tab
 from tests.support.invariants import check
 from tests.support.network import Network, network_to
 from tests.support.postgres import PostgresServer, fresh_database

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.security.people import Person
+from tests.security.users import Person
 from tests.support.processes import ROOT
 from tests.support.store import StoreProcess
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.security.people import Person
-from tests.security.raw import Tab
+from tests.security.event_socket import Tab
+from tests.security.users import Person
 
 REFLEX = "reflex___state____state"
 # Handler -> who gains anything by calling it. "own" reads or changes only what belongs to the session in the

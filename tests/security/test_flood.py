@@ -8,8 +8,8 @@ import aiohttp
 import httpx
 import pytest
 
-from tests.security.people import Person
-from tests.security.raw import SHELL, STATE, Tab
+from tests.security.event_socket import SHELL, STATE, Tab
+from tests.security.users import Person
 
 pytestmark = pytest.mark.anyio
 MALFORMED: tuple[Any, ...] = (

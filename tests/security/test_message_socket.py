@@ -9,7 +9,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.security.people import Person, database, pay
+from tests.security.users import Person, database, pay
 from tests.support.store import StoreProcess
 
 pytestmark = pytest.mark.anyio

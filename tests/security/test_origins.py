@@ -8,8 +8,8 @@ import httpx
 import pytest
 import socketio.exceptions
 
-from tests.security.people import PASSWORD, Person, rows_of
-from tests.security.raw import SHELL, Tab
+from tests.security.event_socket import SHELL, Tab
+from tests.security.users import PASSWORD, Person, rows_of
 from tests.support.processes import ROOT
 from tests.support.store import StoreProcess
 

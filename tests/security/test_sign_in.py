@@ -9,7 +9,7 @@ from http.cookies import SimpleCookie
 import httpx
 import pytest
 
-from tests.security.people import PASSWORD, Person
+from tests.security.users import PASSWORD, Person
 from tests.support.store import StoreProcess
 
 TRIES = 10

@@ -10,9 +10,11 @@ from sqlalchemy import Engine, text
 
 from store_app.db.engine import make_engine
 from store_app.models import Order, metadata
-from tests.chaos.fuzzing import judges
-from tests.chaos.fuzzing.document import Documented, requests_of
-from tests.chaos.fuzzing.generated import (
+from tests.chaos.fuzzing import checks
+from tests.chaos.fuzzing.notifications import Orders, about, fits, mutated, place, unfitting
+from tests.chaos.fuzzing.openapi import Documented, requests_of
+from tests.chaos.fuzzing.runner import Campaign, Records, Try, run
+from tests.chaos.fuzzing.strategies import (
     changed,
     damaged,
     one_of_these,
@@ -22,9 +24,7 @@ from tests.chaos.fuzzing.generated import (
     unsigned,
     write,
 )
-from tests.chaos.fuzzing.orders import Orders, about, fits, mutated, place, unfitting
-from tests.chaos.fuzzing.running import Campaign, Records, Try, run
-from tests.chaos.fuzzing.wire import Answer, Headers, Request, Wire
+from tests.chaos.fuzzing.transport import Answer, Headers, Request, Wire
 from tests.integration.shop import PROJECT, SECRET, Json, Shop, order_paid, sign, use_database
 from tests.integration.web import PASSWORD, Player, Web
 from tests.support.invariants import violations
@@ -46,7 +46,7 @@ _SKUS = ["dragon-sword", "health-potion"]
 
 
 def _deliveries(
-    bodies: st.SearchStrategy[bytes], headed: Headed, apply: Callable[[Request], judges.Judge]
+    bodies: st.SearchStrategy[bytes], headed: Headed, apply: Callable[[Request], checks.Judge]
 ) -> st.SearchStrategy[Try]:
     def one(body: bytes) -> st.SearchStrategy[Try]:
         requests = headed(body).map(lambda headers: Request(b"POST", WEBHOOK, headers, body))
@@ -60,20 +60,20 @@ def without_signature(orders: Orders) -> list[Campaign]:
     signature_valid = one_of_these(orders.never).flatmap(lambda order: one_of_these(about(order))).map(write)
     notifications = damaged(signature_valid | mutated(orders.never))
     return [
-        Campaign("webhook, unsigned: bytes and JSON", _deliveries(raw_bodies, unsigned, judges.unsigned)),
-        Campaign("webhook, unsigned: notifications", _deliveries(notifications, unsigned, judges.unsigned)),
+        Campaign("webhook, unsigned: bytes and JSON", _deliveries(raw_bodies, unsigned, checks.unsigned)),
+        Campaign("webhook, unsigned: notifications", _deliveries(notifications, unsigned, checks.unsigned)),
     ]
 
 
 def with_signature(orders: Orders) -> list[Campaign]:
     """Return what is signed: bytes, changed notifications, and payments that do not fit their orders."""
     return [
-        Campaign("webhook, signed: bytes and JSON", _deliveries(raw_bodies, signed, judges.signed)),
+        Campaign("webhook, signed: bytes and JSON", _deliveries(raw_bodies, signed, checks.signed)),
         Campaign(
-            "webhook, signed: notifications", _deliveries(damaged(mutated(orders.any)), signed, judges.signed)
+            "webhook, signed: notifications", _deliveries(damaged(mutated(orders.any)), signed, checks.signed)
         ),
         Campaign(
-            "webhook, signed: payments not fitting", _deliveries(unfitting(orders.never), signed, judges.signed)
+            "webhook, signed: payments not fitting", _deliveries(unfitting(orders.never), signed, checks.signed)
         ),
     ]
 
@@ -96,7 +96,7 @@ class Caller:
         """Return the headers of a signed-in request."""
         return ((b"Authorization", b"Bearer " + self.player.token.encode()),)
 
-    def judged(self, request: Request, apply: judges.Judge) -> Try:
+    def judged(self, request: Request, apply: checks.Judge) -> Try:
         """Return the request with this player's credentials."""
 
         def judge_and_return(answer: Answer) -> str:
@@ -108,11 +108,11 @@ class Caller:
         return Try(whole, judge_and_return)
 
 
-def _documented(one: Documented) -> judges.Judge:
-    plain = judges.api(one.request)
+def _documented(one: Documented) -> checks.Judge:
+    plain = checks.api(one.request)
 
     def apply(answer: Answer) -> str:
-        return plain(answer) or (one.broken_promises(answer) if judges.reaches_the_api(one.request) else "")
+        return plain(answer) or (one.broken_promises(answer) if checks.reaches_the_api(one.request) else "")
 
     return apply
 
@@ -137,9 +137,9 @@ def rest_of_the_api(web: Web) -> list[Campaign]:
             "API: bytes, headers, addresses",
             st.tuples(_odd_requests(), st.booleans()).map(
                 lambda drawn: (
-                    caller.judged(drawn[0], judges.api(drawn[0]))
+                    caller.judged(drawn[0], checks.api(drawn[0]))
                     if drawn[1]
-                    else Try(drawn[0], judges.api(drawn[0]))
+                    else Try(drawn[0], checks.api(drawn[0]))
                 )
             ),
         ),

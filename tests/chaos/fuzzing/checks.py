@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from http import HTTPStatus
 
-from tests.chaos.fuzzing.wire import Answer, Request
+from tests.chaos.fuzzing.transport import Answer, Request
 
 MAX_NOTIFICATION_BYTES = 256 * 1024
 PROBLEM = "application/problem+json"

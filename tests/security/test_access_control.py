@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from tests.security.people import Person, rows_of
+from tests.security.users import Person, rows_of
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Run in a process of its own with a store's settings: `python -m benchmarks.placing PLAYERS ORDERS_EACH`.
+"""Run in a process of its own with a store's settings: `python -m benchmarks.place_orders PLAYERS ORDERS_EACH`.
 
 Writes players and open orders through the store's own services and prints them as JSON.
 """

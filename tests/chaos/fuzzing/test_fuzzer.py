@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from store_app.models import Order
-from tests.chaos.fuzzing import judges
+from tests.chaos.fuzzing import checks
 from tests.chaos.fuzzing.campaigns import with_signature, without_signature
-from tests.chaos.fuzzing.generated import Token, Twice, write
-from tests.chaos.fuzzing.orders import PRICE, Orders, fits
-from tests.chaos.fuzzing.running import for_each
-from tests.chaos.fuzzing.wire import Answer, Request
+from tests.chaos.fuzzing.notifications import PRICE, Orders, fits
+from tests.chaos.fuzzing.runner import for_each
+from tests.chaos.fuzzing.strategies import Token, Twice, write
+from tests.chaos.fuzzing.transport import Answer, Request
 from tests.integration.shop import PROJECT, Json, order_paid, sign
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -104,7 +104,7 @@ def _answer(status: int, said: Any = None, kind: str = "application/json") -> An
     ids=repr,
 )
 def test_a_wrong_answer_to_an_unsigned_notification_is_told(answer: Answer) -> None:
-    apply = judges.unsigned(REQUEST)
+    apply = checks.unsigned(REQUEST)
     assert apply(answer)
     assert not apply(_answer(400, REFUSED))
 
@@ -114,7 +114,7 @@ def test_a_wrong_answer_to_an_unsigned_notification_is_told(answer: Answer) -> N
     [Answer(), _answer(503), _answer(204, {}), _answer(200, {}), _answer(422, PROBLEM), _answer(400, REFUSED)],
 )
 def test_a_wrong_answer_to_a_signed_notification_is_told(answer: Answer) -> None:
-    apply = judges.signed(REQUEST)
+    apply = checks.signed(REQUEST)
     assert apply(answer)
     assert not apply(_answer(204))
     assert not apply(_answer(400, {"error": {"code": "INVALID_USER", "message": "-"}}))
@@ -126,11 +126,11 @@ def test_a_wrong_answer_to_a_signed_notification_is_told(answer: Answer) -> None
         Answer(),
         _answer(500),
         _answer(404, PROBLEM),
-        _answer(404, {}, judges.PROBLEM),
-        _answer(403, PROBLEM, judges.PROBLEM),
+        _answer(404, {}, checks.PROBLEM),
+        _answer(403, PROBLEM, checks.PROBLEM),
     ],
 )
 def test_a_wrong_answer_of_the_api_is_told(answer: Answer) -> None:
-    apply = judges.api(Request(b"GET", b"/api/items/x"))
+    apply = checks.api(Request(b"GET", b"/api/items/x"))
     assert apply(answer)
-    assert not apply(_answer(404, PROBLEM, judges.PROBLEM))
+    assert not apply(_answer(404, PROBLEM, checks.PROBLEM))

@@ -19,9 +19,9 @@ from store_app.models import Item
 from store_app.orders import lifecycle, service
 from store_app.orders.lifecycle import NewLine
 from store_app.orders.locked_order import lock
-from tests.crash.facts import Message, answers
+from tests.crash.fork_server import Zygote, client_of
 from tests.crash.model import TOLD, Attempt, PlacedOrder, Thing, World
-from tests.crash.zygote import Zygote, client_of
+from tests.crash.notifications import Message, answers
 from tests.integration.shop import AnyOrder, Shop, sign
 from tests.support.invariants import check
 from webhook.inbox.replay import replay

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from store_app.accounts.service import token_hash
-from tests.security.people import Person, database, pay, rows_of
-from tests.security.raw import CART, ITEM, LIBRARY, NAMESPACE, ORDER, SHELL, STATE, Tab
+from tests.security.event_socket import CART, ITEM, LIBRARY, NAMESPACE, ORDER, SHELL, STATE, Tab
+from tests.security.users import Person, database, pay, rows_of
 
 pytestmark = pytest.mark.anyio
 UPDATE_VARS = f"{STATE}.reflex___state____update_vars_internal_state.update_vars_internal"

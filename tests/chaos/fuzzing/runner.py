@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import seed as seeded
 from hypothesis import strategies as st
 
-from tests.chaos.fuzzing.wire import Answer, Request, Wire
+from tests.chaos.fuzzing.transport import Answer, Request, Wire
 
 BATCH = 500
 THREADS = 3

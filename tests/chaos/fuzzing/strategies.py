@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from hypothesis import strategies as st
 
-from tests.chaos.fuzzing.wire import Headers
+from tests.chaos.fuzzing.transport import Headers
 from tests.integration.shop import SECRET, Json, sign
 
 Path = tuple[str | int, ...]

@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from store_app.models import Order
-from tests.chaos.fuzzing.generated import Token, Twice, changed, one_of_these, put, remove, write
+from tests.chaos.fuzzing.strategies import Token, Twice, changed, one_of_these, put, remove, write
 from tests.integration.shop import (
     PROJECT,
     Json,

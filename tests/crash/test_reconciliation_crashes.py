@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from tests.crash.scene import Scene, failpoints_of
+from tests.crash.crashing_store import Scene, failpoints_of
 from tests.integration.shop import Shop
 
 

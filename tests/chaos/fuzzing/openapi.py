@@ -20,7 +20,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from tests.chaos.fuzzing.wire import Answer, Request
+from tests.chaos.fuzzing.transport import Answer, Request
 from tests.integration.shop import Json
 
 Case = schemathesis.Case[Any]

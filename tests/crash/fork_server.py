@@ -1,7 +1,7 @@
 """Processes that die by SIGKILL at a failpoint, without the seconds that a whole store takes to start.
 
-`python -m tests.crash.zygote` has imported what takes a notification and opened no database. For each job, a line
-of JSON, it forks a child, which does it with a connection of its own and dies at the failpoint that the job
+`python -m tests.crash.fork_server` has imported what takes a notification and opened no database. For each job, a
+line of JSON, it forks a child, which does it with a connection of its own and dies at the failpoint that the job
 names. One line says what came of it.
 """
 
@@ -105,7 +105,7 @@ class Zygote:
 
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.crash.zygote"],
+            [sys.executable, "-m", "tests.crash.fork_server"],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
