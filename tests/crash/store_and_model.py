@@ -1,4 +1,4 @@
-"""The store and its model, side by side: what happens to one is told to the other, and then they are compared."""
+"""The store and its model: what happens to one is applied to the other, then they are compared."""
 
 import asyncio
 import json
@@ -19,205 +19,209 @@ from store_app.models import Item
 from store_app.orders import lifecycle, service
 from store_app.orders.lifecycle import NewLine
 from store_app.orders.locked_order import lock
-from tests.crash.fork_server import Zygote, client_of
-from tests.crash.model import TOLD, Attempt, PlacedOrder, Thing, World
-from tests.crash.notifications import Message, answers
+from tests.crash.fork_server import ForkServer, client_of
+from tests.crash.model import MESSAGE_FOR_STATUS, Attempt, Model, ModelItem, ModelOrder
+from tests.crash.notifications import Notification, provider_state
 from tests.integration.shop import AnyOrder, Shop, sign
 from tests.support.invariants import check
 from webhook.inbox.replay import replay
 from webhook.intake import catch_up, receive
 
 DAY = timedelta(days=1)
-LONG_AGO = "2020-01-01 00:00:00+00:00"
+IN_THE_PAST = "2020-01-01 00:00:00+00:00"
 
 
 @dataclass(frozen=True)
-class Standing:
-    """How an order stands, by the store or by the model."""
+class OrderSnapshot:
+    """What the store or the model knows of an order."""
 
     status: str
     purchases: dict[str, str]
     money: int
     payments: int
-    history: list[str]
-    told: list[str]
+    timeline: list[str]
+    messages: list[str]
     flagged: bool
 
 
-class Stage:
-    """A store without players, things or orders yet, and the model of it."""
+class StoreAndModel:
+    """A store without users, items or orders yet, and the model of it."""
 
-    def __init__(self, shop: Shop, zygote: Zygote) -> None:
-        """Use this store, forgetting everything that is in it."""
-        self.shop, self.zygote, self.world = shop, zygote, World()
-        self._empty()
+    def __init__(self, shop: Shop, fork_server: ForkServer) -> None:
+        """Use this store, after deleting everything that is in it."""
+        self.shop, self.fork_server, self.model = shop, fork_server, Model()
+        self._delete_everything()
         self.current_users: dict[str, CurrentUser] = {}
-        self._items: dict[Thing, Item] = {}
+        self._items: dict[ModelItem, Item] = {}
         self.accepted: list[bytes] = []
-        self.unanswered: list[Message] = []
-        # Beside those of the shop's own provider.
-        self._provider_orders = count(100_001)
+        self.unanswered: list[Notification] = []
+        # Apart from the numbers that the shop's own provider uses.
+        self._provider_order_ids = count(100_001)
 
-    def _empty(self) -> None:
+    def _delete_everything(self) -> None:
         with unit_of_work() as session:
             for table in reversed(SQLModel.metadata.sorted_tables):
                 session.execute(delete(table))
 
-    def join(self, name: str) -> None:
-        """Let a player join."""
+    def register(self, name: str) -> None:
+        """Create a user."""
         self.current_users[name] = self.shop.player(username=name, username_key=name)
 
-    def sell(self, thing: Thing) -> None:
-        """Put a thing on sale."""
-        self._items[thing] = self.shop.item(thing.price, consumable=not thing.once, sku=thing.sku)
+    def add_item(self, item: ModelItem) -> None:
+        """Put an item on sale."""
+        self._items[item] = self.shop.item(item.price, consumable=not item.owned_once, sku=item.sku)
 
     # --- orders
 
-    def place(self, player: str, things: set[Thing], *, merchant: bool) -> PlacedOrder:
-        """Write an order without asking whether the player may have one."""
-        user_id = self.current_users[player].user_id
-        lines = [NewLine(self._items[thing], 1) for thing in sorted(things, key=lambda thing: thing.sku)]
+    def place(self, name: str, items: set[ModelItem], *, by_merchant_token: bool) -> ModelOrder:
+        """Place an order without the checks of the checkout."""
+        user_id = self.current_users[name].user_id
+        lines = [NewLine(self._items[item], 1) for item in sorted(items, key=lambda item: item.sku)]
         with unit_of_work() as session:
             row = lifecycle.place(session, user_id, lines, DAY)
-        return self.note_order(row, dict.fromkeys(things, 1), merchant=merchant)
+        return self.record_order(row, dict.fromkeys(items, 1), by_merchant_token=by_merchant_token)
 
-    def note_order(self, row: AnyOrder, quantities: dict[Thing, int], *, merchant: bool = False) -> PlacedOrder:
-        """Tell the model of an order that the store has placed."""
-        order = PlacedOrder(row.id, row.user_id, quantities, merchant)
-        self.world.orders.append(order)
+    def record_order(
+        self, row: AnyOrder, quantities: dict[ModelItem, int], *, by_merchant_token: bool = False
+    ) -> ModelOrder:
+        """Add an order that the store has placed to the model."""
+        order = ModelOrder(row.id, row.user_id, quantities, by_merchant_token)
+        self.model.orders.append(order)
         return order
 
-    def buy(self, player: str, quantities: dict[Thing, int]) -> AnyOrder | str:
-        """Order things as a player does; returns the order, or the name of the refusal."""
-        wanted = {thing.sku: quantity for thing, quantity in quantities.items()}
+    def buy(self, name: str, quantities: dict[ModelItem, int]) -> AnyOrder | str:
+        """Check out as a user does; return the order, or the name of the refusal."""
+        wanted = {item.sku: quantity for item, quantity in quantities.items()}
         try:
-            return self.shop.buy(self.current_users[player], wanted).order
+            return self.shop.buy(self.current_users[name], wanted).order
         except (AlreadyOwned, InOpenOrder) as refusal:
             return type(refusal).__name__
 
-    def return_to_pay(self, order: PlacedOrder) -> bool:
-        """Let a player open an order's payment page; False when the order is over."""
-        current_user = next(one for one in self.current_users.values() if one.user_id == order.player)
+    def open_payment_page_again(self, order: ModelOrder) -> bool:
+        """Open an order's payment page as its user does; return False when the order is closed."""
+        current_user = next(one for one in self.current_users.values() if one.user_id == order.user_id)
         try:
             asyncio.run(open_payment_page(current_user, order.id, self.shop.provider.client()))
         except OrderClosed:
             return False
-        self.note_page(order)
+        self.record_new_attempt(order)
         return True
 
-    def note_page(self, order: PlacedOrder) -> None:
-        """Tell the model of the page that the store opened, unless it offered an earlier one again."""
+    def record_new_attempt(self, order: ModelOrder) -> None:
+        """Add the attempt that the store made to the model, unless it offered an earlier page again."""
         query = "SELECT number, provider_order_id FROM payment_attempts WHERE order_id = :id ORDER BY number"
-        pages = self.shop.rows(query, id=order.id)
-        assert len(pages) == len(order.noted) + (not order.newest_page_is_live())
-        for number, provider_order in pages:
-            if number not in order.noted:
-                order.attempts.append(Attempt(order, number, provider_order))
-                self.world.open_page(order.attempts[-1])
+        attempts = self.shop.rows(query, id=order.id)
+        assert len(attempts) == len(order.recorded) + (not order.newest_attempt_is_payable())
+        for number, provider_order_id in attempts:
+            if number not in order.recorded:
+                order.attempts.append(Attempt(order, number, provider_order_id))
+                self.model.record_attempt(order.attempts[-1])
 
-    def open_page(self, order: PlacedOrder, *, noted: bool) -> None:
-        """Open a payment page; not `noted`: the store dies before it can write down that it did."""
-        name = "" if order.merchant else str(next(self._provider_orders))
-        attempt = Attempt(order, max(order.noted, default=0) + 1, name)
+    def start_attempt(self, order: ModelOrder, *, recorded: bool) -> None:
+        """Open a payment page; not `recorded`: the store died before it could write the attempt down."""
+        provider_order_id = "" if order.by_merchant_token else str(next(self._provider_order_ids))
+        attempt = Attempt(order, max(order.recorded, default=0) + 1, provider_order_id)
         order.attempts.append(attempt)
-        if noted:
+        if recorded:
             with unit_of_work() as session:
                 row = lock(session, order.id)
-                lifecycle.start_attempt(session, row, name or None, "http://provider.test/?token=one")
-            self.world.open_page(attempt)
+                url = "http://provider.test/?token=one"
+                lifecycle.start_attempt(session, row, provider_order_id or None, url)
+            self.model.record_attempt(attempt)
 
-    def cancel(self, order: PlacedOrder) -> bool:
-        """Let a player cancel an order; False when it is over."""
+    def cancel(self, order: ModelOrder) -> bool:
+        """Cancel an order as its user does; return False when it is closed."""
         try:
-            service.cancel(order.player, order.id)
+            service.cancel(order.user_id, order.id)
         except OrderClosed:
             return False
         return True
 
-    def expire(self, order: PlacedOrder) -> None:
-        """Let an order's time be over."""
+    def expire(self, order: ModelOrder) -> None:
+        """Let an order expire."""
         self.shop.age(order.id)
         with unit_of_work() as session:
             lifecycle.expire_due(session)
-        self.world.close(order, "expired")
+        self.model.close(order, "expired")
 
     # --- deliveries
 
-    def deliver(self, message: Message) -> None:
-        """Deliver a notification and have it answered."""
-        body = message.body
-        self._answered(message, receive(body, sign(body), {"content-type": "application/json"}).status)
+    def deliver(self, notification: Notification) -> None:
+        """Deliver a notification and check the response."""
+        body = notification.body
+        outcome = receive(body, sign(body), {"content-type": "application/json"})
+        self._check_response(notification, outcome.status)
 
-    def deliver_and_die(self, message: Message, failpoint: str) -> None:
-        """Deliver a notification to a process that dies at a failpoint: all that it did is there, or nothing."""
-        body, before = message.body, self._kept(message)
-        answer = self.zygote.do(failpoint, body=body.decode(), signature=sign(body).decode())
-        if answer is not None:
-            self._answered(message, answer)
+    def deliver_and_crash(self, notification: Notification, failpoint: str) -> None:
+        """Deliver a notification to a process that dies at a failpoint: either all it did is kept, or nothing."""
+        body, before = notification.body, len(self.deliveries(notification))
+        status = self.fork_server.run(failpoint, body=body.decode(), signature=sign(body).decode())
+        if status is not None:
+            self._check_response(notification, status)
             return
-        self.unanswered.append(message)
-        if self._kept(message) > before:
-            message.hear()
+        self.unanswered.append(notification)
+        if len(self.deliveries(notification)) > before:
+            notification.apply_to_model()
 
-    def _answered(self, message: Message, status: int) -> None:
-        expected = message.hear()
-        assert status == expected, f"{message} was answered {status}, not {expected}"
+    def _check_response(self, notification: Notification, status: int) -> None:
+        expected = notification.apply_to_model()
+        assert status == expected, f"the response to {notification} was {status}, not {expected}"
         if status < 300:
-            self.accepted.append(message.body)
+            self.accepted.append(notification.body)
 
-    def _kept(self, message: Message) -> int:
-        return len(self.deliveries(message))
-
-    def deliveries(self, message: Message) -> list[int]:
+    def deliveries(self, notification: Notification) -> list[int]:
         """Return the ids of a notification's deliveries in the inbox."""
         query = "SELECT id FROM webhook_deliveries WHERE body = :body ORDER BY id"
-        return [row[0] for row in self.shop.rows(query, body=message.body)]
+        return [row[0] for row in self.shop.rows(query, body=notification.body)]
 
     def redeliver(self) -> None:
-        """Deliver again what was not answered, as the provider does."""
+        """Deliver the notifications that got no response again, as the provider does."""
         unanswered, self.unanswered = self.unanswered, []
-        for message in unanswered:
-            self.deliver(message)
+        for notification in unanswered:
+            self.deliver(notification)
 
-    def replay(self, message: Message, *, dry_run: bool) -> None:
-        """Let a person process a kept delivery again."""
-        for delivery_id in self.deliveries(message)[-1:]:
+    def replay(self, notification: Notification, *, dry_run: bool) -> None:
+        """Replay the newest delivery of a notification, as staff do."""
+        for delivery_id in self.deliveries(notification)[-1:]:
             replay(delivery_id, dry_run=dry_run)
             if not dry_run:
-                message.hear()
+                notification.apply_to_model()
 
-    def repair(self, order: PlacedOrder, failpoint: str) -> None:
-        """Ask the provider about an order; at a failpoint the process dies first, without having moved it."""
-        self.shop.change("UPDATE orders SET next_check_at = :then WHERE id = :id", then=LONG_AGO, id=order.id)
+    def reconcile(self, order: ModelOrder, failpoint: str) -> None:
+        """Ask the provider about an order; at a failpoint the process dies before it can change the order."""
+        self.shop.change("UPDATE orders SET next_check_at = :then WHERE id = :id", then=IN_THE_PAST, id=order.id)
         if not failpoint:
-            asyncio.run(reconcile_due(client_of(answers(self.world))))
-        elif self.zygote.do(failpoint, repair=answers(self.world)) is None:
+            asyncio.run(reconcile_due(client_of(provider_state(self.model))))
+        elif self.fork_server.run(failpoint, reconcile=provider_state(self.model)) is None:
             return
-        self.world.repair(order)
-        # As the store does now and then: what waited for a payment finds one that was repaired.
+        self.model.reconcile(order)
+        # The store does this regularly: unmatched deliveries are applied to a payment found by reconciliation.
         catch_up()
         for attempt in order.attempts:
             if attempt.paid:
-                self.world.catch_up(attempt)
-        if len([attempt for attempt in order.noted.values() if attempt.status != "new"]) > 1:
-            # It was asked about several payments at once: which answer came first cannot be known.
-            order.history = self._timelines()[order.id]
+                self.model.apply_deferred(attempt)
+        if len([attempt for attempt in order.recorded.values() if attempt.status != "new"]) > 1:
+            # The provider was asked about several attempts at once, and answers in any order.
+            order.timeline = self._timelines()[order.id]
 
     # --- comparing
 
     def check(self) -> None:
-        """Check the rules in SQL, that nothing answered with success is missing, and the model."""
+        """Check the invariants, that no acknowledged delivery is missing, and that store and model are equal."""
         check(self.shop.engine, self.accepted)
-        found, expected = self._found(), {order.id: _expected(order) for order in self.world.orders}
+        found, expected = self._found(), {order.id: _expected(order) for order in self.model.orders}
         assert set(found) == set(expected)
-        for order in self.world.orders:
+        for order in self.model.orders:
             assert found[order.id] == expected[order.id], f"{found[order.id]} is not as expected: {order}"
 
-    def _found(self) -> dict[str, Standing]:
+    def _found(self) -> dict[str, OrderSnapshot]:
         orders = self.shop.rows("SELECT id, status, needs_attention FROM orders")
-        purchases, money, told, timelines = self._purchases(), self._money(), self._told(), self._timelines()
+        purchases, money = self._purchases(), self._money()
+        messages, timelines = self._messages(), self._timelines()
         return {
-            id_: Standing(status, purchases[id_], *money.get(id_, (0, 0)), timelines[id_], told[id_], bool(reason))
+            id_: OrderSnapshot(
+                status, purchases[id_], *money.get(id_, (0, 0)), timelines[id_], messages[id_], bool(reason)
+            )
             for id_, status, reason in orders
         }
 
@@ -239,8 +243,8 @@ class Stage:
             found[order_id].append("pending" if kind == "placed" else kind)
         return found
 
-    def _told(self) -> defaultdict[str, list[str]]:
-        """Return the messages on each order, flags for staff aside."""
+    def _messages(self) -> defaultdict[str, list[str]]:
+        """Return the messages about each order, without those that only flag it for staff."""
         found: defaultdict[str, list[str]] = defaultdict(list)
         for (payload,) in self.shop.rows("SELECT payload FROM outbox ORDER BY id"):
             message = json.loads(payload)
@@ -249,14 +253,14 @@ class Stage:
         return found
 
 
-def _expected(order: PlacedOrder) -> Standing:
-    return Standing(
+def _expected(order: ModelOrder) -> OrderSnapshot:
+    return OrderSnapshot(
         order.status,
-        {thing.sku: status for thing, status in order.purchases.items()},
+        {item.sku: status for item, status in order.purchases.items()},
         order.money,
         order.payments,
-        order.history,
-        # Nobody is told that an order was placed.
-        [TOLD[status] for status in order.history[1:]],
+        order.timeline,
+        # No message says that an order was placed.
+        [MESSAGE_FOR_STATUS[status] for status in order.timeline[1:]],
         order.flagged,
     )
