@@ -1,4 +1,4 @@
-"""The payment provider under load, and somebody who looks at the store meanwhile."""
+"""Load during an outage: a provider that delivers and retries, and a monitor that watches the store's health."""
 
 import json
 import random
@@ -16,98 +16,99 @@ import httpx
 from tests.integration.web import Web
 
 THREADS = 6
-# The provider waits for minutes, which changes nothing but the time that a test takes.
-PAUSE_BETWEEN_TRIES = 0.05
-# Whatever it waits for; it answers in some milliseconds, when it has a core.
-ALIVE_WITHIN = 0.2
+# The real provider waits for minutes, which would only make the test longer.
+SECONDS_BETWEEN_RETRIES = 0.05
+SECONDS_BETWEEN_CHECKS = 0.05
+# /livez waits for nothing: it responds within some milliseconds, when it gets a core.
+MAX_LIVEZ_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What was answered, and how long it took."""
+class Response:
+    """A response, and how long it took."""
 
     status: int
     seconds: float
     text: str
 
 
-def timed(ask: Callable[[], httpx.Response]) -> Answer:
-    """Ask, and return the answer and its time."""
+def timed(send: Callable[[], httpx.Response]) -> Response:
+    """Send a request; return the response and its time."""
     begin = time.monotonic()
-    answer = ask()
-    return Answer(answer.status_code, time.monotonic() - begin, answer.text)
+    response = send()
+    return Response(response.status_code, time.monotonic() - begin, response.text)
 
 
-class Provider:
-    """Delivers notifications from several threads, each again and again until it is taken."""
+class RetryingProvider:
+    """Delivers notifications from several threads, and retries each until it is acknowledged."""
 
     def __init__(self, web: Web, notifications: Sequence[dict[str, Any]], threads: int = THREADS) -> None:
-        """Deliver each of these twice, in any order."""
+        """Deliver each of these twice, in random order."""
         bodies = [json.dumps(notification).encode() for notification in notifications] * 2
         random.shuffle(bodies)
-        self.answers: list[Answer] = []
+        self.responses: list[Response] = []
         self.accepted: list[bytes] = []
         self._web = web
         self._bodies = bodies
-        self._gives_up = threading.Event()
+        self._stopped = threading.Event()
         self._threads = ThreadPoolExecutor(threads)
-        self._work: list[Future[None]] = []
+        self._deliveries: list[Future[None]] = []
 
     def __enter__(self) -> Self:
-        self._work = [self._threads.submit(self._deliver, body) for body in self._bodies]
+        self._deliveries = [self._threads.submit(self._deliver, body) for body in self._bodies]
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._gives_up.set()
+        self._stopped.set()
         self._threads.shutdown(cancel_futures=True)
 
     def wait(self, seconds: float) -> None:
-        """Wait until every notification was taken."""
+        """Wait until every notification is acknowledged."""
         deadline = time.monotonic() + seconds
-        for work in self._work:
-            work.result(max(0.0, deadline - time.monotonic()))
+        for delivery in self._deliveries:
+            delivery.result(max(0.0, deadline - time.monotonic()))
 
     def statuses(self) -> set[int]:
-        """Return what was ever answered."""
-        return {answer.status for answer in self.answers}
+        """Return the statuses of all responses."""
+        return {response.status for response in self.responses}
 
     def slowest(self) -> float:
-        """Return the longest time that an answer took."""
-        return max(answer.seconds for answer in self.answers)
+        """Return the seconds that the slowest response took."""
+        return max(response.seconds for response in self.responses)
 
     def _deliver(self, body: bytes) -> None:
-        while not self._gives_up.is_set():
-            answer = timed(lambda: self._web.deliver(body))
-            self.answers.append(answer)
-            if 200 <= answer.status < 300:
+        while not self._stopped.is_set():
+            response = timed(lambda: self._web.deliver(body))
+            self.responses.append(response)
+            if 200 <= response.status < 300:
                 self.accepted.append(body)
                 return
-            self._gives_up.wait(PAUSE_BETWEEN_TRIES)
+            self._stopped.wait(SECONDS_BETWEEN_RETRIES)
 
 
-class Watch:
-    """Somebody who looks at the store for some seconds."""
+class HealthMonitor:
+    """Requests the store's health endpoints for some seconds."""
 
     def __init__(self, web: Web, seconds: float) -> None:
-        """Ask all the time whether the process is alive, and once for its health and for what it sells."""
+        """Request /livez all the time, and /health and the items once."""
         self._http = web.http
         deadline = time.monotonic() + seconds
-        with ThreadPoolExecutor(2) as others:
-            asked = [others.submit(self._ask, path) for path in ("/health", "/api/items")]
-            self.livez = [self._ask("/livez")]
-            while time.monotonic() < deadline or not all(one.done() for one in asked):
-                time.sleep(0.05)  # how often it looks
-                self.livez.append(self._ask("/livez"))
-        self.health, self.items = (one.result() for one in asked)
+        with ThreadPoolExecutor(2) as threads:
+            others = [threads.submit(self._get, path) for path in ("/health", "/api/items")]
+            self.livez = [self._get("/livez")]
+            while time.monotonic() < deadline or not all(one.done() for one in others):
+                time.sleep(SECONDS_BETWEEN_CHECKS)
+                self.livez.append(self._get("/livez"))
+        self.health, self.items = (one.result() for one in others)
 
     def check(self, problem: str = "") -> None:
-        """Check that the process was alive all the time, and said what its problem was, if any."""
-        assert {answer.status for answer in self.livez} == {200}
-        assert median(answer.seconds for answer in self.livez) < ALIVE_WITHIN
+        """Check that the process was alive all the time, and reported this problem, if any."""
+        assert {response.status for response in self.livez} == {200}
+        assert median(response.seconds for response in self.livez) < MAX_LIVEZ_SECONDS
         assert problem in self.health.text
         assert self.health.status == (503 if problem else 200)
 
-    def _ask(self, path: str) -> Answer:
+    def _get(self, path: str) -> Response:
         return timed(lambda: self._http.get(path))
