@@ -51,7 +51,7 @@ class StoreWithRedis:
         with self.portal.wrap_async_context_manager(tab):
             for page in (SHELL, LIBRARY):
                 self.portal.call(_load, tab, page)
-            self.portal.call(tab.until_heard, user.username)
+            self.portal.call(tab.wait_for_text, user.username)
             yield tab
 
 
@@ -132,7 +132,7 @@ def test_users_lose_nothing_during_an_outage_of_redis(shared_store: StoreWithRed
             lambda: all(_received_so_far(listener).issuperset(bought) for listener in listeners.all),
             TIMEOUT_SECONDS,
         )
-        shared_store.portal.call(tab.until_heard, f"/orders/{_buy(user)}")
+        shared_store.portal.call(tab.wait_for_text, f"/orders/{_buy(user)}")
     with shared_store.tab(user, cookie):
         pass
     wait_until(lambda: not web.rows("SELECT id FROM outbox"), TIMEOUT_SECONDS)

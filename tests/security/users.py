@@ -1,4 +1,4 @@
-"""Players as an attacker meets them: an account, its session, and what the database holds of it."""
+"""Signed-in users for the attacks: an account, its session, and its rows in the database."""
 
 import secrets
 import sqlite3
@@ -14,55 +14,56 @@ PASSWORD = "correct horse battery"
 
 
 @dataclass
-class Person:
-    """A signed-in player; `token` is the value of the session cookie."""
+class SignedInUser:
+    """A user with a session; `token` is the value of the session cookie."""
 
-    shop: StoreProcess
-    name: str = field(default_factory=lambda: f"person-{secrets.token_hex(4)}")
+    store: StoreProcess
+    name: str = field(default_factory=lambda: f"user-{secrets.token_hex(4)}")
     token: str = ""
     user_id: str = ""
 
     def __post_init__(self) -> None:
         """Create the account and sign in."""
-        made = httpx.post(f"{self.shop.url}/api/users", json={"username": self.name, "password": PASSWORD})
-        assert made.status_code == 201, made.text
-        self.user_id = made.json()["id"]
+        created = httpx.post(f"{self.store.url}/api/users", json={"username": self.name, "password": PASSWORD})
+        assert created.status_code == 201, created.text
+        self.user_id = created.json()["id"]
         self.token = self.sign_in()
 
     def sign_in(self) -> str:
         """Sign in as the form does and return the new session's token."""
         form = {"username": self.name, "password": PASSWORD}
-        answer = httpx.post(f"{self.shop.url}/auth/login", data=form)
-        assert answer.status_code == 303, answer.text
-        assert "session" in answer.cookies, answer.headers["location"]
-        return answer.cookies["session"]
+        response = httpx.post(f"{self.store.url}/auth/login", data=form)
+        assert response.status_code == 303, response.text
+        assert "session" in response.cookies, response.headers["location"]
+        return response.cookies["session"]
 
-    def ask(self, method: str, path: str, **more: Any) -> httpx.Response:
-        """Send a request with this person's cookie."""
-        headers = {"Cookie": f"session={self.token}", **more.pop("headers", {})}
-        return httpx.request(method, self.shop.url + path, headers=headers, timeout=30, **more)
+    def request(self, method: str, path: str, **options: Any) -> httpx.Response:
+        """Send a request with this user's cookie."""
+        headers = {"Cookie": f"session={self.token}", **options.pop("headers", {})}
+        return httpx.request(method, self.store.url + path, headers=headers, timeout=30, **options)
 
     def order(self, sku: str) -> str:
         """Place an order and return its id."""
-        answer = self.ask("POST", "/api/purchases", json={"items": [{"sku": sku, "quantity": 1}]})
-        assert answer.status_code == 201, answer.text
-        return str(answer.json()["order_id"])
+        response = self.request("POST", "/api/purchases", json={"items": [{"sku": sku, "quantity": 1}]})
+        assert response.status_code == 201, response.text
+        return str(response.json()["order_id"])
 
     def buy(self, sku: str) -> str:
         """Place an order, have it paid, and return its id."""
         order_id = self.order(sku)
-        pay(self.shop, order_id)
+        pay(self.store, order_id)
         return order_id
 
 
-def pay(shop: StoreProcess, order_id: str) -> None:
-    """Have the provider tell the store that an order is paid."""
-    answer = httpx.post(f"{shop.simulator_url}/simulator/orders/{order_id}/send", json={}, timeout=30)
-    assert answer.status_code == 200, answer.text
-    assert answer.json()["acknowledged"], answer.text
+def pay(store: StoreProcess, order_id: str) -> None:
+    """Have the provider notify the store that an order is paid."""
+    response = httpx.post(f"{store.simulator_url}/simulator/orders/{order_id}/send", json={}, timeout=30)
+    assert response.status_code == 200, response.text
+    assert response.json()["acknowledged"], response.text
 
 
-OF_A_USER = {
+# Per table: which rows belong to a user.
+ROWS_OF_USER = {
     "users": "id = :user",
     "sessions": "user_id = :user",
     "cart_lines": "user_id = :user",
@@ -75,18 +76,18 @@ OF_A_USER = {
 }
 
 
-def database(shop: StoreProcess) -> sqlite3.Connection:
+def database(store: StoreProcess) -> sqlite3.Connection:
     """Open the database of a store on SQLite."""
-    return sqlite3.connect(shop.data_dir / "store.db", timeout=10)
+    return sqlite3.connect(store.data_dir / "store.db", timeout=10)
 
 
-def rows_of(person: Person) -> dict[str, list[tuple[Any, ...]]]:
-    """Return every row that belongs to a person."""
-    with closing(database(person.shop)) as connection:
+def rows_of(user: SignedInUser) -> dict[str, list[tuple[Any, ...]]]:
+    """Return every row that belongs to a user."""
+    with closing(database(user.store)) as connection:
         return {
             table: connection.execute(
-                f"SELECT * FROM {table} WHERE {whose} ORDER BY 1",
-                {"user": person.user_id},
+                f"SELECT * FROM {table} WHERE {condition} ORDER BY 1",
+                {"user": user.user_id},
             ).fetchall()
-            for table, whose in OF_A_USER.items()
+            for table, condition in ROWS_OF_USER.items()
         }
