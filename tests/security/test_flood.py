@@ -27,7 +27,7 @@ MALFORMED: tuple[Any, ...] = (
     {"name": "x" * 100_000, "payload": {}, "router_data": {}},
     {"name": f"{SHELL}.load", "payload": {"a": "y" * 100_000}, "router_data": {}},
     {"name": f"{SHELL}.__init__", "payload": {}, "router_data": {}},
-    {"name": f"{SHELL}._tell", "payload": {}, "router_data": {}},
+    {"name": f"{SHELL}._show_message", "payload": {}, "router_data": {}},
     {"name": f"{STATE}..load", "payload": {}, "router_data": {"pathname": "\x00/%00"}},
 )
 CALLS = 300
