@@ -1,103 +1,103 @@
-"""What an answer to malformed input must be."""
+"""Checks of the responses to malformed requests: each returns what is wrong, or an empty string."""
 
 import json
 from collections.abc import Callable
 from http import HTTPStatus
 
-from tests.chaos.fuzzing.transport import Answer, Request
+from tests.chaos.fuzzing.transport import Request, Response
 
 MAX_NOTIFICATION_BYTES = 256 * 1024
-PROBLEM = "application/problem+json"
-Judge = Callable[[Answer], str]
+PROBLEM_TYPE = "application/problem+json"
+Check = Callable[[Response], str]
 
 
-def _no_fault(request: Request, answer: Answer) -> str:
-    if answer.status >= 500:
-        return "a fault of ours"
-    return "no answer" if not answer.status and request.is_http else ""
+def _server_error(request: Request, response: Response) -> str:
+    if response.status >= 500:
+        return "a server error"
+    return "no response" if not response.status and request.is_http else ""
 
 
-def _provider_error(answer: Answer, status: int, *codes: str) -> str:
-    """Return what keeps an answer from being an error in the provider's format, with one of the codes if any."""
-    if answer.status != status:
+def _provider_error(response: Response, status: int, *codes: str) -> str:
+    """Check that a response is an error in the provider's format, with one of the codes if any are given."""
+    if response.status != status:
         return f"not {status}"
     try:
-        error = json.loads(answer.body)["error"]
+        error = json.loads(response.body)["error"]
         code, message = error["code"], error["message"]
     except (ValueError, KeyError, TypeError):
         return "not the provider's format"
-    if answer.content_type != "application/json" or not message:
+    if response.content_type != "application/json" or not message:
         return "not the provider's format"
     return "" if not codes or code in codes else f"not {' or '.join(codes)}"
 
 
-def _too_large(request: Request, answer: Answer) -> str | None:
+def _too_large(request: Request, response: Response) -> str | None:
     if len(request.body) <= MAX_NOTIFICATION_BYTES:
         return None
-    return _provider_error(answer, 413, "INVALID_PARAMETER")
+    return _provider_error(response, 413, "INVALID_PARAMETER")
 
 
-def unsigned(request: Request) -> Judge:
-    """Expect that a notification without a signature is refused as such."""
+def unsigned(request: Request) -> Check:
+    """Check that a notification without a valid signature is refused for that reason."""
 
-    def apply(answer: Answer) -> str:
-        if not request.is_http or answer.status >= 500 or not answer.status:
-            return _no_fault(request, answer)
-        too_large = _too_large(request, answer)
-        return _provider_error(answer, 400, "INVALID_SIGNATURE") if too_large is None else too_large
+    def check(response: Response) -> str:
+        if not request.is_http or response.status >= 500 or not response.status:
+            return _server_error(request, response)
+        too_large = _too_large(request, response)
+        return _provider_error(response, 400, "INVALID_SIGNATURE") if too_large is None else too_large
 
-    return apply
+    return check
 
 
-def signed(request: Request) -> Judge:
-    """Expect that a signed notification is taken, or refused in the provider's format for another reason."""
+def signed(request: Request) -> Check:
+    """Check that a signed notification is accepted, or refused for another reason in the provider's format."""
 
-    def apply(answer: Answer) -> str:
-        if fault := _no_fault(request, answer):
-            return fault
+    def check(response: Response) -> str:
+        if error := _server_error(request, response):
+            return error
         if not request.is_http:
             return ""
-        if (too_large := _too_large(request, answer)) is not None:
+        if (too_large := _too_large(request, response)) is not None:
             return too_large
-        if answer.status == 204:
-            return "204 with a body" if answer.body else ""
-        if answer.status == 200:
-            return "" if answer.body.startswith(b'{"user":{"id":') else "not an answer to user_search"
-        wrong = _provider_error(answer, 400)
-        return wrong or ("the signature was right" if b"INVALID_SIGNATURE" in answer.body else "")
+        if response.status == 204:
+            return "204 with a body" if response.body else ""
+        if response.status == 200:
+            return "" if response.body.startswith(b'{"user":{"id":') else "not a response to user_search"
+        wrong = _provider_error(response, 400)
+        return wrong or ("the signature was valid" if b"INVALID_SIGNATURE" in response.body else "")
 
-    return apply
+    return check
 
 
 def reaches_the_api(request: Request) -> bool:
-    """Whether the API owes this request a problem document; the webhook has a format of its own."""
+    """Whether the API must refuse this request with a problem document; the webhook has a format of its own."""
     path = request.target.partition(b"?")[0]
-    # What is mounted has no address with a line break: that 404 comes from outside the API.
-    mounted = b"%0A" not in path.upper()
-    return request.is_http and mounted and path.startswith(b"/api/") and path != b"/api/webhooks/payment"
+    # A mounted app matches no path with a line break: that 404 comes from outside the API.
+    is_routed = b"%0A" not in path.upper()
+    return request.is_http and is_routed and path.startswith(b"/api/") and path != b"/api/webhooks/payment"
 
 
-def api(request: Request) -> Judge:
-    """Expect that the API has no fault and refuses with problem documents."""
+def api(request: Request) -> Check:
+    """Check that the API has no server error and refuses with problem documents."""
 
-    def apply(answer: Answer) -> str:
-        if fault := _no_fault(request, answer):
-            return fault
-        refused = answer.status >= 400 and request.method != b"HEAD"
-        return _problem(answer) if refused and reaches_the_api(request) else ""
+    def check(response: Response) -> str:
+        if error := _server_error(request, response):
+            return error
+        refused = response.status >= 400 and request.method != b"HEAD"
+        return _problem(response) if refused and reaches_the_api(request) else ""
 
-    return apply
+    return check
 
 
-def _problem(answer: Answer) -> str:
-    if answer.content_type != PROBLEM:
+def _problem(response: Response) -> str:
+    if response.content_type != PROBLEM_TYPE:
         return "not a problem document"
     try:
-        said = json.loads(answer.body)
+        document = json.loads(response.body)
     except ValueError:
         return "not JSON"
-    right = (answer.status, HTTPStatus(answer.status).phrase, "about:blank")
-    named = tuple(said.get(name) for name in ("status", "title", "type"))
-    if named != right or not said.get("detail") or not said.get("code"):
-        return "not a whole problem document"
+    expected = (response.status, HTTPStatus(response.status).phrase, "about:blank")
+    found = tuple(document.get(name) for name in ("status", "title", "type"))
+    if found != expected or not document.get("detail") or not document.get("code"):
+        return "an incomplete problem document"
     return ""

@@ -1,4 +1,4 @@
-"""Orders to send malformed notifications about, and what an order's payment must say, judged anew."""
+"""Malformed notifications about orders, and an independent check of what may pay an order."""
 
 import json
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from store_app.models import Order
-from tests.chaos.fuzzing.strategies import Token, Twice, changed, one_of_these, put, remove, write
+from tests.chaos.fuzzing.strategies import DuplicateKey, RawJson, mutated_json, one_of_rows, remove, replace, write
 from tests.integration.shop import (
     PROJECT,
     Json,
@@ -27,27 +27,27 @@ PRICE = 1999
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """Pending orders: `any` notification may come for some, never one that fits for the others."""
+    """Pending orders: some may get any notification, the others never a payment that matches them."""
 
-    any: Sequence[Order]
-    never: Sequence[Order]
+    any_notification: Sequence[Order]
+    never_matched: Sequence[Order]
 
 
 def place(shop: Shop, each: int) -> Orders:
-    """Write pending orders of a few players."""
+    """Write pending orders of a few users."""
     potion = shop.item(PRICE, consumable=True)
-    players = [shop.player() for _ in range(5)]
-    placed = [shop.order(players[number % 5], potion) for number in range(2 * each)]
-    # Else the store asks the provider about them, and what it notes of that is a change of a row.
+    users = [shop.player() for _ in range(5)]
+    placed = [shop.order(users[number % 5], potion) for number in range(2 * each)]
+    # Without this the store reconciles the orders, which changes their rows.
     shop.change("UPDATE orders SET next_check_at = NULL")
     return Orders(placed[:each], placed[each:])
 
 
-def about(order: Order) -> list[Json]:
-    """Return real notifications of every kind about an order."""
+def notifications_about(order: Order) -> list[Json]:
+    """Return valid notifications of every kind about an order."""
     part = {**refund(order, _transaction(order)), "notification_type": "partial_refund"}
     part["payment_details"] = {"payment": {"currency": order.currency, "amount": "1.00"}}
-    samples = [_ours(sample, order) for sample in xsolla_samples.ALL]
+    samples = [_for_order(sample, order) for sample in xsolla_samples.ALL]
     user = {"id": order.user_id}
     return [
         *([order_paid(order, _transaction(order))] * 4),
@@ -67,30 +67,36 @@ def _transaction(order: Order) -> str:
     return f"T-{order.id[:24]}"
 
 
-def _ours(sample: Json, order: Order) -> Json:
-    """Return a captured notification as if it had been sent for this order."""
+def _for_order(sample: Json, order: Order) -> Json:
+    """Return a captured notification with this order's ids in it."""
     settings = {"settings": {"project_id": PROJECT}} if "settings" in sample else {}
     user = {**sample.get("user", {}), "id": order.user_id}
     return {**sample, **settings, "user": user, "custom_parameters": {"order_id": order.id}}
 
 
-def mutated(orders: Sequence[Order]) -> st.SearchStrategy[bytes]:
-    """Return notifications about any of the orders, changed in up to four places, as bytes."""
-    return one_of_these(orders).flatmap(lambda order: changed(about(order))).map(write)
+def mutated_notifications(orders: Sequence[Order]) -> st.SearchStrategy[bytes]:
+    """Draw notifications about any of the orders, mutated in up to four places, as bytes."""
+    return one_of_rows(orders).flatmap(lambda order: mutated_json(notifications_about(order))).map(write)
 
 
-# --- payments that do not fit
+# --- payments that do not match their order
 
-_AMOUNTS = [
+_WRONG_AMOUNTS = [
     *("19.98", "20.00", "1999", "0", "", "-19.99", "19.9900001", "19.99USD", "19,99", "19.99\x00", "NaN", "inf"),
     *("19.99" + "0" * 60 + "1", "1e400", "19.99e1", None, True, [], ["19.99"], {"amount": "19.99"}, 19.98, 1999),
-    *(Token("1e400"), Token("-19.99"), Token("19.990000000000002"), Token("9" * 400), Twice("0", "19.99")),
+    *(
+        RawJson("1e400"),
+        RawJson("-19.99"),
+        RawJson("19.990000000000002"),
+        RawJson("9" * 400),
+        DuplicateKey("0", "19.99"),
+    ),
 ]
-_CURRENCIES = [
+_WRONG_CURRENCIES = [
     *("EUR", "usd", "USD ", " USD", "US", "USDT", "ＵＳＤ", "", "\x00", "USD\x00", None, 840, ["USD"], {"USD": 1}),
-    Twice("EUR", "USD"),
+    DuplicateKey("EUR", "USD"),
 ]
-_USERS = [
+_WRONG_USERS = [
     "somebody",
     "x" * 65,
     "\x00",
@@ -101,83 +107,84 @@ _USERS = [
     1.5,
     ["u"],
     {"id": "u"},
-    Token("1e400"),
-    Twice(1, 2),
+    RawJson("1e400"),
+    DuplicateKey(1, 2),
 ]
 
 
 @st.composite
-def unfitting(draw: st.DrawFn, orders: Sequence[Order]) -> bytes:
-    """Return a payment of one of the orders, changed here and there, whose amount, currency or user is wrong."""
-    order = draw(one_of_these(orders))
+def mismatched(draw: st.DrawFn, orders: Sequence[Order]) -> bytes:
+    """Draw a mutated payment of one of the orders, with a wrong amount, currency, user or project."""
+    order = draw(one_of_rows(orders))
     others = sorted({other.user_id for other in orders} - {order.user_id})
-    paid = draw(changed([order_paid(order, _transaction(order)), payment(order, _transaction(order))], most=2))
+    originals = [order_paid(order, _transaction(order)), payment(order, _transaction(order))]
+    paid = draw(mutated_json(originals, max_changes=2))
     kind = draw(st.sampled_from(["order_paid", "order_paid", "payment"]))
     paid["notification_type"] = kind
-    _spoil(draw, paid, kind, others)
+    _make_mismatched(draw, paid, kind, others)
     return write(paid)
 
 
-def _spoil(draw: st.DrawFn, paid: Json, kind: str, others: list[str]) -> None:
+def _make_mismatched(draw: st.DrawFn, paid: Json, kind: str, others: list[str]) -> None:
     price = ("order",) if kind == "order_paid" else ("purchase", "checkout")
-    match draw(st.sampled_from(["amount", "currency", "user", "project", "nothing said"])):
+    match draw(st.sampled_from(["amount", "currency", "user", "project", "missing"])):
         case "amount":
-            put(paid, (*price, "amount"), lambda _: draw(st.sampled_from(_AMOUNTS)))
+            replace(paid, (*price, "amount"), lambda _: draw(st.sampled_from(_WRONG_AMOUNTS)))
         case "currency":
-            put(paid, (*price, "currency"), lambda _: draw(st.sampled_from(_CURRENCIES)))
+            replace(paid, (*price, "currency"), lambda _: draw(st.sampled_from(_WRONG_CURRENCIES)))
         case "user":
-            wrong = draw(st.sampled_from([*_USERS, *others]))
+            wrong = draw(st.sampled_from([*_WRONG_USERS, *others]))
             paid["user"] = draw(st.sampled_from([{"external_id": wrong}, {"id": wrong}, wrong]))
         case "project":
-            wrong = draw(st.sampled_from([1, "1", [PROJECT], {"id": PROJECT}, Twice(1, PROJECT), True]))
+            wrong = draw(st.sampled_from([1, "1", [PROJECT], {"id": PROJECT}, DuplicateKey(1, PROJECT), True]))
             paid["settings"] = {"project_id": wrong}
             remove(paid, ("billing",))
         case _:
             remove(paid, price if draw(st.booleans()) else (*price, draw(st.sampled_from(["amount", "currency"]))))
 
 
-# --- the other opinion
+# --- an independent check
 
 
-def fits(body: bytes, order_id: str, user_id: str, total: int, currency: str) -> bool:
-    """Whether a body that was taken for the payment of an order is one, read as strictly as one can."""
+def matches(body: bytes, order_id: str, user_id: str, total: int, currency: str) -> bool:
+    """Whether a body is a payment of an order, parsed as strictly as possible."""
     try:
-        said = json.loads(body, object_pairs_hook=_each_once)
+        read = json.loads(body, object_pairs_hook=_without_duplicates)
     except (ValueError, RecursionError):
         return False
-    order, user, settings = (said.get(name) for name in ("order", "user", "settings"))
-    billing = said.get("billing") if isinstance(said.get("billing"), dict) else {}
+    order, user, settings = (read.get(name) for name in ("order", "user", "settings"))
+    billing = read.get("billing") if isinstance(read.get("billing"), dict) else {}
     settings = settings if settings is not None else billing.get("settings")
     return (
         isinstance(order, dict)
-        and said["notification_type"] == "order_paid"
+        and read["notification_type"] == "order_paid"
         and _is_amount(order.get("amount"), total)
         and order.get("currency") == currency
-        and _is_unsaid_or(user, ("external_id", "id"), user_id)
-        and _is_unsaid_or(settings, ("project_id",), str(PROJECT))
-        # The transactions here are named after their orders.
+        and _is_missing_or(user, ("external_id", "id"), user_id)
+        and _is_missing_or(settings, ("project_id",), str(PROJECT))
+        # The ids of these transactions begin like the ids of their orders.
         and order_id[:24].encode() in body
     )
 
 
-def _each_once(members: list[tuple[str, Any]]) -> dict[str, Any]:
+def _without_duplicates(members: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(dict(members)) < len(members):
-        raise ValueError("a name stands twice")
+        raise ValueError("an object has a duplicate key")
     return dict(members)
 
 
-def _is_amount(said: Any, total: int) -> bool:
+def _is_amount(value: Any, total: int) -> bool:
     try:
-        # Compared as it was written: arithmetic would round.
-        return not isinstance(said, bool) and Decimal(str(said)) == Decimal(total).scaleb(-2)
+        # Compared as written, because arithmetic would round.
+        return not isinstance(value, bool) and Decimal(str(value)) == Decimal(total).scaleb(-2)
     except InvalidOperation:
         return False
 
 
-def _is_unsaid_or(section: Any, names: tuple[str, ...], right: str) -> bool:
+def _is_missing_or(section: Any, names: tuple[str, ...], expected: str) -> bool:
     if section is None or section in ([], {}, ""):
         return True
     if not isinstance(section, dict):
         return False
-    said = [section[name] for name in names if section.get(name) not in (None, "")]
-    return not said or (isinstance(said[0], (str, int)) and str(said[0]) == right)
+    values = [section[name] for name in names if section.get(name) not in (None, "")]
+    return not values or (isinstance(values[0], (str, int)) and str(values[0]) == expected)

@@ -1,4 +1,4 @@
-"""HTTP/1.1 as bytes: a client that sends what no client library would, over connections that stay open."""
+"""A raw HTTP/1.1 client: it sends requests that no client library would, over keep-alive connections."""
 
 import re
 import socket
@@ -9,19 +9,19 @@ from types import TracebackType
 from typing import Self
 
 Headers = tuple[tuple[bytes, bytes], ...]
-SECONDS_TO_ANSWER = 30
-# HTTP itself allows no more in a header's value and in an address: the server refuses it, and asks nobody.
+TIMEOUT_SECONDS = 30
+# HTTP allows only these bytes in a header's value and in a target: the server itself refuses all others.
 _VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
 _TARGET = re.compile(rb"/[\x21-\x7e]*")
-# Where other values of these are sent, where a request ends is a matter of opinion.
+# With malformed values of these headers, servers may disagree on where a request shut_down.
 _FRAMING = {b"content-length", b"transfer-encoding", b"connection", b"upgrade", b"expect", b"host"}
-# The server takes 100 headers and somewhat over 400 kB of them; far below it everything must reach the store.
-_LARGEST_HEAD = 350_000
+# The server accepts 100 headers of about 400 kB in all; everything well below that must reach the store.
+_MAX_HEADER_BYTES = 350_000
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request, as it goes over the wire."""
+    """A request, as it is sent."""
 
     method: bytes
     target: bytes
@@ -37,18 +37,18 @@ class Request:
 
     @property
     def is_http(self) -> bool:
-        """Whether HTTP allows it, so that it must reach the store."""
-        fine = all(
+        """Whether it is valid HTTP, so that it must reach the store."""
+        headers_are_valid = all(
             _VALUE.fullmatch(value) and name.isascii() and name.lower() not in _FRAMING
             for name, value in self.headers
         )
         size = sum(len(name) + len(value) for name, value in self.headers)
-        return fine and size < _LARGEST_HEAD and bool(_TARGET.fullmatch(self.target))
+        return headers_are_valid and size < _MAX_HEADER_BYTES and bool(_TARGET.fullmatch(self.target))
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What came back; status 0 when the server hung up."""
+class Response:
+    """A response; status 0 when the server closed the connection without one."""
 
     status: int = 0
     content_type: str = ""
@@ -58,16 +58,16 @@ class Answer:
     @property
     def kind(self) -> str:
         """Return the class of the status: `2xx` and so on."""
-        return f"{self.status // 100}xx" if self.status else "hung up"
+        return f"{self.status // 100}xx" if self.status else "closed"
 
 
-class Wire:
+class RawClient:
     """A connection to a server on this machine, opened again when the server closes it."""
 
     def __init__(self, port: int) -> None:
-        """Talk to this port."""
+        """Connect to this port when the first request is sent."""
         self._port = port
-        self._open: socket.socket | None = None
+        self._socket: socket.socket | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -78,53 +78,53 @@ class Wire:
         self.close()
 
     def close(self) -> None:
-        """Hang up."""
-        if self._open is not None:
-            self._open.close()
-            self._open = None
+        """Close the connection."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
 
-    def ask(self, request: Request) -> Answer:
-        """Send a request and return the answer."""
+    def send(self, request: Request) -> Response:
+        """Send a request and return the response."""
         if not request.is_http:
-            return self._ask_once(request)
+            return self._send_alone(request)
         for _ in range(2):
-            was_open = self._open is not None
-            answer = self._ask(request)
-            # A server may close an idle connection at any moment: then the request was never read.
-            if answer.status or not was_open:
-                return answer
-        return answer
+            was_open = self._socket is not None
+            response = self._exchange(request)
+            # A server may close an idle connection at any moment; then it has not read the request.
+            if response.status or not was_open:
+                return response
+        return response
 
-    def _ask_once(self, request: Request) -> Answer:
-        """Ask over a connection of its own, whose end is the request's end."""
+    def _send_alone(self, request: Request) -> Response:
+        """Send a request over a connection of its own, whose end marks the end of the request."""
         self.close()
-        answer = self._ask(request, ends=True)
+        response = self._exchange(request, shut_down=True)
         self.close()
-        return answer
+        return response
 
-    def _ask(self, request: Request, *, ends: bool = False) -> Answer:
-        if self._open is None:
-            self._open = socket.create_connection(("127.0.0.1", self._port), SECONDS_TO_ANSWER)
-            self._open.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    def _exchange(self, request: Request, *, shut_down: bool = False) -> Response:
+        if self._socket is None:
+            self._socket = socket.create_connection(("127.0.0.1", self._port), TIMEOUT_SECONDS)
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         with suppress(OSError):
-            # The server may answer, and hang up, while we still send.
-            self._open.sendall(bytes(request))
-            if ends:
-                self._open.shutdown(socket.SHUT_WR)
+            # The server may respond and close the connection before it has read everything.
+            self._socket.sendall(bytes(request))
+            if shut_down:
+                self._socket.shutdown(socket.SHUT_WR)
         try:
-            return self._read(self._open, request.method)
+            return self._read(self._socket, request.method)
         except (OSError, HTTPException):
             self.close()
-            return Answer()
+            return Response()
 
-    def _read(self, connection: socket.socket, method: bytes) -> Answer:
-        response = HTTPResponse(connection, method=method.decode("latin-1"))
+    def _read(self, connection: socket.socket, method: bytes) -> Response:
+        parsed = HTTPResponse(connection, method=method.decode("latin-1"))
         try:
-            response.begin()
-            body = response.read()
-            if response.will_close:
+            parsed.begin()
+            body = parsed.read()
+            if parsed.will_close:
                 self.close()
-            headers = tuple((name.lower(), value) for name, value in response.getheaders())
-            return Answer(response.status, dict(headers).get("content-type", ""), headers, body)
+            headers = tuple((name.lower(), value) for name, value in parsed.getheaders())
+            return Response(parsed.status, dict(headers).get("content-type", ""), headers, body)
         finally:
-            response.close()
+            parsed.close()
