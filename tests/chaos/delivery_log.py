@@ -139,7 +139,8 @@ class Findings:
         for order_id, expected in log.expected.items():
             status, bought = statuses.get(order_id), purchases.get(order_id, [])
             expected_purchases = PURCHASES.get(expected, [])
-            description = f"order {order_id} is {status}, not {expected}; its purchases are {bought}, not {expected_purchases}"
+            description = f"order {order_id} is {status}, not {expected}"
+            description += f"; its purchases are {bought}, not {expected_purchases}"
             if len(bought) > len(expected_purchases):
                 found.duplicates.append(description)
             elif bought != expected_purchases or status != expected:
