@@ -1,4 +1,4 @@
-"""Notifications: every sample of the provider is understood, and nothing that is signed can raise."""
+"""Parsing notifications: every sample of the provider is read, and no body raises anything but `Malformed`."""
 
 import json
 from typing import Any
@@ -22,7 +22,7 @@ def test_every_sample_is_read(sample: dict[str, Any]) -> None:
     assert read.raw == sample
 
 
-def test_order_paid_in_both_modes() -> None:
+def test_order_paid_is_read_in_combined_and_separate_mode() -> None:
     combined, separate = _parse(samples.ORDER_PAID), _parse(samples.ORDER_PAID_SEPARATE)
     for read in (combined, separate):
         assert read.provider_order_id == "689810880"
@@ -35,25 +35,25 @@ def test_order_paid_in_both_modes() -> None:
     assert separate.project_id == ""
 
 
-def test_payment_says_the_price_without_the_tax() -> None:
+def test_the_amount_of_a_payment_is_the_price_without_tax() -> None:
     read = _parse(samples.PAYMENT)
     assert (read.amount, read.currency) == ("1.99", "USD")
     assert (read.transaction_id, read.external_id, read.user_id) == ("2103276197", "ORDER-1001", "42")
 
 
-def test_payment_without_a_checkout_says_the_total() -> None:
+def test_the_amount_of_a_payment_without_a_checkout_is_the_total() -> None:
     purchase = {"total": {"currency": "EUR", "amount": "3"}}
     read = _parse({**samples.PAYMENT, "purchase": purchase})
     assert (read.amount, read.currency) == ("3", "EUR")
 
 
-def test_refund_and_declined() -> None:
+def test_refund_and_ps_declined_are_read() -> None:
     refund, declined = _parse(samples.REFUND), _parse(samples.PS_DECLINED)
     assert (refund.refund_code, refund.transaction_id, refund.external_id) == ("1", "1", "1")
     assert (declined.project_id, declined.transaction_id, declined.sandbox) == ("18404", "1", True)
 
 
-def test_the_code_of_a_canceled_order_is_in_its_billing() -> None:
+def test_the_refund_code_of_a_canceled_order_is_read_from_its_billing() -> None:
     billing = {**samples.ORDER_PAID["billing"], "refund_details": {"code": "2"}}
     assert _parse({**samples.ORDER_CANCELED, "billing": billing}).refund_code == "2"
 
@@ -62,11 +62,11 @@ def test_the_code_of_a_canceled_order_is_in_its_billing() -> None:
     ("mark", "sandbox"),
     [(1, True), ("1", True), (0, False), ("0", False), (None, False), (True, False), ([1], False)],
 )
-def test_the_sandbox_mark_of_a_transaction(mark: Any, sandbox: bool) -> None:
+def test_dry_run_marks_a_sandbox_transaction(mark: Any, sandbox: bool) -> None:
     assert _parse({"notification_type": "refund", "transaction": {"dry_run": mark}}).sandbox is sandbox
 
 
-def test_a_real_payment_has_no_mark() -> None:
+def test_an_order_in_default_mode_is_not_a_sandbox_order() -> None:
     order = {**samples.ORDER_PAID["order"], "mode": "default"}
     assert not _parse({"notification_type": "order_paid", "order": order}).sandbox
 
@@ -90,7 +90,7 @@ def test_a_real_payment_has_no_mark() -> None:
         (10**MAX_ID_LENGTH, ""),
     ],
 )
-def test_ids_are_text_or_nothing(value: Any, text: str) -> None:
+def test_ids_are_read_as_text_or_as_missing(value: Any, text: str) -> None:
     data = {
         "notification_type": "order_paid",
         "order": {"id": value},
@@ -104,7 +104,7 @@ UNREADABLE_IDS: list[Any] = [True, 4.2, 0.0, [42], [], {"id": 42}, "a\x00b", "\u
 
 
 @pytest.mark.parametrize("value", UNREADABLE_IDS, ids=ascii)
-def test_a_user_or_project_that_cannot_be_read_does_not_pass_for_one_that_was_not_said(value: Any) -> None:
+def test_an_unreadable_user_or_project_is_not_read_as_missing(value: Any) -> None:
     for user in ({"id": value}, {"external_id": value}, {"external_id": value, "id": samples.USER}):
         assert _parse({**samples.ORDER_PAID, "user": user}).user_id == UNREADABLE
     assert _parse({**samples.PAYMENT, "settings": {"project_id": value}}).project_id == UNREADABLE
@@ -113,13 +113,13 @@ def test_a_user_or_project_that_cannot_be_read_does_not_pass_for_one_that_was_no
 
 
 @pytest.mark.parametrize("section", ["text", 1, 0, True, False, 0.0, [{}], [{"id": "42"}]])
-def test_nor_does_a_user_or_project_of_another_shape(section: Any) -> None:
+def test_a_user_or_project_of_another_type_is_not_read_as_missing(section: Any) -> None:
     read = _parse({"notification_type": "order_paid", "user": section, "settings": section})
     assert (read.user_id, read.project_id) == (UNREADABLE, UNREADABLE)
 
 
 @pytest.mark.parametrize("section", [None, [], {}, {"id": None}, {"id": "", "external_id": ""}])
-def test_an_empty_user_or_project_says_nothing(section: Any) -> None:
+def test_an_empty_user_or_project_is_read_as_missing(section: Any) -> None:
     read = _parse({"notification_type": "order_paid", "user": section, "settings": section})
     assert (read.user_id, read.project_id) == ("", "")
 
@@ -127,7 +127,7 @@ def test_an_empty_user_or_project_says_nothing(section: Any) -> None:
 @pytest.mark.parametrize(
     "part", [None, [], "text", 1, True, [{}], {"amount": None}, {"amount": {}}, {"amount": "[null]"}]
 )
-def test_parts_of_another_shape_are_as_good_as_missing(part: Any) -> None:
+def test_other_sections_of_another_type_are_read_as_missing(part: Any) -> None:
     names = (
         "billing",
         "order",
@@ -166,7 +166,7 @@ def test_parts_of_another_shape_are_as_good_as_missing(part: Any) -> None:
     ],
     ids=lambda body: repr(body[:40]),
 )
-def test_what_is_not_a_notification(body: bytes) -> None:
+def test_a_body_that_is_not_a_notification_is_refused(body: bytes) -> None:
     with pytest.raises(Malformed):
         Notification.parse(body)
 
@@ -179,17 +179,17 @@ def test_what_is_not_a_notification(body: bytes) -> None:
         b'{"notification_type":"order_paid","items":[{"sku":"a","sku":"a"}]}',
     ],
 )
-def test_a_name_that_stands_twice_in_one_object_is_refused(body: bytes) -> None:
+def test_an_object_with_a_duplicate_key_is_refused(body: bytes) -> None:
     with pytest.raises(Malformed, match="twice"):
         Notification.parse(body)
 
 
-def test_a_long_amount_is_not_cut_to_another_one() -> None:
+def test_a_long_amount_is_not_truncated_to_another_one() -> None:
     long = "1.99" + "0" * 40 + "1"
     assert _parse({"notification_type": "order_paid", "order": {"amount": long}}).amount == ""
 
 
-def test_an_amount_too_large_for_a_float_is_no_amount() -> None:
+def test_an_amount_too_large_for_a_float_is_read_as_inf() -> None:
     read = Notification.parse(b'{"notification_type":"order_paid","order":{"amount":1e400}}')
     assert read.amount == "inf"
 
@@ -228,7 +228,7 @@ look_alikes = st.recursive(
 
 
 @given(look_alikes)
-def test_no_json_raises_anything_else(data: Any) -> None:
+def test_no_json_raises_anything_but_malformed(data: Any) -> None:
     try:
         read = _parse(data)
     except Malformed:
@@ -250,7 +250,7 @@ def test_no_json_raises_anything_else(data: Any) -> None:
 
 
 @given(st.binary(max_size=200))
-def test_no_bytes_raise_anything_else(body: bytes) -> None:
+def test_no_bytes_raise_anything_but_malformed(body: bytes) -> None:
     try:
         Notification.parse(body)
     except Malformed:

@@ -1,4 +1,4 @@
-"""What can be set is documented."""
+"""Every setting is documented in README.md, in .env.example and in its own description."""
 
 import re
 from pathlib import Path
@@ -13,19 +13,21 @@ NAMES = [name.upper() for name in Settings.model_fields]
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_readme_documents_the_setting(name: str) -> None:
-    assert re.search(rf"`{name}\b", (ROOT / "README.md").read_text(encoding="utf-8")), f"README.md lacks {name}"
+    assert re.search(rf"`{name}\b", (ROOT / "README.md").read_text(encoding="utf-8")), (
+        f"README.md does not document {name}"
+    )
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_example_of_the_env_file_has_the_setting_with_words_above_it(name: str) -> None:
+def test_env_example_has_the_setting_once_with_a_comment_above_it(name: str) -> None:
     lines = (ROOT / ".env.example").read_text(encoding="utf-8").splitlines()
-    places = [number for number, line in enumerate(lines) if line.startswith(f"{name}=")]
-    assert len(places) == 1, f"{name} stands {len(places)} times in .env.example"
-    block = lines[: places[0]][::-1]
-    above = next(line for line in block if not re.match(r"[A-Z_]+=", line))
-    assert above.startswith("# "), f"{name} has no words above it"
+    positions = [number for number, line in enumerate(lines) if line.startswith(f"{name}=")]
+    assert len(positions) == 1, f"{name} is {len(positions)} times in .env.example"
+    lines_above = lines[: positions[0]][::-1]
+    above = next(line for line in lines_above if not re.match(r"[A-Z_]+=", line))
+    assert above.startswith("# "), f"{name} has no comment above it"
 
 
 @pytest.mark.parametrize("name", Settings.model_fields)
-def test_the_setting_describes_itself(name: str) -> None:
+def test_the_setting_has_a_description(name: str) -> None:
     assert re.fullmatch(r"[A-Z].*[.]", Settings.model_fields[name].description or "")
