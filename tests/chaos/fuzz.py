@@ -22,7 +22,7 @@ from tests.support.processes import ChildFailed
 from tests.support.redis import redis_server
 from tests.support.store import StoreProcess
 
-# Per cent of the requests for each of the two unsigned, three signed and three API campaigns.
+# Percent of the requests for each of the two unsigned, three signed and three API campaigns.
 UNSIGNED_PERCENT, SIGNED_PERCENT, API_PERCENT = 17, 14, 8
 ORDERS = 1_000
 WORKERS = 3

@@ -66,7 +66,7 @@ kinds_about_users = st.sampled_from(sorted(ABOUT_USERS))
 kinds_of_declines = st.sampled_from(["ps_declined", "afs_reject"])
 flag_reasons = st.sampled_from(["total", "currency", "user_id", "id", "transaction", "dispute"])
 refund_codes = st.sampled_from([REFUND, CHARGEBACK])
-# Per cent of what was charged; None: the notification does not say it.
+# Percent of what was charged; None: the notification does not say it.
 refunded_shares = st.sampled_from([1, 30, 50, 70, 99, 100, None])
 LATER, NOW = "later", "now"
 # When a notification is delivered; a failpoint: now, to a process that dies there.

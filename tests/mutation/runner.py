@@ -1,4 +1,4 @@
-"""`make mutants`: mutation tests. Break one rule of the store at a time, and check that tests fail.
+"""Runs the mutation tests: breaks one rule of the store at a time, and checks that tests fail.
 
 Each mutation changes one place in a copy of the project; then the tests named with it must fail. The same tests
 must pass on the unchanged copy. The exit code is non-zero when a mutation survives or no longer fits the source.

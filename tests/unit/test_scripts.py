@@ -202,7 +202,7 @@ class TestPages:
 
 
 class TestBootstrap:
-    def test_old_pythons_can_parse_it(self) -> None:
+    def test_old_pythons_can_parse_the_bootstrap_script(self) -> None:
         compile(
             (ROOT / "scripts" / "bootstrap.py").read_text(),
             "bootstrap.py",
@@ -246,7 +246,7 @@ class TestBootstrap:
         assert bootstrap.explain(log).startswith("No network")
         assert "no space" in bootstrap.explain("ERROR: no space left on device")
 
-    def test_installs_again_only_when_the_requirements_changed(
+    def test_requirements_are_installed_again_only_when_they_changed(
         self, bootstrap: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
         for name in ("requirements.txt", "requirements-dev.txt", "constraints.txt"):

@@ -13,7 +13,7 @@ TIMEOUT_SECONDS = 30
 # HTTP allows only these bytes in a header's value and in a target: the server itself refuses all others.
 _VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
 _TARGET = re.compile(rb"/[\x21-\x7e]*")
-# With malformed values of these headers, servers may disagree on where a request shut_down.
+# With malformed values of these headers, servers may disagree on where a request ends.
 _FRAMING = {b"content-length", b"transfer-encoding", b"connection", b"upgrade", b"expect", b"host"}
 # The server accepts 100 headers of about 400 kB in all; everything well below that must reach the store.
 _MAX_HEADER_BYTES = 350_000
