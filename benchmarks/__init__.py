@@ -1,1 +1,1 @@
-"""Measurements, each against a peer in the same run. Machines are noisy: read ratios and medians."""
+"""Benchmarks, each beside a baseline in the same run. Machines are noisy: read ratios and medians."""

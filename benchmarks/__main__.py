@@ -1,16 +1,16 @@
-"""`python -m benchmarks [name ...]`: run the measurements and print their figures."""
+"""`python -m benchmarks [name ...]` runs the benchmarks and prints their figures."""
 
 import sys
 
 from benchmarks import user_validation, webhook_throughput, webhook_to_dom
 
-MEASUREMENTS = {
+BENCHMARKS = {
     "webhook_to_dom": webhook_to_dom.main,
     "webhook_throughput": webhook_throughput.main,
     "user_validation": user_validation.main,
 }
 
 if __name__ == "__main__":
-    for name in sys.argv[1:] or MEASUREMENTS:
+    for name in sys.argv[1:] or BENCHMARKS:
         print(f"\n== {name}", flush=True)
-        MEASUREMENTS[name]()
+        BENCHMARKS[name]()

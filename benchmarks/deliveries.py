@@ -1,4 +1,4 @@
-"""Signed notifications for measurements, and the orders they pay."""
+"""Signed notifications for benchmarks, and the orders that they pay."""
 
 import hashlib
 import json
@@ -23,13 +23,13 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class PlacedOrder:
-    """What a notification has to say of an order; `total` in major units, as text."""
+    """What a notification says about an order; `total` in major units, as text."""
 
     order_id: str
     user_id: str
     sku: str
     total: str
-    # The provider's own number of it; empty: one that the store has not noted.
+    # The provider's own id of it; empty: one that the store has not recorded.
     provider_order_id: str = ""
 
 
@@ -66,21 +66,21 @@ def order_paid(store: StoreProcess, order: PlacedOrder) -> Delivery:
 
 
 def signed(store: StoreProcess, notification: Mapping[str, object]) -> Delivery:
-    """Return a notification as the provider would send it to this store."""
+    """Return a notification as the provider sends it to this store."""
     body = json.dumps(notification).encode()
     signature = hashlib.sha1(body + store.env["XSOLLA_WEBHOOK_SECRET"].encode()).hexdigest()  # noqa: S324 - Xsolla's
     return Delivery(body, {"Authorization": f"Signature {signature}", "Content-Type": "application/json"})
 
 
-def place_orders(store: StoreProcess, players: int, orders_each: int) -> list[PlacedOrder]:
-    """Write players and open orders into the store's database, through its own services."""
-    # Run from the module's folder of this project; the last line is the JSON.
-    printed = store.run("benchmarks.placing", str(players), str(orders_each))
+def place_orders(store: StoreProcess, users: int, orders_each: int) -> list[PlacedOrder]:
+    """Write users and open orders into the store's database, through its own services."""
+    # The last line that the command prints is the JSON.
+    printed = store.run("benchmarks.place_orders", str(users), str(orders_each))
     return [PlacedOrder(*row) for row in json.loads(printed.splitlines()[-1])]
 
 
 def place_order(client: httpx.Client, user_id: str, sku: str = "health-potion") -> PlacedOrder:
-    """Place an order over the API, as the player whose client this is."""
+    """Place an order over the API, as the user whose client this is."""
     wanted = {"items": [{"sku": sku, "quantity": 1}]}
-    answer = client.post("/api/purchases", json=wanted).raise_for_status().json()
-    return PlacedOrder(answer["order_id"], user_id, sku, f"{answer['total']:.2f}")
+    placed = client.post("/api/purchases", json=wanted).raise_for_status().json()
+    return PlacedOrder(placed["order_id"], user_id, sku, f"{placed['total']:.2f}")

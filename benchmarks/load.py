@@ -1,4 +1,4 @@
-"""A client that delivers: as fast as it is answered, or at a given rate whatever the answers do."""
+"""A client that delivers as fast as it gets responses, or at a given rate regardless of the responses."""
 
 import asyncio
 import statistics
@@ -14,7 +14,7 @@ from benchmarks.deliveries import Delivery
 
 @dataclass
 class Run:
-    """How some deliveries went: seconds each took, seconds in all, and how many were not answered 204."""
+    """The result of some deliveries: the seconds each took, the seconds in all, and how many did not get a 204."""
 
     times: list[float] = field(default_factory=list)
     seconds: float = 0.0
@@ -22,11 +22,11 @@ class Run:
 
     @property
     def per_second(self) -> float:
-        """Deliveries a second."""
+        """Deliveries per second."""
         return len(self.times) / self.seconds
 
     def quantile_ms(self, percent: int) -> float:
-        """Return how many milliseconds `percent` of the deliveries took at most."""
+        """Return a percentile of the response times, in milliseconds."""
         return 1000 * statistics.quantiles(self.times, n=100)[percent - 1]
 
 
@@ -38,22 +38,22 @@ def _timed(run: Run) -> Iterator[None]:
 
 
 async def _deliver(client: aiohttp.ClientSession, url: str, delivery: Delivery, run: Run, since: float) -> None:
-    async with client.post(url, data=delivery.body, headers=delivery.headers) as answer:
-        await answer.read()
+    async with client.post(url, data=delivery.body, headers=delivery.headers) as response:
+        await response.read()
     run.times.append(time.perf_counter() - since)
-    run.errors += answer.status != 204
+    run.errors += response.status != 204
 
 
-async def _burst(url: str, deliveries: Sequence[Delivery], at_once: int) -> Run:
-    waiting, run = iter(deliveries), Run()
+async def _burst(url: str, deliveries: Sequence[Delivery], concurrency: int) -> Run:
+    remaining, run = iter(deliveries), Run()
 
     async def deliver(client: aiohttp.ClientSession) -> None:
-        for delivery in waiting:
+        for delivery in remaining:
             await _deliver(client, url, delivery, run, time.perf_counter())
 
     async with aiohttp.ClientSession() as client:
         with _timed(run):
-            await asyncio.gather(*(deliver(client) for _ in range(at_once)))
+            await asyncio.gather(*(deliver(client) for _ in range(concurrency)))
     return run
 
 
@@ -65,17 +65,17 @@ async def _paced(url: str, deliveries: Sequence[Delivery], per_second: float) ->
             for number, delivery in enumerate(deliveries):
                 due = begin + number / per_second
                 await asyncio.sleep(max(0, due - time.perf_counter()))
-                # From when it was due: a client that is late itself must not hide a wait.
+                # Measured from when it was due: a late client would hide waits (coordinated omission).
                 tasks.append(asyncio.create_task(_deliver(client, url, delivery, run, due)))
             await asyncio.gather(*tasks)
     return run
 
 
-def burst(url: str, deliveries: Sequence[Delivery], at_once: int) -> Run:
-    """Deliver all, `at_once` at a time, the next when one is answered."""
-    return asyncio.run(_burst(url, deliveries, at_once))
+def burst(url: str, deliveries: Sequence[Delivery], concurrency: int) -> Run:
+    """Deliver all with `concurrency` requests at a time: the next one when a response arrives."""
+    return asyncio.run(_burst(url, deliveries, concurrency))
 
 
 def paced(url: str, deliveries: Sequence[Delivery], per_second: float) -> Run:
-    """Deliver all at this rate, whether the ones before are answered or not."""
+    """Deliver all at this rate, whether or not earlier deliveries got their response."""
     return asyncio.run(_paced(url, deliveries, per_second))

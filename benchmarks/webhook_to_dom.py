@@ -1,6 +1,6 @@
-"""How long from sending a paid order's notification until the library in a real Chromium shows it.
+"""The time from sending a paid order's notification until the library in a real Chromium shows it.
 
-The page itself sends the notification, so that one clock measures both ends.
+The page itself sends the notification, so that one clock measures the beginning and the end.
 """
 
 import statistics
@@ -15,7 +15,7 @@ from tests.support.postgres import fresh_database, postgres_server
 from tests.support.redis import redis_server
 from tests.support.store import StoreProcess
 
-TIMES, WARM_UP = 60, 10
+ORDERS, WARM_UP_ORDERS = 60, 10
 
 # Sends the notification and waits for one more row in the library; returns milliseconds.
 _SEND_AND_WATCH = """
@@ -34,7 +34,7 @@ _SEND_AND_WATCH = """
 
 
 def _sign_in(page: Page, store: StoreProcess, name: str) -> tuple[httpx.Client, str]:
-    """Register in the browser, open the library, and return an API client of the same player, and its id."""
+    """Register in the browser and open the library; return an API client of the same user, and the user's id."""
     page.goto(f"{store.url}/register?next=/library")
     page.wait_for_function("document.querySelector('input[name=next]').value === '/library'")
     page.fill("#username", name)
@@ -53,8 +53,8 @@ def _measure(store: StoreProcess) -> list[float]:
         page = browser.new_page()
         client, user_id = _sign_in(page, store, "measured")
         times = []
-        # Fewer than a page of the library, so that each arrival adds a row: a new player now and then.
-        for number in range(TIMES + WARM_UP):
+        # A new user every 20 orders, fewer than a page of the library holds, so that each order adds a row.
+        for number in range(ORDERS + WARM_UP_ORDERS):
             if number and number % 20 == 0:
                 page.context.clear_cookies()
                 client, user_id = _sign_in(page, store, f"measured{number}")
@@ -62,7 +62,7 @@ def _measure(store: StoreProcess) -> list[float]:
             arguments = [delivery.body.decode(), delivery.headers["Authorization"]]
             times.append(float(page.evaluate(_SEND_AND_WATCH, arguments)))
         browser.close()
-    return times[WARM_UP:]
+    return times[WARM_UP_ORDERS:]
 
 
 def _print(name: str, times: Sequence[float], goal: float) -> None:
@@ -71,8 +71,8 @@ def _print(name: str, times: Sequence[float], goal: float) -> None:
 
 
 def main() -> None:
-    """Measure in the default shape and in the grown one."""
-    print(f"notification sent -> row in the library, {TIMES} times:")
+    """Measure with SQLite and one worker, and with PostgreSQL, Redis and three workers."""
+    print(f"from the notification to the row in the library, {ORDERS} orders:")
     with StoreProcess(simulator=True) as store:
         _print("SQLite, one worker", _measure(store), 15)
     with (

@@ -1,4 +1,4 @@
-"""A database for each test, as the integration tests have it, and a store on it that is made to die."""
+"""A database for each test, as the integration tests have it, and a store on it that can be killed."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.crash.scene import Scene
+from tests.crash.crashing_store import CrashingStore
 from tests.integration.conftest import (  # noqa: F401 - pytest finds fixtures by their names here
     database_url,
     dialect,
@@ -18,37 +18,44 @@ from tests.integration.conftest import (  # noqa: F401 - pytest finds fixtures b
 from tests.integration.shop import PROJECT, SECRET, Shop
 from tests.support.store import StoreProcess
 
+SECONDS_TO_START = 60
+
 
 @pytest.fixture
-def make_scene(shop: Shop, database_url: str, tmp_path: Path) -> Iterator[Callable[[bool], Scene]]:  # noqa: F811
-    """Return a function that makes the store's process, not started yet; True: with the simulator."""
+def make_store(
+    shop: Shop,  # noqa: F811
+    database_url: str,  # noqa: F811
+    tmp_path: Path,
+) -> Iterator[Callable[[bool], CrashingStore]]:
+    """Return a function that makes a store which is not started yet; True: with the simulator."""
     folder = tmp_path / "store"
     folder.mkdir()
     with ExitStack() as stack:
 
-        def make(simulator: bool) -> Scene:
-            store = StoreProcess(
+        def make(simulator: bool) -> CrashingStore:
+            process = StoreProcess(
                 env={"XSOLLA_PROJECT_ID": str(PROJECT), "XSOLLA_WEBHOOK_SECRET": SECRET},
                 database_url=database_url,
                 simulator=simulator,
                 data_dir=folder,
             )
-            stack.push(store)
-            return stack.enter_context(Scene(store, shop))
+            stack.push(process)
+            return stack.enter_context(CrashingStore(process, shop))
 
         yield make
 
 
 @pytest.fixture
-def scene(make_scene: Callable[[bool], Scene]) -> Scene:
+def store(make_store: Callable[[bool], CrashingStore]) -> CrashingStore:
     """Return a store without a payment provider."""
-    return make_scene(False)
+    return make_store(False)
 
 
 @pytest.fixture
-def scene_with_provider(make_scene: Callable[[bool], Scene]) -> Scene:
-    """Return a store with a payment provider, which outlives the store."""
-    scene = make_scene(True)
-    assert scene.store.simulator is not None
-    scene.store.simulator.start().wait_until_answers(scene.store.simulator_url, 60)
-    return scene
+def store_with_provider(make_store: Callable[[bool], CrashingStore]) -> CrashingStore:
+    """Return a store with a payment provider, which keeps running when the store dies."""
+    store = make_store(True)
+    simulator = store.process.simulator
+    assert simulator is not None
+    simulator.start().wait_until_answers(store.process.simulator_url, SECONDS_TO_START)
+    return store

@@ -1,7 +1,8 @@
-"""What the store must know: plain Python over the facts it was told so far, and none of the store's own code.
+"""A model of the store: plain Python over the facts it was given so far, and none of the store's own code.
 
-Money is a set of facts per payment, so that no order of arrival matters: what was paid, what took it back, which
-parts went back. Only while nothing was paid does an order's history decide: declined, canceled, expired.
+Money is a set of facts per payment, so that the order in which they arrive does not matter: what was paid, what
+reversed it, which parts were refunded. Only while nothing was paid does the sequence decide an order's status:
+declined, canceled, expired.
 """
 
 from collections.abc import Callable, Collection
@@ -13,8 +14,8 @@ GRANTING = {"paid", "partially_refunded"}
 OPEN = {"pending", "failed"}
 UNPAID = OPEN | {"canceled", "expired"}
 NEW_ORDER = "a new order"
-# What players are told when their order comes to stand so.
-TOLD = {
+# The message that a user receives when an order gets a status.
+MESSAGE_FOR_STATUS = {
     "pending": "payment_started",
     "paid": "purchase_success",
     "partially_refunded": "purchase_partially_refunded",
@@ -27,232 +28,233 @@ TOLD = {
 
 
 @dataclass(frozen=True)
-class Thing:
-    """A thing on sale; `once`: nobody owns it twice."""
+class ModelItem:
+    """An item on sale; `owned_once`: a user can own it only once."""
 
     sku: str
     price: int
-    once: bool
+    owned_once: bool
 
 
 @dataclass(eq=False)
 class Attempt:
-    """A payment page of an order: how it stands at the provider, and what the store has heard of it."""
+    """A payment attempt of an order: its state at the provider, and what the store was notified of."""
 
-    order: "PlacedOrder"
+    order: "ModelOrder"
     number: int
     # The provider's own order; empty for a merchant token, which has none.
-    provider_order: str
+    provider_order_id: str
     # --- at the provider
     transaction: str = ""
     status: str = "new"
     charged: int = 0
-    # --- heard by the store
+    # --- known to the store
     paid: bool = False
-    # With tax, where it was told.
-    whole: int = 0
-    taxed: bool = False
-    taken_back: set[str] = field(default_factory=set)
-    # By the bytes of their notifications; None: how much is not known.
-    parts: dict[bytes, int | None] = field(default_factory=dict)
-    # Whether the store can tell the order by the transaction alone.
-    known: bool = False
-    # What named only the transaction, before the store knew it.
-    waiting: list[Callable[[], None]] = field(default_factory=list)
+    # With tax, where a notification said it.
+    charged_total: int = 0
+    tax_known: bool = False
+    reversals: set[str] = field(default_factory=set)
+    # By the bytes of their notifications; None: the amount is not known.
+    partial_refunds: dict[bytes, int | None] = field(default_factory=dict)
+    # Whether the store can find the order by the transaction alone.
+    transaction_known: bool = False
+    # Notifications that named only the transaction, before the store knew it.
+    deferred: list[Callable[[], None]] = field(default_factory=list)
 
-    def unknown_parts(self) -> bool:
-        """Whether only a part of a payment went back, and nobody can say how large it is."""
-        unknown = any(part is None or not 0 < part < self.whole for part in self.parts.values())
-        return unknown and self.paid and not self.taken_back
+    def has_unknown_refund(self) -> bool:
+        """Whether a partial refund stands whose amount is unknown or impossible."""
+        unknown = any(
+            amount is None or not 0 < amount < self.charged_total for amount in self.partial_refunds.values()
+        )
+        return unknown and self.paid and not self.reversals
 
-    def left(self) -> int:
-        """Return what is left of the payment, in the price without tax."""
-        if not self.paid or self.taken_back:
+    def remaining(self) -> int:
+        """Return what remains of the payment, in the price without tax."""
+        if not self.paid or self.reversals:
             return 0
-        parts = [part for part in self.parts.values() if part and part < self.whole]
-        # The provider rounds the tax of the whole and of each part: half a cent each may be missing.
-        slack = Fraction(len(parts) + 1, 2) if len(parts) > 1 and self.whole != self.order.total else 0
-        if self.whole - sum(parts) <= slack:
+        refunds = [amount for amount in self.partial_refunds.values() if amount and amount < self.charged_total]
+        # The provider rounds the tax of the total and of each refund: half a cent each may be missing.
+        has_tax = self.charged_total != self.order.total
+        tolerance = Fraction(len(refunds) + 1, 2) if len(refunds) > 1 and has_tax else 0
+        if self.charged_total - sum(refunds) <= tolerance:
             return 0
-        shares = [Fraction(part * self.order.total, self.whole) for part in parts]
+        shares = [Fraction(amount * self.order.total, self.charged_total) for amount in refunds]
         return max(0, self.order.total - sum(floor(share + Fraction(1, 2)) for share in shares))
 
 
 @dataclass(eq=False)
-class PlacedOrder:
-    """An order and what must have become of it."""
+class ModelOrder:
+    """An order, and the state that the store must have for it."""
 
     id: str
-    player: str
-    quantities: dict[Thing, int]
-    merchant: bool = False
-    # How it stands while nothing was paid.
-    unpaid: str = "pending"
+    user_id: str
+    quantities: dict[ModelItem, int]
+    by_merchant_token: bool = False
+    status_before_payment: str = "pending"
     attempts: list[Attempt] = field(default_factory=list)
-    # Payment pages that the store knows by number, and those that can still be paid, for all it knows.
-    noted: dict[int, Attempt] = field(default_factory=dict)
-    live: set[int] = field(default_factory=set)
-    purchases: dict[Thing, str] = field(default_factory=dict)
-    # What its timeline must say.
-    history: list[str] = field(default_factory=lambda: ["pending"])
+    # Attempts that the store has recorded, by number, and the numbers of those that it believes can be paid.
+    recorded: dict[int, Attempt] = field(default_factory=dict)
+    payable: set[int] = field(default_factory=set)
+    purchases: dict[ModelItem, str] = field(default_factory=dict)
+    timeline: list[str] = field(default_factory=lambda: ["pending"])
     flagged: bool = False
 
     @property
     def total(self) -> int:
-        """The price of everything in it."""
-        return sum(thing.price * quantity for thing, quantity in self.quantities.items())
+        """The price of all its lines."""
+        return sum(item.price * quantity for item, quantity in self.quantities.items())
 
     @property
-    def once(self) -> set[Thing]:
-        """The things in it that nobody owns twice."""
-        return {thing for thing in self.quantities if thing.once}
+    def items_owned_once(self) -> set[ModelItem]:
+        """The items in it that a user can own only once."""
+        return {item for item in self.quantities if item.owned_once}
 
     @property
     def status(self) -> str:
-        """How it must stand."""
+        """The status that it must have."""
         paid = [attempt for attempt in self.attempts if attempt.paid]
         if not paid:
-            return self.unpaid
-        standing = [attempt for attempt in paid if attempt.left() > 0]
-        if any(not attempt.parts for attempt in standing):
+            return self.status_before_payment
+        with_money = [attempt for attempt in paid if attempt.remaining() > 0]
+        if any(not attempt.partial_refunds for attempt in with_money):
             return "paid"
-        if standing:
+        if with_money:
             return "partially_refunded"
-        charged_back = any("chargeback" in attempt.taken_back for attempt in self.attempts)
+        charged_back = any("chargeback" in attempt.reversals for attempt in self.attempts)
         return "charged_back" if charged_back else "refunded"
 
     @property
     def money(self) -> int:
-        """What its ledger must sum up to."""
-        return sum(attempt.left() for attempt in self.attempts)
+        """The sum that its ledger must have."""
+        return sum(attempt.remaining() for attempt in self.attempts)
 
     @property
     def payments(self) -> int:
-        """How many payments its ledger must hold."""
+        """The number of payments that its ledger must hold."""
         return sum(attempt.paid for attempt in self.attempts)
 
     def unpaid_attempts(self) -> list[Attempt]:
-        """Return the payment pages that can be paid at the provider."""
+        """Return the attempts that can be paid at the provider."""
         return [attempt for attempt in self.attempts if attempt.status == "new"]
 
-    def newest_page_is_live(self) -> bool:
-        """Whether the newest payment page can still be paid, for all the store knows."""
-        return bool(self.noted) and max(self.noted) in self.live
+    def newest_attempt_is_payable(self) -> bool:
+        """Whether the newest recorded attempt can still be paid, as far as the store knows."""
+        return bool(self.recorded) and max(self.recorded) in self.payable
 
 
 @dataclass
-class World:
-    """All orders, and what each fact does to them when the store hears of it."""
+class Model:
+    """All orders, and what each fact changes in them when the store is notified of it."""
 
-    orders: list[PlacedOrder] = field(default_factory=list)
+    orders: list[ModelOrder] = field(default_factory=list)
 
-    def owns(self, player: str, thing: Thing) -> bool:
-        """Whether a player owns a thing through any order."""
-        return any(o.player == player and o.purchases.get(thing) == "granted" for o in self.orders)
+    def owns(self, user_id: str, item: ModelItem) -> bool:
+        """Whether a user owns an item through any order."""
+        return any(o.user_id == user_id and o.purchases.get(item) == "granted" for o in self.orders)
 
-    def expects(self, player: str, quantities: dict[Thing, int]) -> "PlacedOrder | str":
-        """Return what must come of it when a player buys things: an order that waits, a refusal, a new order."""
-        once = {thing for thing in quantities if thing.once}
-        if any(self.owns(player, thing) for thing in once):
+    def expected_checkout(self, user_id: str, quantities: dict[ModelItem, int]) -> "ModelOrder | str":
+        """Return what the checkout must lead to: an open order, the name of a refusal, or `NEW_ORDER`."""
+        owned_once = {item for item in quantities if item.owned_once}
+        if any(self.owns(user_id, item) for item in owned_once):
             return "AlreadyOwned"
         for order in reversed(self.orders):
-            if order.player == player and order.status in OPEN:
+            if order.user_id == user_id and order.status in OPEN:
                 if order.quantities == quantities:
                     return order
-                if order.once & once:
+                if order.items_owned_once & owned_once:
                     return "InOpenOrder"
         return NEW_ORDER
 
-    def open_page(self, attempt: Attempt) -> None:
-        """The store noted a payment page."""
+    def record_attempt(self, attempt: Attempt) -> None:
+        """Apply that the store recorded a payment attempt."""
         order = attempt.order
-        order.noted[attempt.number] = attempt
-        order.live.add(attempt.number)
+        order.recorded[attempt.number] = attempt
+        order.payable.add(attempt.number)
         self.close(order, "pending", {"failed"})
 
-    def close(self, order: PlacedOrder, how: str, before: Collection[str] = OPEN) -> None:
-        """An order that nobody paid goes from a status `before` to another one; what is over stays as it is."""
+    def close(self, order: ModelOrder, status: str, before: Collection[str] = OPEN) -> None:
+        """Move an unpaid order from a status `before` to another one; leave an order in any other status."""
         if order.status in before:
-            order.unpaid = how
-            order.history.append(how)
+            order.status_before_payment = status
+            order.timeline.append(status)
 
-    def decline(self, order: PlacedOrder, number: int | None) -> None:
-        """A payment page was declined; None: it is not known which."""
-        order.live -= {number} if number is not None else set(order.noted)
-        if not order.live:
+    def decline(self, order: ModelOrder, number: int | None) -> None:
+        """Apply that an attempt was declined; None: the notification does not say which."""
+        order.payable -= {number} if number is not None else set(order.recorded)
+        if not order.payable:
             self.close(order, "failed", {"pending"})
 
     def pay(self, attempt: Attempt, charged: int) -> bool:
-        """A payment was heard of; False when it was before."""
+        """Apply a payment; return False for one that the store knew already."""
         if attempt.paid:
             self.record_tax(attempt, charged)
             return False
         with _Change(self, attempt.order) as order:
             order.flagged |= order.status in GRANTING
-            attempt.paid, attempt.known, attempt.taxed = True, True, charged > 0
-            attempt.whole = charged or order.total
-            order.flagged |= attempt.unknown_parts()
+            attempt.paid, attempt.transaction_known, attempt.tax_known = True, True, charged > 0
+            attempt.charged_total = charged or order.total
+            order.flagged |= attempt.has_unknown_refund()
         return True
 
     def record_tax(self, attempt: Attempt, charged: int) -> None:
-        """A payment is heard of again, and now with its tax."""
-        if charged and not attempt.taxed:
+        """Apply that a known payment is notified again, and now with its tax."""
+        if charged and not attempt.tax_known:
             with _Change(self, attempt.order) as order:
-                attempt.taxed, attempt.whole = True, charged
-                order.flagged |= attempt.unknown_parts()
+                attempt.tax_known, attempt.charged_total = True, charged
+                order.flagged |= attempt.has_unknown_refund()
 
-    def catch_up(self, attempt: Attempt) -> None:
+    def apply_deferred(self, attempt: Attempt) -> None:
         """Apply what waited for the payment."""
-        waiting, attempt.waiting = attempt.waiting, []
-        for fact in waiting:
-            fact()
+        deferred, attempt.deferred = attempt.deferred, []
+        for apply in deferred:
+            apply()
 
-    def take_back(self, attempt: Attempt, kind: str, *, named: bool) -> None:
-        """A whole payment went back; `named`: by its transaction, not only by the provider's order."""
+    def reverse(self, attempt: Attempt, kind: str, *, names_transaction: bool) -> None:
+        """Apply a refund or chargeback of a whole payment, found by its transaction or by the provider's order."""
         with _Change(self, attempt.order) as order:
             if not attempt.paid:
                 self.close(order, "canceled")
-            attempt.taken_back.add(kind)
-            attempt.known |= named
+            attempt.reversals.add(kind)
+            attempt.transaction_known |= names_transaction
 
-    def part(self, attempt: Attempt, key: bytes, charged: int | None) -> None:
-        """A part of a payment went back."""
+    def refund_part(self, attempt: Attempt, key: bytes, charged: int | None) -> None:
+        """Apply a partial refund."""
         with _Change(self, attempt.order) as order:
-            attempt.parts[key], attempt.known = charged, True
-            order.flagged |= attempt.unknown_parts()
+            attempt.partial_refunds[key], attempt.transaction_known = charged, True
+            order.flagged |= attempt.has_unknown_refund()
 
-    def repair(self, order: PlacedOrder) -> None:
-        """The provider was asked about an order's payment pages; it says nothing of tax, nor of parts."""
-        asked = list(order.noted.values()) if order.status in UNPAID else []
+    def reconcile(self, order: ModelOrder) -> None:
+        """Apply the provider's answers about an order's attempts; they say neither tax nor partial refunds."""
+        asked = list(order.recorded.values()) if order.status in UNPAID else []
         for attempt in asked:
             if attempt.status == "paid":
                 self.pay(attempt, 0)
             elif attempt.status == "canceled":
-                self.take_back(attempt, "refund", named=bool(attempt.transaction))
+                self.reverse(attempt, "refund", names_transaction=bool(attempt.transaction))
 
-    def settle(self, order: PlacedOrder, before: str) -> None:
-        """Grant what an order bought, or take it back, when its status went over that line."""
+    def settle(self, order: ModelOrder, before: str) -> None:
+        """Grant what an order bought, or revoke it, when its new status requires that."""
         after = order.status
         if after != before and after not in UNPAID:
-            order.history.append(after)
+            order.timeline.append(after)
         if after in GRANTING and before not in GRANTING:
-            for thing in order.quantities:
-                held = thing.once and self.owns(order.player, thing)
-                order.purchases[thing] = "held" if held else "granted"
+            for item in order.quantities:
+                held = item.owned_once and self.owns(order.user_id, item)
+                order.purchases[item] = "held" if held else "granted"
                 order.flagged |= held
         elif after not in GRANTING | UNPAID:
             order.purchases = dict.fromkeys(order.quantities, "refunded")
 
 
 class _Change:
-    """Settles an order after facts of its money changed."""
+    """Settles an order after its payments changed."""
 
-    def __init__(self, world: World, order: PlacedOrder) -> None:
-        self._world, self._order = world, order
+    def __init__(self, model: Model, order: ModelOrder) -> None:
+        self._model, self._order = model, order
         self._before = order.status
 
-    def __enter__(self) -> PlacedOrder:
+    def __enter__(self) -> ModelOrder:
         return self._order
 
     def __exit__(self, *_: object) -> None:
-        self._world.settle(self._order, self._before)
+        self._model.settle(self._order, self._before)

@@ -1,37 +1,37 @@
-"""The store dies between the commit and the message that should follow it: the message still comes."""
+"""The store dies between a commit and the message that must follow it: the message is still sent."""
 
 import json
 
 import pytest
 
 from store_app.accounts.service import CurrentUser
-from tests.crash.scene import SECONDS, Scene, Standing, failpoints_of
+from tests.crash.crashing_store import TIMEOUT_SECONDS, CrashingStore, OrderSummary, failpoints_of
 from tests.integration.shop import Shop, order_paid, wait_until
 
-PAID: Standing = ("paid", ["payment"], ["granted"])
+PAID: OrderSummary = ("paid", ["payment"], ["granted"])
 
 
-@pytest.mark.parametrize("name", failpoints_of("outbox"))
-def test_a_message_whose_sender_died_reaches_the_player(name: str, scene: Scene, shop: Shop) -> None:
+@pytest.mark.parametrize("failpoint", failpoints_of("outbox"))
+def test_a_message_whose_sender_died_reaches_the_user(failpoint: str, store: CrashingStore, shop: Shop) -> None:
     # Each worker dies of the second message that it sends.
-    scene.start(f"{name}@2")
-    player = scene.web.player()
-    current_user = CurrentUser(player.id, player.username, player.token)
+    store.start(f"{failpoint}@2")
+    user = store.web.player()
+    current_user = CurrentUser(user.id, user.username, user.token)
     other, order = shop.order(current_user, shop.item()), shop.order(current_user, shop.item())
-    scene.deliver(order_paid(other, "T0"))
-    wait_until(scene.everything_sent, SECONDS)
+    store.deliver(order_paid(other, "T0"))
+    wait_until(store.outbox_is_empty, TIMEOUT_SECONDS)
 
-    scene.dies_taking(order_paid(order))
-    # Whether it was answered or not: the message follows a transaction that was committed.
-    assert scene.standing(order.id) == PAID
+    store.crash_while_processing(order_paid(order))
+    # Whether or not the delivery was acknowledged: the message follows a database transaction that committed.
+    assert store.summary(order.id) == PAID
     assert len(shop.rows("SELECT id FROM outbox")) == 1
-    scene.check()
+    store.check()
 
-    scene.recovers()
-    with scene.web.socket(Authorization=f"Bearer {player.token}") as listener:
-        scene.let_leases_end()
-        heard = json.loads(listener.recv(timeout=SECONDS))
-    assert (heard["event"], heard["order_id"]) == ("purchase_success", order.id)
-    scene.deliver(order_paid(order))
-    assert scene.standing(order.id) == PAID
-    scene.check_everything_sent()
+    store.wait_until_recovered()
+    with store.web.socket(Authorization=f"Bearer {user.token}") as listener:
+        store.expire_leases()
+        message = json.loads(listener.recv(timeout=TIMEOUT_SECONDS))
+    assert (message["event"], message["order_id"]) == ("purchase_success", order.id)
+    store.deliver(order_paid(order))
+    assert store.summary(order.id) == PAID
+    store.check_outbox_drains()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.crash.scene import SECONDS, Scene, failpoints_of
+from tests.crash.crashing_store import TIMEOUT_SECONDS, CrashingStore, failpoints_of
 from tests.integration.shop import PROJECT, SECRET, Shop, wait_until
 from tests.integration.test_api_live import NOT_SIGNED_IN, Ears
 from tests.integration.web import Player
@@ -25,12 +25,12 @@ def stack() -> Iterator[ExitStack]:
 
 
 @pytest.fixture
-def two_workers(shop: Shop, database_url: str, tmp_path: Path, stack: ExitStack) -> Scene:
+def two_workers(shop: Shop, database_url: str, tmp_path: Path, stack: ExitStack) -> CrashingStore:
     """Return a store of two workers, not started yet."""
     redis = stack.enter_context(redis_server())
     folder = tmp_path / "store"
     folder.mkdir()
-    store = StoreProcess(
+    process = StoreProcess(
         env={"XSOLLA_PROJECT_ID": str(PROJECT), "XSOLLA_WEBHOOK_SECRET": SECRET},
         database_url=database_url,
         redis_url=redis.url,
@@ -38,26 +38,26 @@ def two_workers(shop: Shop, database_url: str, tmp_path: Path, stack: ExitStack)
         simulator=True,
         data_dir=folder,
     )
-    stack.push(store)
-    assert store.simulator is not None
-    store.simulator.start().wait_until_answers(store.simulator_url, SECONDS)
-    return stack.enter_context(Scene(store, shop))
+    stack.push(process)
+    assert process.simulator is not None
+    process.simulator.start().wait_until_answers(process.simulator_url, TIMEOUT_SECONDS)
+    return stack.enter_context(CrashingStore(process, shop))
 
 
 @pytest.mark.parametrize("name", failpoints_of("sign-out"))
-def test_the_connections_of_the_session_close(name: str, two_workers: Scene, stack: ExitStack) -> None:
-    scene = two_workers
-    scene.store.prepare()
-    scene.start(name)
-    player = scene.web.player()
-    again = Player(scene.web, player.id, player.username, scene.web.sign_in(player.username).json()["token"])
-    ended = Ears(stack, player, CONNECTIONS).until_listening()
-    wait_until(scene.everything_sent, SECONDS)
+def test_the_connections_of_the_session_close(name: str, two_workers: CrashingStore, stack: ExitStack) -> None:
+    store = two_workers
+    store.process.prepare()
+    store.start(name)
+    user = store.web.player()
+    again = Player(store.web, user.id, user.username, store.web.sign_in(user.username).json()["token"])
+    ended = Ears(stack, user, CONNECTIONS).until_listening()
+    wait_until(store.outbox_is_empty, TIMEOUT_SECONDS)
 
-    scene.dies(lambda: player.delete("/api/sessions/current"))
-    assert player.get("/api/purchases").status_code == 401
-    scene.let_leases_end()
-    # Those of the dead worker are gone with it; the other worker was told.
+    store.crash_during(lambda: user.delete("/api/sessions/current"))
+    assert user.get("/api/purchases").status_code == 401
+    store.expire_leases()
+    # The connections of the dead worker ended with it; the other worker received the message.
     assert NOT_SIGNED_IN in {ear.closed() for ear in ended.all}
     assert again.get("/api/purchases").status_code == 200
-    scene.check_everything_sent()
+    store.check_outbox_drains()

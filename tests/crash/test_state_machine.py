@@ -1,8 +1,8 @@
-"""Everything that can happen to orders, in any order, with the process dying in between: the model is right.
+"""Everything that can happen to orders, in any sequence, with crashes in between: store and model stay equal.
 
-Hypothesis puts the steps together. After each the rules in SQL hold, whatever was answered with success is in the
-inbox, and orders, purchases and money are what `model` says they must be. When it fails it prints the shortest
-steps that it found, and the seed: `HYPOTHESIS_SEED=... pytest tests/crash/test_state_machine.py` repeats the run,
+Hypothesis composes the steps. After each step the rules in SQL hold, every acknowledged delivery is in the inbox,
+and orders, purchases and money are what `model` says. A failure prints the shortest steps that Hypothesis found,
+and the seed: `HYPOTHESIS_SEED=... pytest tests/crash/test_state_machine.py` repeats the run,
 `@reproduce_failure(...)` (printed too) above `StoreMachine` repeats the one example.
 `HYPOTHESIS_EXAMPLES=2000` runs longer. Finding the shortest steps takes up to five minutes.
 """
@@ -25,19 +25,22 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from tests.crash.facts import CHARGEBACK, REFUND, Message, Provider, Undone
-from tests.crash.model import NEW_ORDER, OPEN, Attempt, PlacedOrder, Thing
-from tests.crash.scene import failpoints_of
-from tests.crash.stage import Stage
-from tests.crash.zygote import Zygote
+from tests.crash.crashing_store import failpoints_of
+from tests.crash.fork_server import ForkServer
+from tests.crash.model import NEW_ORDER, OPEN, Attempt, ModelItem, ModelOrder
+from tests.crash.notifications import CHARGEBACK, REFUND, Notification, NotificationFactory, Reversal
+from tests.crash.store_and_model import StoreAndModel
 from tests.integration.shop import Shop
 
 EXAMPLES = int(os.environ.get("HYPOTHESIS_EXAMPLES", "20"))
 STEPS = 40
 MAX_ORDERS = 5
-THINGS = (Thing("map", 350, once=True), Thing("potion", 101, once=False), Thing("sword", 999, once=True))
-PLAYERS = ("ann", "ben")
-# What the store answers when it does not know the user, and when it does.
+ITEMS = (
+    ModelItem("map", 350, owned_once=True),
+    ModelItem("potion", 101, owned_once=False),
+    ModelItem("sword", 999, owned_once=True),
+)
+# The status of the response when the store does not know the user, and when it does.
 ABOUT_USERS = {
     "user_validation": (400, 204),
     "user_search": (400, 200),
@@ -46,244 +49,250 @@ ABOUT_USERS = {
     "afs_black_list": (204, 204),
     "something_new": (204, 204),
 }
+MISMATCHED_FIELDS = {"total", "currency", "user_id", "id"}
 
-# She pays by merchant tokens, with which the provider knows no order of its own.
-BY_TOKEN = "mia"
-ALL = (*PLAYERS, BY_TOKEN)
+USERS = ("ann", "ben")
+# This user pays by merchant tokens, for which the provider has no order of its own.
+MERCHANT_TOKEN_USER = "mia"
+ALL_USERS = (*USERS, MERCHANT_TOKEN_USER)
 
-some_things = st.sets(st.sampled_from(THINGS), min_size=1)
-# What is owned once matters most where one player has several orders.
-anybody = st.sampled_from(("ann", *ALL))
-which, any_message = st.integers(0, 3), st.integers(0, 15)
-# What a buyer is charged for a price of 100; None: the notification does not say.
+some_items = st.sets(st.sampled_from(ITEMS), min_size=1)
+# One user is drawn more often: owning an item once matters most where a user has several orders.
+any_user = st.sampled_from(("ann", *ALL_USERS))
+small_index, notification_index = st.integers(0, 3), st.integers(0, 15)
+# What is charged for a price of 100; None: the notification does not say it.
 taxes = st.sampled_from([None, 100, 119, 125])
-noises = st.sampled_from(sorted(ABOUT_USERS))
-declines = st.sampled_from(["ps_declined", "afs_reject"])
-wrongs = st.sampled_from(["total", "currency", "user_id", "id", "transaction", "dispute"])
-codes = st.sampled_from([REFUND, CHARGEBACK])
-# Of what was charged: 100 is as much as the whole, None is not told.
-shares = st.sampled_from([1, 30, 50, 70, 99, 100, None])
+kinds_about_users = st.sampled_from(sorted(ABOUT_USERS))
+kinds_of_declines = st.sampled_from(["ps_declined", "afs_reject"])
+flag_reasons = st.sampled_from(["total", "currency", "user_id", "id", "transaction", "dispute"])
+refund_codes = st.sampled_from([REFUND, CHARGEBACK])
+# Percent of what was charged; None: the notification does not say it.
+refunded_shares = st.sampled_from([1, 30, 50, 70, 99, 100, None])
 LATER, NOW = "later", "now"
 # When a notification is delivered; a failpoint: now, to a process that dies there.
 moments = st.sampled_from([LATER, LATER, LATER, NOW, NOW, NOW, NOW, *failpoints_of("webhook")])
-# Who orders what, its tax, whether the notifications are separate, and when they are delivered.
-Beginning = tuple[str, set[Thing], int | None, bool, str]
-beginning = st.tuples(anybody, some_things, taxes, st.booleans(), moments)
+# An order to begin with: user, items, tax, whether the notifications are separate, when they are delivered.
+FirstOrder = tuple[str, set[ModelItem], int | None, bool, str]
+first_orders = st.lists(st.tuples(any_user, some_items, taxes, st.booleans(), moments), min_size=1, max_size=3)
 
 
-def few_orders(machine: "StoreMachine") -> bool:
-    """Whether there is room for another order; with many, little happens to each."""
-    return len(machine.world.orders) < MAX_ORDERS
+def has_few_orders(machine: "StoreMachine") -> bool:
+    """Whether another order may be placed; with many orders, little happens to each."""
+    return len(machine.model.orders) < MAX_ORDERS
 
 
 class StoreMachine(RuleBasedStateMachine):
-    """Players, the provider, the network, the clock and death."""
+    """Steps of users, the provider, the network, staff and the clock, and crashes."""
 
     shop: ClassVar[Shop]
-    zygote: ClassVar[Zygote]
+    fork_server: ClassVar[ForkServer]
     done: ClassVar[Counter[str]]
 
     def __init__(self) -> None:
         """Begin with an empty store."""
         super().__init__()
-        self.stage = Stage(self.shop, self.zygote)
-        self.world = self.stage.world
-        self.provider = Provider(self.world)
+        self.both = StoreAndModel(self.shop, self.fork_server)
+        self.model = self.both.model
+        self.factory = NotificationFactory(self.model)
         self.payments: list[Attempt] = []
-        self.messages: list[Message] = []
+        self.notifications: list[Notification] = []
         self.checked = False
 
-    @initialize(beginnings=st.lists(beginning, min_size=1, max_size=3))
-    def the_store_opens(self, beginnings: list[Beginning]) -> None:
-        """Have things on sale, players, and orders that are paid."""
-        for thing in THINGS:
-            self.stage.sell(thing)
-        for name in ALL:
-            self.stage.join(name)
+    @initialize(orders=first_orders)
+    def the_store_opens(self, orders: list[FirstOrder]) -> None:
+        """Put items on sale, create users, and place orders that are paid."""
+        for item in ITEMS:
+            self.both.add_item(item)
+        for name in ALL_USERS:
+            self.both.register(name)
         self.done["examples"] += 1
-        for number, (player, things, tax, separate, moment) in enumerate(beginnings):
-            self.a_player_orders_twice_at_once(player, things, 1)
-            self.a_player_pays(number, 0, tax, separate, moment)
+        for number, (user, items, tax, separate, moment) in enumerate(orders):
+            self.a_user_orders_concurrently(user, items, 1)
+            self.a_user_pays(number, 0, tax, separate, moment)
 
-    def _order(self, which: int) -> PlacedOrder:
-        return self.world.orders[which % len(self.world.orders)]
+    def _order(self, which: int) -> ModelOrder:
+        return self.model.orders[which % len(self.model.orders)]
 
     def _payment(self, which: int) -> Attempt:
         return self.payments[which % len(self.payments)]
 
-    def _message(self, which: int) -> Message:
-        return self.messages[which % len(self.messages)]
+    def _notification(self, which: int) -> Notification:
+        return self.notifications[which % len(self.notifications)]
 
-    def _send(self, message: Message, moment: str) -> None:
-        note(f"# {moment}: {message}")
+    def _send(self, notification: Notification, moment: str) -> None:
+        note(f"# {moment}: {notification}")
         self.done[moment] += 1
-        if message not in self.messages:
-            self.messages.append(message)
+        if notification not in self.notifications:
+            self.notifications.append(notification)
         if moment == NOW:
-            self.stage.deliver(message)
+            self.both.deliver(notification)
         elif moment != LATER:
-            self.stage.deliver_and_die(message, moment)
+            self.both.deliver_and_crash(notification, moment)
 
-    # --- players
+    # --- users
 
-    @precondition(few_orders)
-    @rule(player=st.sampled_from(PLAYERS), things=some_things, quantity=st.integers(1, 2))
-    def a_player_buys(self, player: str, things: set[Thing], quantity: int) -> None:
-        """What is owned, or waits in another order, is refused; an order for the same is offered again."""
-        quantities = {thing: 1 if thing.once else quantity for thing in THINGS if thing in things}
-        expected = self.world.expects(self.stage.current_users[player].user_id, quantities)
-        bought = self.stage.buy(player, quantities)
+    @precondition(has_few_orders)
+    @rule(user=st.sampled_from(USERS), items=some_items, quantity=st.integers(1, 2))
+    def a_user_buys(self, user: str, items: set[ModelItem], quantity: int) -> None:
+        """The store refuses an item that is owned or in another open order, and offers an equal order again."""
+        quantities = {item: 1 if item.owned_once else quantity for item in ITEMS if item in items}
+        expected = self.model.expected_checkout(self.both.current_users[user].user_id, quantities)
+        bought = self.both.buy(user, quantities)
         if isinstance(bought, str):
             assert bought == expected
             return
         if expected == NEW_ORDER:
-            expected = self.stage.note_order(bought, quantities)
-        assert isinstance(expected, PlacedOrder)
+            expected = self.both.record_order(bought, quantities)
+        assert isinstance(expected, ModelOrder)
         assert bought.id == expected.id
-        self.stage.note_page(expected)
+        self.both.record_new_attempt(expected)
 
-    @precondition(few_orders)
-    @rule(player=anybody, things=some_things, pages=which)
-    def a_player_orders_twice_at_once(self, player: str, things: set[Thing], pages: int) -> None:
-        """Nobody looks whether the player owns it, or has another order for it."""
-        by_token = player == BY_TOKEN
-        order = self.stage.place(player, things, merchant=by_token)
-        for _ in range(max(pages, by_token)):
-            self.stage.open_page(order, noted=True)
+    @precondition(has_few_orders)
+    @rule(user=any_user, items=some_items, attempts=small_index)
+    def a_user_orders_concurrently(self, user: str, items: set[ModelItem], attempts: int) -> None:
+        """The order is placed without a check whether the user owns the items or has another order for them."""
+        by_merchant_token = user == MERCHANT_TOKEN_USER
+        order = self.both.place(user, items, by_merchant_token=by_merchant_token)
+        for _ in range(max(attempts, by_merchant_token)):
+            self.both.start_attempt(order, recorded=True)
 
-    @rule(which=which, noted=st.booleans(), at_once=st.booleans())
-    def a_player_tries_to_pay_again(self, which: int, noted: bool, at_once: bool) -> None:
-        """A page that can still be paid is offered again; `at_once`: two are opened at the same moment.
+    @rule(which=small_index, recorded=st.booleans(), concurrently=st.booleans())
+    def a_user_tries_to_pay_again(self, which: int, recorded: bool, concurrently: bool) -> None:
+        """A payable page is offered again; `concurrently`: a second one is opened at the same moment.
 
-        Of one that is not noted, because the store died, only the provider knows.
+        Only the provider knows of an attempt that is not recorded, because the store died.
         """
         order = self._order(which)
-        if at_once and order.status in OPEN:
-            self.stage.open_page(order, noted=noted or order.merchant)
-        elif not order.merchant:
-            assert self.stage.return_to_pay(order) == (order.status in OPEN)
+        if concurrently and order.status in OPEN:
+            self.both.start_attempt(order, recorded=recorded or order.by_merchant_token)
+        elif not order.by_merchant_token:
+            assert self.both.open_payment_page_again(order) == (order.status in OPEN)
 
-    @rule(which=which, by_player=st.booleans())
-    def an_order_ends(self, which: int, by_player: bool) -> None:
-        """It is canceled, or its time is over; what is paid, or over, stays so."""
+    @rule(which=small_index, by_user=st.booleans())
+    def an_order_is_canceled_or_expires(self, which: int, by_user: bool) -> None:
+        """An order that is paid or closed stays as it is."""
         order = self._order(which)
-        if by_player:
-            assert self.stage.cancel(order) == (order.status in OPEN | {"canceled"})
-            self.world.close(order, "canceled")
+        if by_user:
+            assert self.both.cancel(order) == (order.status in OPEN | {"canceled"})
+            self.model.close(order, "canceled")
         else:
-            self.stage.expire(order)
+            self.both.expire(order)
 
     # --- the provider
 
-    @rule(which=which, page=which, tax=taxes, separate=st.booleans(), moment=moments)
-    def a_player_pays(self, which: int, page: int, tax: int | None, separate: bool, moment: str) -> None:
-        """It is told of in one notification, or in two (separate mode)."""
+    @rule(which=small_index, page=small_index, tax=taxes, separate=st.booleans(), moment=moments)
+    def a_user_pays(self, which: int, page: int, tax: int | None, separate: bool, moment: str) -> None:
+        """The provider sends one notification, or two in separate mode."""
         order = self._order(which)
         if unpaid := order.unpaid_attempts():
             attempt = unpaid[page % len(unpaid)]
-            attempt.transaction, attempt.status = self.provider.new_transaction(), "paid"
+            attempt.transaction, attempt.status = self.factory.new_transaction(), "paid"
             attempt.charged = order.total * (tax or 0) // 100
             self.payments.append(attempt)
-            for message in self.provider.payment(attempt, separate=separate):
-                self._send(message, moment)
+            for notification in self.factory.payment(attempt, separate=separate):
+                self._send(notification, moment)
 
-    @rule(which=which, code=codes, how=st.sampled_from(Undone), moment=moments)
-    def money_goes_back(self, which: int, code: int, how: Undone, moment: str) -> None:
-        """Or the bank takes it back."""
+    @rule(which=small_index, code=refund_codes, how=st.sampled_from(Reversal), moment=moments)
+    def a_payment_is_reversed(self, which: int, code: int, how: Reversal, moment: str) -> None:
+        """The provider refunds a whole payment, or the bank charges it back."""
         payment = self._payment(which)
         payment.status = "canceled"
-        self._send(self.provider.undone(payment, code, how), moment)
+        self._send(self.factory.reversal(payment, code, how), moment)
 
-    @rule(which=which, share=shares, anonymous=st.booleans(), moment=moments)
-    def a_part_goes_back(self, which: int, share: int | None, anonymous: bool, moment: str) -> None:
-        """With its part of the tax."""
+    @rule(which=small_index, share=refunded_shares, by_transaction_only=st.booleans(), moment=moments)
+    def a_part_is_refunded(self, which: int, share: int | None, by_transaction_only: bool, moment: str) -> None:
+        """The provider refunds a part of a payment, with its share of the tax."""
         payment = self._payment(which)
         part = None if share is None else (payment.charged or payment.order.total) * share // 100
-        self._send(self.provider.part_refunded(payment, part, anonymous=anonymous), moment)
+        notification = self.factory.partial_refund(payment, part, by_transaction_only=by_transaction_only)
+        self._send(notification, moment)
 
-    @rule(which=which, page=which, nameless=st.booleans(), moment=moments)
-    def it_cancels_an_unpaid_order(self, which: int, page: int, nameless: bool, moment: str) -> None:
-        """By the provider's own order, or without saying which."""
+    @rule(which=small_index, page=small_index, without_payment=st.booleans(), moment=moments)
+    def the_provider_cancels_an_unpaid_order(
+        self, which: int, page: int, without_payment: bool, moment: str
+    ) -> None:
+        """The notification names the provider's own order, or does not say which of the attempts it means."""
         order = self._order(which)
         unpaid = order.unpaid_attempts()
-        if nameless:
-            self._send(self.provider.nameless_cancel(order), moment)
-        elif unpaid and not order.merchant:
+        if without_payment:
+            self._send(self.factory.cancellation_without_payment(order), moment)
+        elif unpaid and not order.by_merchant_token:
             attempt = unpaid[page % len(unpaid)]
             attempt.status = "canceled"
-            self._send(self.provider.undone(attempt, REFUND, Undone.ORDER_CANCELED), moment)
+            how = Reversal.ORDER_CANCELED_BY_PROVIDER_ORDER
+            self._send(self.factory.reversal(attempt, REFUND, how), moment)
 
-    @rule(which=which, number=st.sampled_from([1, 2, 3, None]), kind=declines, moment=moments)
-    def it_declines(self, which: int, number: int | None, kind: str, moment: str) -> None:
-        """One attempt, or it does not say which."""
-        self._send(self.provider.declined(self._order(which), number, kind), moment)
+    @rule(which=small_index, number=st.sampled_from([1, 2, 3, None]), kind=kinds_of_declines, moment=moments)
+    def the_provider_declines(self, which: int, number: int | None, kind: str, moment: str) -> None:
+        """The notification names one attempt, or does not say which."""
+        self._send(self.factory.declined(self._order(which), number, kind), moment)
 
-    @rule(noise=noises, known=st.booleans(), moment=moments)
-    def it_speaks_of_users(self, noise: str, known: bool, moment: str) -> None:
-        """Or of things that the store has no use for."""
-        user = {"id": self.stage.current_users["ann"].user_id, "public_id": "ANN"} if known else {"id": "-"}
-        self._send(self.provider.about_user(noise, user, ABOUT_USERS[noise][known]), moment)
+    @rule(kind=kinds_about_users, known=st.booleans(), moment=moments)
+    def the_provider_asks_about_a_user(self, kind: str, known: bool, moment: str) -> None:
+        """Some of these notifications are of types that the store ignores."""
+        user = {"id": self.both.current_users["ann"].user_id, "public_id": "ANN"} if known else {"id": "-"}
+        self._send(self.factory.about_user(kind, user, ABOUT_USERS[kind][known]), moment)
 
-    @rule(which=which, other=which, wrong=wrongs, separate=st.booleans(), moment=moments)
-    def a_person_must_look(self, which: int, other: int, wrong: str, separate: bool, moment: str) -> None:
-        """At a payment that does not fit, at a transaction that has paid another order, at a dispute."""
+    @rule(which=small_index, other=small_index, reason=flag_reasons, separate=st.booleans(), moment=moments)
+    def an_order_is_flagged(self, which: int, other: int, reason: str, separate: bool, moment: str) -> None:
+        """By a mismatched payment, by a transaction that has paid another order, or by a dispute."""
         payment, order = self._payment(which), self._order(other)
-        if wrong in {"total", "currency", "user_id", "id"}:
-            self._send(self.provider.wrongly_paid(order, wrong, separate=separate), moment)
+        if reason in MISMATCHED_FIELDS:
+            self._send(self.factory.mismatched_payment(order, reason, separate=separate), moment)
         elif payment.paid and payment.order is not order:
-            self._send(self.provider.paid_before(payment, order), moment)
+            self._send(self.factory.reused_transaction(payment, order), moment)
         else:
-            self._send(self.provider.disputed(payment), moment)
+            self._send(self.factory.dispute(payment), moment)
 
-    # --- the network, and people
+    # --- the network, and staff
 
-    @rule(which=st.lists(any_message, min_size=1, max_size=3), moment=moments)
-    def some_are_delivered(self, which: list[int], moment: str) -> None:
-        """For the first time, or again."""
+    @rule(which=st.lists(notification_index, min_size=1, max_size=3), moment=moments)
+    def notifications_are_delivered(self, which: list[int], moment: str) -> None:
+        """Each for the first time, or as a repeat."""
         for number in which:
-            self._send(self._message(number), NOW if moment == LATER else moment)
+            self._send(self._notification(number), NOW if moment == LATER else moment)
 
     @rule()
-    def what_was_not_answered_is_delivered_again(self) -> None:
-        """The provider repeats a notification until it is answered."""
-        self.stage.redeliver()
+    def unanswered_notifications_are_delivered_again(self) -> None:
+        """The provider repeats a notification until it gets a response."""
+        self.both.redeliver()
 
-    @rule(which=any_message, dry_run=st.booleans())
-    def somebody_replays(self, which: int, dry_run: bool) -> None:
+    @rule(which=notification_index, dry_run=st.booleans())
+    def staff_replay_a_delivery(self, which: int, dry_run: bool) -> None:
         """A delivery of the inbox is processed again."""
-        self.stage.replay(self._message(which), dry_run=dry_run)
+        self.both.replay(self._notification(which), dry_run=dry_run)
 
-    @rule(which=which, failpoint=st.sampled_from(["", "", *failpoints_of("repair")]))
-    def the_provider_is_asked(self, which: int, failpoint: str) -> None:
-        """About an order of which no notification came."""
-        self.done["repair"] += 1
-        self.stage.repair(self._order(which), failpoint)
+    @rule(which=small_index, failpoint=st.sampled_from(["", "", *failpoints_of("repair")]))
+    def the_store_reconciles_an_order(self, which: int, failpoint: str) -> None:
+        """The store asks the provider about an order of which no notification came."""
+        self.done["reconciliations"] += 1
+        self.both.reconcile(self._order(which), failpoint)
 
     @invariant()
-    def the_store_is_as_it_must_be(self) -> None:
-        """See `Stage.check`."""
-        self.stage.check()
+    def store_and_model_are_equal(self) -> None:
+        """See `StoreAndModel.check`."""
+        self.both.check()
         self.done["steps"] += 1
         self.checked = True
 
     def teardown(self) -> None:
-        """Let the provider deliver what is still unanswered."""
+        """Let the provider deliver the notifications that still have no response."""
         if self.checked:
-            self.stage.redeliver()
-            self.stage.check()
-            self.done.update(order.status for order in self.world.orders)
+            self.both.redeliver()
+            self.both.check()
+            self.done.update(order.status for order in self.model.orders)
 
 
 @pytest.fixture
 def machine(shop: Shop) -> Iterator[type[StoreMachine]]:
     """Return the machine, on a database of the test's own."""
-    with Zygote() as zygote:
-        StoreMachine.shop, StoreMachine.zygote, StoreMachine.done = shop, zygote, Counter()
+    with ForkServer() as fork_server:
+        StoreMachine.shop, StoreMachine.fork_server, StoreMachine.done = shop, fork_server, Counter()
         yield StoreMachine
     print(dict(StoreMachine.done))
 
 
-def test_whatever_happens_the_store_is_what_the_model_says(machine: type[StoreMachine]) -> None:
+def test_store_and_model_stay_equal_whatever_happens(machine: type[StoreMachine]) -> None:
     number = int(os.environ.get("HYPOTHESIS_SEED") or secrets.randbelow(2**32))
     print(f"HYPOTHESIS_SEED={number}")
     run_state_machine_as_test(
@@ -293,7 +302,7 @@ def test_whatever_happens_the_store_is_what_the_model_says(machine: type[StoreMa
             stateful_step_count=STEPS,
             deadline=None,
             print_blob=True,
-            # RefusalMixin runs a failure many times more, and each run takes its time.
+            # The explain phase repeats a failure many times, and each run takes long.
             phases=set(Phase) - {Phase.explain},
             suppress_health_check=list(HealthCheck),
         ),

@@ -1,40 +1,42 @@
-"""The store dies while it takes a notification: the order moved and the delivery is kept, or neither."""
+"""The store dies while it processes a notification: the order moved and the delivery is kept, or neither."""
 
 import pytest
 
-from tests.crash.scene import Scene, Standing, failpoints_of
+from tests.crash.crashing_store import CrashingStore, OrderSummary, failpoints_of
 from tests.integration.shop import Shop, order_paid, refund
 
-NEW: Standing = ("pending", [], [])
-PAID: Standing = ("paid", ["payment"], ["granted"])
-REFUNDED: Standing = ("refunded", ["payment", "refund"], ["refunded"])
+NEW: OrderSummary = ("pending", [], [])
+PAID: OrderSummary = ("paid", ["payment"], ["granted"])
+REFUNDED: OrderSummary = ("refunded", ["payment", "refund"], ["refunded"])
 
 
-@pytest.mark.parametrize("name", failpoints_of("webhook"))
-def test_dying_with_a_notification_neither_loses_nor_doubles_it(name: str, scene: Scene, shop: Shop) -> None:
-    player = shop.player()
-    other, order = shop.order(player, shop.item()), shop.order(player, shop.item())
-    committed = name == "webhook: after commit"
-    # Each worker dies of the second notification that it takes.
-    scene.start(f"{name}@2")
-    scene.deliver(order_paid(other, "T0"))
+@pytest.mark.parametrize("failpoint", failpoints_of("webhook"))
+def test_a_crash_neither_loses_a_notification_nor_applies_it_twice(
+    failpoint: str, store: CrashingStore, shop: Shop
+) -> None:
+    user = shop.player()
+    other, order = shop.order(user, shop.item()), shop.order(user, shop.item())
+    committed = failpoint == "webhook: after commit"
+    # Each worker dies of the second notification that it processes.
+    store.start(f"{failpoint}@2")
+    store.deliver(order_paid(other, "T0"))
 
-    scene.dies_taking(order_paid(order))
-    assert scene.standing(order.id) == (PAID if committed else NEW)
+    store.crash_while_processing(order_paid(order))
+    assert store.summary(order.id) == (PAID if committed else NEW)
     assert len(shop.rows("SELECT id FROM webhook_deliveries")) == 1 + committed
-    scene.check()
+    store.check()
 
-    scene.recovers()
-    scene.deliver(order_paid(order))
-    assert scene.standing(order.id) == PAID
-    scene.dies_taking(refund(order))
-    scene.store.kill()
-    assert scene.standing(order.id) == (REFUNDED if committed else PAID)
-    scene.check()
+    store.wait_until_recovered()
+    store.deliver(order_paid(order))
+    assert store.summary(order.id) == PAID
+    store.crash_while_processing(refund(order))
+    store.process.kill()
+    assert store.summary(order.id) == (REFUNDED if committed else PAID)
+    store.check()
 
-    scene.start()
-    scene.deliver(refund(order))
-    scene.deliver(order_paid(order))
-    assert scene.standing(order.id) == REFUNDED
-    assert scene.standing(other.id) == PAID
-    scene.check_everything_sent()
+    store.start()
+    store.deliver(refund(order))
+    store.deliver(order_paid(order))
+    assert store.summary(order.id) == REFUNDED
+    assert store.summary(other.id) == PAID
+    store.check_outbox_drains()

@@ -191,7 +191,7 @@ def test_the_invariants_detect_what_the_database_cannot_refuse(filled: Shop) -> 
     filled.change("UPDATE orders SET status = 'paid' WHERE id = 'order'")
     broken = " ".join(violations(filled.engine))
     assert "an order that was paid has no pending lines" in broken
-    assert "an order stands where its timeline ends" not in broken
+    assert "an order has the status that its timeline ends with" not in broken
     filled.change("UPDATE orders SET status = 'refunded' WHERE id = 'order'")
     broken = " ".join(violations(filled.engine))
     assert "what was refunded is not owned" in broken

@@ -1,18 +1,18 @@
-"""The mistakes that `tests.mutation.runner` makes on purpose, and the tests that must notice each."""
+"""The mutations that `tests.mutation.runner` applies, and the tests that must fail for each."""
 
 from dataclasses import dataclass
 
-CLAIMS, LIFECYCLE = "store_app/orders/payment_events.py", "store_app/orders/lifecycle.py"
-BOOKKEEPING, BATCHES = "store_app/orders/bookkeeping.py", "tests/integration/test_batches.py"
-PROCESSING, SERVICE = "webhook/intake.py", "store_app/checkout/service.py"
-WEBHOOK, ORDERS = "tests/integration/test_webhook.py", "tests/integration/test_orders.py"
-CHECKOUT, ARRIVALS = "tests/integration/test_checkout.py", "tests/integration/test_arrivals.py"
-CRASHES = "tests/crash/test_webhook_crashes.py"
+PAYMENT_EVENTS, LIFECYCLE = "store_app/orders/payment_events.py", "store_app/orders/lifecycle.py"
+BOOKKEEPING, GROUP_COMMIT_TESTS = "store_app/orders/bookkeeping.py", "tests/integration/test_batches.py"
+INTAKE, CHECKOUT_SERVICE = "webhook/intake.py", "store_app/checkout/service.py"
+WEBHOOK_TESTS, ORDER_TESTS = "tests/integration/test_webhook.py", "tests/integration/test_orders.py"
+CHECKOUT_TESTS, ARRIVAL_TESTS = "tests/integration/test_checkout.py", "tests/integration/test_arrivals.py"
+CRASH_TESTS = "tests/crash/test_webhook_crashes.py"
 
 
 @dataclass(frozen=True, slots=True)
-class Mutant:
-    """A mistake: `text`, which is in `file` once, becomes `instead`; `tests` must notice."""
+class Mutation:
+    """A mutation: `text`, which is in `file` exactly once, becomes `instead`; one of `tests` must fail."""
 
     name: str
     file: str
@@ -21,258 +21,264 @@ class Mutant:
     tests: tuple[str, ...]
 
 
-MUTANTS = (
-    Mutant(
+MUTATIONS = (
+    Mutation(
         "the amount is not checked",
-        CLAIMS,
+        PAYMENT_EVENTS,
         "if paid != order.total:",
         "if paid < 0:",
-        (WEBHOOK,),
+        (WEBHOOK_TESTS,),
     ),
-    Mutant("the currency is not checked", CLAIMS, "if event.currency != order.currency:", "if False:", (WEBHOOK,)),
-    Mutant(
+    Mutation(
+        "the currency is not checked",
+        PAYMENT_EVENTS,
+        "if event.currency != order.currency:",
+        "if False:",
+        (WEBHOOK_TESTS,),
+    ),
+    Mutation(
         "the user is not checked",
-        CLAIMS,
+        PAYMENT_EVENTS,
         "if event.user_id and event.user_id != order.user_id:",
         "if False:",
-        (WEBHOOK,),
+        (WEBHOOK_TESTS,),
     ),
-    Mutant(
-        "a user that cannot be read passes for none",
+    Mutation(
+        "an unreadable user counts as a missing one",
         "store_app/payments/xsolla/notifications.py",
         'return (_identifier(said[0]) or UNREADABLE) if said else ""',
         'return _identifier(said[0]) if said else ""',
         ("tests/unit/test_notifications.py",),
     ),
-    Mutant(
-        "an amount is cut to what is read",
+    Mutation(
+        "a long amount is truncated",
         "store_app/payments/xsolla/notifications.py",
         'return text if len(text) <= _MAX_AMOUNT_LENGTH else ""',
         "return text[:_MAX_AMOUNT_LENGTH]",
         ("tests/unit/test_notifications.py",),
     ),
-    Mutant(
-        "a name may stand twice",
+    Mutation(
+        "a JSON object may have duplicate keys",
         "store_app/payments/xsolla/notifications.py",
         "if len(found) < len(members):",
         "if len(found) > len(members):",
         ("tests/unit/test_notifications.py",),
     ),
-    Mutant(
-        "a test payment counts in live mode",
-        CLAIMS,
+    Mutation(
+        "a sandbox payment counts in live mode",
+        PAYMENT_EVENTS,
         "if event.wrong_mode:",
         "if False:",
-        (WEBHOOK,),
+        (WEBHOOK_TESTS,),
     ),
-    Mutant(
-        "any signature will do",
+    Mutation(
+        "any signature is valid",
         "store_app/payments/xsolla/signature.py",
         "return sum(hmac.compare_digest(match[1], one) for one in expected) > 0",
         "return bool(expected)",
         ("tests/unit/test_signature.py",),
     ),
-    Mutant(
-        "signatures are compared with ==, whose time tells how far they agree",
+    Mutation(
+        "signatures are compared with ==, which is not constant time",
         "store_app/payments/xsolla/signature.py",
         "hmac.compare_digest(match[1], one) for one",
         "match[1] == one for one",
         ("tests/unit/test_signature.py",),
     ),
-    Mutant(
-        "the signature is checked over JSON written again",
+    Mutation(
+        "the signature is checked over re-encoded JSON",
         "webhook/inbox/__init__.py",
         "provider.verify(body, headers))",
         'provider.verify(json.dumps(json.loads(body)).encode() if body[:1] == b"{" else body, headers))',
-        (WEBHOOK,),
+        (WEBHOOK_TESTS,),
     ),
-    Mutant(
+    Mutation(
         "the order's row is not locked",
         "store_app/orders/locked_order.py",
         "return columns.with_for_update(key_share=True, skip_locked=skip_locked)",
         "return columns",
         ("tests/integration/test_mutants.py",),
     ),
-    Mutant(
-        "a payment that was booked is booked again",
+    Mutation(
+        "a payment is recorded in the ledger twice",
         BOOKKEEPING,
         '"provider_id": provider_id,',
         '"provider_id": provider_id + str(utc_now().timestamp()),',
-        (ORDERS,),
+        (ORDER_TESTS,),
     ),
-    Mutant(
-        "a repeat is answered 409",
+    Mutation(
+        "the response to a repeat is 409",
         "store_app/payments/xsolla/response.py",
         "    silent = outcome.refusal in",
         '    if outcome.verdict == "repeat":\n        return Response(409)\n    silent = outcome.refusal in',
-        (ORDERS,),
+        (ORDER_TESTS,),
     ),
-    Mutant(
+    Mutation(
         "the order is committed before the delivery is kept",
-        PROCESSING,
+        INTAKE,
         "    _keep(session, delivery, outcome, notification.transaction_id)",
         '    session.connection().exec_driver_sql("COMMIT")\n    session.connection().exec_driver_sql("BEGIN")\n'
         "    _keep(session, delivery, outcome, notification.transaction_id)",
-        (CRASHES,),
+        (CRASH_TESTS,),
     ),
-    Mutant(
-        "an exception is swallowed and answered 204",
-        PROCESSING,
+    Mutation(
+        "an exception is swallowed and the response is 204",
+        INTAKE,
         "        raise\n",
         "        return [Outcome(Verdict.DONE)] * len(deliveries)\n",
-        (WEBHOOK,),
+        (WEBHOOK_TESTS,),
     ),
-    Mutant(
+    Mutation(
         "a delivery that failed is not kept",
-        PROCESSING,
+        INTAKE,
         "            _keep_failed(deliveries[0], error)\n",
         "            pass\n",
-        (WEBHOOK,),
+        (WEBHOOK_TESTS,),
     ),
-    Mutant(
-        "one delivery that fails takes its whole batch down",
+    Mutation(
+        "a delivery that fails makes its whole batch fail",
         "webhook/group_commit.py",
         "if len(batch) > 1 and not cannot_be_reached(error):",
         "if len(batch) > 99:",
-        (BATCHES,),
+        (GROUP_COMMIT_TESTS,),
     ),
-    Mutant(
-        "a forged delivery that fails is kept as a genuine one",
-        PROCESSING,
+    Mutation(
+        "a failed delivery with a bad signature is kept as a valid one",
+        INTAKE,
         "if len(deliveries) == 1 and deliveries[0].signature_valid:",
         "if len(deliveries) == 1:",
-        (BATCHES,),
+        (GROUP_COMMIT_TESTS,),
     ),
-    Mutant(
-        "a batch is answered before it is committed",
-        PROCESSING,
+    Mutation(
+        "a batch gets its responses before it is committed",
+        INTAKE,
         '        failpoint("webhook: before commit")\n',
         '        failpoint("webhook: before commit")\n        session.rollback()\n',
-        (WEBHOOK,),
+        (WEBHOOK_TESTS,),
     ),
-    Mutant(
+    Mutation(
         "another provider's transaction of the same id takes a payment back",
         "store_app/orders/ledger.py",
         "return [row for row in ledger if row.provider == provider]",
         "return list(ledger)",
         ("tests/integration/test_two_providers.py",),
     ),
-    Mutant(
+    Mutation(
         "another provider's order of the same id is paid",
-        CLAIMS,
+        PAYMENT_EVENTS,
         '    PaymentAttempt.provider == bindparam("provider"),\n',
         '    bindparam("provider") != "",\n',
         ("tests/integration/test_two_providers.py",),
     ),
-    Mutant(
+    Mutation(
         "in a batch, another provider's order of the same id is paid",
-        CLAIMS,
+        PAYMENT_EVENTS,
         "found = {(row.provider, row.provider_order_id): row.order_id for row in rows}",
         "found = {(event.provider, row.provider_order_id): row.order_id for row in rows for event in events}",
         ("tests/integration/test_two_providers.py",),
     ),
-    Mutant(
+    Mutation(
         "a message overtakes one that could not be sent",
         "store_app/db/outbox.py",
-        " if not row.held_up",
-        "",
+        "if row.held_up and one.in_order:",
+        "if False:",
         ("tests/integration/test_outbox.py",),
     ),
-    Mutant(
-        "a refund takes back by user and item",
+    Mutation(
+        "a refund revokes purchases by item and not by order",
         "store_app/orders/sql.py",
         "REVOKE = update(Purchase).where(col(Purchase.order_id) == _ORDER)",
         "_MINE = select(col(Purchase.item_id)).where(col(Purchase.order_id) == _ORDER)\n"
         "REVOKE = update(Purchase).where(col(Purchase.item_id).in_(_MINE))",
-        (ORDERS,),
+        (ORDER_TESTS,),
     ),
-    Mutant(
-        "a refund before its payment is forgotten",
+    Mutation(
+        "a refund that arrives before its payment is lost",
         LIFECYCLE,
         "    left = payment.amount - returned(ledger, transaction) if payment else 0\n",
         "    if payment is None:\n        return False\n"
         "    left = payment.amount - returned(ledger, transaction)\n",
-        (ORDERS, ARRIVALS),
+        (ORDER_TESTS, ARRIVAL_TESTS),
     ),
-    Mutant(
-        "a cancelation that names no transaction undoes nothing",
+    Mutation(
+        "a cancellation without a transaction has no effect",
         "store_app/orders/ledger.py",
         "row.provider_order_id == provider_order_id",
         "not provider_order_id",
-        (ARRIVALS,),
+        (ARRIVAL_TESTS,),
     ),
-    Mutant(
-        "a part that came before its payment is never valued",
+    Mutation(
+        "a partial refund before its payment keeps the amount 0",
         BOOKKEEPING,
         '"amount": -(value or 0)}',
         '"amount": 0}',
-        (ARRIVALS,),
+        (ARRIVAL_TESTS,),
     ),
-    Mutant(
-        "an order that expired is not granted when it is paid",
+    Mutation(
+        "a payment of an expired order does not grant",
         LIFECYCLE,
         "    if status is None or status == order.status:",
         '    if status is None or order.status in {status, "expired"}:',
-        (ORDERS,),
+        (ORDER_TESTS,),
     ),
-    Mutant(
-        "the cart keeps what was paid",
+    Mutation(
+        "paid items stay in the cart",
         LIFECYCLE,
         "    _run(session, sql.EMPTY_CART, order_id_=order.id, user_id_=order.user_id)\n",
         "",
-        (ORDERS,),
+        (ORDER_TESTS,),
     ),
-    Mutant(
-        "two clicks are two orders",
-        SERVICE,
+    Mutation(
+        "two concurrent clicks place two orders",
+        CHECKOUT_SERVICE,
         "session.exec(select(User.id).where(User.id == user_id).with_for_update(key_share=True)).one()",
         "session.exec(select(User.id).where(User.id == user_id)).one()",
-        (CHECKOUT,),
+        (CHECKOUT_TESTS,),
     ),
-    Mutant(
-        "what is owned is sold again",
-        SERVICE,
+    Mutation(
+        "an owned item is sold again",
+        CHECKOUT_SERVICE,
         "        _refuse_owned(session, user_id, lines)\n",
         "",
-        (CHECKOUT,),
+        (CHECKOUT_TESTS,),
     ),
-    Mutant(
-        "an order that closed while the provider was asked is paid for",
-        SERVICE,
+    Mutation(
+        "a payment page opens for an order that was closed meanwhile",
+        CHECKOUT_SERVICE,
         "        order = lock(session, order_id)\n        if order.status not in OPEN:\n",
         "        order = lock(session, order_id)\n        if not order:\n",
-        (CHECKOUT,),
+        (CHECKOUT_TESTS,),
     ),
-    Mutant(
-        "what a dead process left in the outbox is never sent",
+    Mutation(
+        "messages of a dead process are never sent",
         "store_app/db/outbox.py",
         "overdue = col(OutboxMessage.leased_until) < now",
         "overdue = col(OutboxMessage.leased_until) == now",
         ("tests/crash/test_outbox_crashes.py",),
     ),
-    Mutant(
-        "//evil.example is a page of our own",
+    Mutation(
+        "//evil.example counts as a path of the store",
         "store_app/routes.py",
         'if parts.scheme or parts.netloc or strange or not path.startswith("/") or path.startswith("//"):',
         'if parts.scheme or strange or not path.startswith("/"):',
         ("tests/unit/test_routes.py",),
     ),
-    Mutant(
-        "anybody's order is shown",
+    Mutation(
+        "an order is shown to another user",
         "store_app/orders/queries.py",
         "if order is None or order.user_id != user_id:",
         "if order is None:",
-        (CHECKOUT,),
+        (CHECKOUT_TESTS,),
     ),
-    Mutant(
-        "anybody cancels an order",
+    Mutation(
+        "a user cancels the order of another user",
         LIFECYCLE,
         "    if order.user_id != user_id:\n",
         "    if order.user_id == '':\n",
         ("tests/integration/test_mutants.py",),
     ),
-    Mutant(
-        "an event handler believes whose order it is",
+    Mutation(
+        "an event handler trusts a user id from the browser",
         "store_app/web/orders/state.py",
         "    async def cancel(self) -> EventSpec | None:\n"
         '        """Cancel the order."""\n'

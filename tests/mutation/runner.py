@@ -1,7 +1,7 @@
-"""`make mutants`: break the store on purpose, one rule at a time, and see that the tests notice.
+"""Runs the mutation tests: breaks one rule of the store at a time, and checks that tests fail.
 
-Each mutant changes one place of a copy of the project; then the tests named with it must fail. The same tests
-pass on the copy as it is. Exits non-zero when a mutant survives, or no longer fits the source.
+Each mutation changes one place in a copy of the project; then the tests named with it must fail. The same tests
+must pass on the unchanged copy. The exit code is non-zero when a mutation survives or no longer fits the source.
 """
 
 import argparse
@@ -18,44 +18,45 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scripts import servers
-from tests.mutation.mutations import MUTANTS, Mutant
+from tests.mutation.mutations import MUTATIONS, Mutation
 from tests.support.project import copy_project
 
 ROOT = Path(__file__).resolve().parents[2]
-SECONDS_FOR_TESTS = 600
-GREEN, RED = 0, 1
+TEST_TIMEOUT_SECONDS = 600
+# Exit codes of pytest.
+PASSED, FAILED = 0, 1
 _FIRST_FAILURE = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
 
 
 class DoesNotFit(Exception):
-    """The text of a mutant is not in its file, or not once."""
+    """The text of a mutation is not in its file exactly once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """How the tests ended: pytest's exit code, what failed first, what was printed."""
+    """A run of tests: pytest's exit code, the first failure, and the output."""
 
     code: int
-    failure: str
-    printed: str
+    first_failure: str
+    output: str
     seconds: float
 
 
-def mutated(mutant: Mutant, root: Path = ROOT) -> str:
-    """Return the file of a mutant with its mistake in it.
+def mutated(mutation: Mutation, root: Path = ROOT) -> str:
+    """Return the source of a mutation's file with the mutation applied.
 
     Raises:
-        DoesNotFit: its text is not there exactly once.
+        DoesNotFit: the text of the mutation is not in the file exactly once.
     """
-    source = (root / mutant.file).read_text(encoding="utf-8")
-    if (times := source.count(mutant.text)) != 1:
-        raise DoesNotFit(f"“{mutant.name}”: its text is in {mutant.file} {times} times, not once")
-    return source.replace(mutant.text, mutant.instead)
+    source = (root / mutation.file).read_text(encoding="utf-8")
+    if (times := source.count(mutation.text)) != 1:
+        raise DoesNotFit(f"“{mutation.name}”: its text is in {mutation.file} {times} times instead of once")
+    return source.replace(mutation.text, mutation.instead)
 
 
 @contextmanager
 def _changed(path: Path, source: str) -> Iterator[None]:
-    """Have a file say something else meanwhile."""
+    """Give a file another content for the duration of the block."""
     before = path.read_text(encoding="utf-8")
     try:
         _write(path, source)
@@ -66,7 +67,7 @@ def _changed(path: Path, source: str) -> Iterator[None]:
 
 def _write(path: Path, source: str) -> None:
     path.write_text(source, encoding="utf-8")
-    # Two versions of one size within a second would be taken for the same.
+    # Python would reuse the bytecode of another version with the same size and modification second.
     Path(importlib.util.cache_from_source(path)).unlink(missing_ok=True)
 
 
@@ -83,66 +84,64 @@ def _test(copy: Path, tests: Sequence[str], *options: str) -> Run:
         text=True,
     ) as process:
         try:
-            printed, _ = process.communicate(timeout=SECONDS_FOR_TESTS)
+            output, _ = process.communicate(timeout=TEST_TIMEOUT_SECONDS)
         except subprocess.TimeoutExpired:
             process.terminate()
-            printed, _ = process.communicate()
-    failure = _FIRST_FAILURE.search(printed)
-    return Run(process.returncode, failure[1] if failure else "", printed, time.monotonic() - begin)
+            output, _ = process.communicate()
+    failure = _FIRST_FAILURE.search(output)
+    return Run(process.returncode, failure[1] if failure else "", output, time.monotonic() - begin)
 
 
-def _judge(mutant: Mutant, copy: Path) -> bool:
-    """Test one mutant and print its line; whether it was noticed."""
-    with _changed(copy / mutant.file, mutated(mutant, copy)):
-        run = _test(copy, mutant.tests, "-x")
-    noticed = run.code == RED
-    argv = (
-        run.failure.partition("[")[0].rpartition("/")[2]
-        if noticed
-        else "SURVIVED"
-        if run.code == GREEN
-        else "TESTS DID NOT RUN"
-    )
-    print(f"  {mutant.name:<62} {run.seconds:5.0f} s  {argv}", flush=True)
-    if not noticed:
-        print(run.printed[-3000:], file=sys.stderr)
-    return noticed
+def _is_killed(mutation: Mutation, copy: Path) -> bool:
+    """Run the tests of a mutation and print its line; return whether they failed."""
+    with _changed(copy / mutation.file, mutated(mutation, copy)):
+        run = _test(copy, mutation.tests, "-x")
+    print(f"  {mutation.name:<62} {run.seconds:5.0f} s  {_result(run)}", flush=True)
+    if run.code != FAILED:
+        print(run.output[-3000:], file=sys.stderr)
+    return run.code == FAILED
 
 
-def _chosen(argv: Sequence[str]) -> list[Mutant]:
-    return [mutant for mutant in MUTANTS if not argv or any(word in mutant.name for word in argv)]
+def _result(run: Run) -> str:
+    if run.code == FAILED:
+        return run.first_failure.partition("[")[0].rpartition("/")[2]
+    return "SURVIVED" if run.code == PASSED else "TESTS DID NOT RUN"
 
 
-def hunt(argv: Sequence[str]) -> int:
-    """Test the mutants whose names contain one of `argv` (all, when there are none); return the exit code.
+def _chosen(names: Sequence[str]) -> list[Mutation]:
+    return [one for one in MUTATIONS if not names or any(name in one.name for name in names)]
+
+
+def run_all(names: Sequence[str]) -> int:
+    """Test the mutations whose names contain one of `names` (all, when there are none); return the exit code.
 
     Raises:
         DoesNotFit: see `mutated`.
     """
-    for mutant in MUTANTS:
-        mutated(mutant)
-    chosen = _chosen(argv)
-    with tempfile.TemporaryDirectory(prefix="store-mutants-") as folder:
+    for mutation in MUTATIONS:
+        mutated(mutation)
+    chosen = _chosen(names)
+    with tempfile.TemporaryDirectory(prefix="store-mutations-") as folder:
         copy = copy_project(Path(folder))
-        tests = sorted({test for mutant in chosen for test in mutant.tests})
-        healthy = _test(copy, tests, "-n", "auto", "--dist", "loadfile")
-        print(f"  {'(nothing is broken)':<62} {healthy.seconds:5.0f} s  exit code {healthy.code}", flush=True)
-        if healthy.code != GREEN:
-            print(healthy.printed[-5000:], file=sys.stderr)
+        tests = sorted({test for mutation in chosen for test in mutation.tests})
+        unchanged = _test(copy, tests, "-n", "auto", "--dist", "loadfile")
+        print(f"  {'(no mutation)':<62} {unchanged.seconds:5.0f} s  exit code {unchanged.code}", flush=True)
+        if unchanged.code != PASSED:
+            print(unchanged.output[-5000:], file=sys.stderr)
             return 1
-        noticed = [_judge(mutant, copy) for mutant in chosen]
-    print(f"\n  {len(chosen)} mutants, {sum(noticed)} noticed, {len(chosen) - sum(noticed)} survived")
-    return int(not all(noticed))
+        killed = [_is_killed(mutation, copy) for mutation in chosen]
+    print(f"\n  {len(chosen)} mutations, {sum(killed)} killed, {len(chosen) - sum(killed)} survived")
+    return int(not all(killed))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tests.mutation.runner", description=__doc__)
-    parser.add_argument("words", nargs="*", help="only mutants whose names contain one of these")
-    chosen = parser.parse_args(argv)
+    parser.add_argument("names", nargs="*", help="only mutations whose names contain one of these")
+    arguments = parser.parse_args(argv)
     try:
         servers.provide()
-        return hunt(chosen.argv)
+        return run_all(arguments.names)
     except (DoesNotFit, servers.Missing) as problem:
         print(problem, file=sys.stderr)
         return 2

@@ -1,1 +1,1 @@
-"""PostgreSQL, Redis or the network between them is away for seconds, and comes back."""
+"""PostgreSQL, Redis or the network to them fails for some seconds, and recovers."""

@@ -1,4 +1,4 @@
-"""A store that has grown, with servers of its own that may be taken away."""
+"""A store on PostgreSQL, with servers of its own that a test may stop."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,30 +14,30 @@ from tests.support.store import StoreProcess
 
 
 @pytest.fixture(scope="session")
-def postgres_of_our_own() -> Iterator[PostgresServer]:
-    """Return a server that keeps what it has committed when it is killed."""
+def own_postgres() -> Iterator[PostgresServer]:
+    """Return a server that does not lose what it has committed when it is killed."""
     with postgres(durable=True) as server:
         yield server
 
 
 @pytest.fixture(scope="module")
-def shop(postgres_of_our_own: PostgresServer) -> Iterator[Shop]:
-    """Return the store's database, seen from the test, without the network between."""
-    url = fresh_database(postgres_of_our_own.url)
+def shop(own_postgres: PostgresServer) -> Iterator[Shop]:
+    """Return the store's database, which the test reaches without the network in between."""
+    url = fresh_database(own_postgres.url)
     migrate(url)
     with use_database(url) as engine:
         yield Shop(engine, "postgresql")
 
 
 @pytest.fixture(scope="module")
-def network(postgres_of_our_own: PostgresServer) -> Iterator[Network]:
+def network(own_postgres: PostgresServer) -> Iterator[Network]:
     """Return the network between the store and PostgreSQL."""
-    with network_to(postgres_of_our_own.port) as network:
+    with network_to(own_postgres.port) as network:
         yield network
 
 
 @contextmanager
-def _calling(database_url: str) -> Iterator[Web]:
+def _running_store(database_url: str) -> Iterator[Web]:
     env = {"XSOLLA_PROJECT_ID": str(PROJECT), "XSOLLA_WEBHOOK_SECRET": SECRET}
     with StoreProcess(env=env, database_url=database_url, samples=False) as store, Web(store) as web:
         yield web
@@ -45,14 +45,14 @@ def _calling(database_url: str) -> Iterator[Web]:
 
 @pytest.fixture
 def web(shop: Shop) -> Iterator[Web]:
-    """Return a caller of a store that is next to its PostgreSQL."""
-    with _calling(shop.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)) as web:
+    """Return a client of a store that reaches PostgreSQL directly."""
+    with _running_store(shop.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)) as web:
         yield web
 
 
 @pytest.fixture(scope="module")
-def distant_web(shop: Shop, network: Network) -> Iterator[Web]:
-    """Return a caller of a store that has a network between itself and PostgreSQL."""
+def web_behind_network(shop: Shop, network: Network) -> Iterator[Web]:
+    """Return a client of a store that reaches PostgreSQL through the network."""
     url = shop.engine.url.set(drivername="postgresql", port=network.port)
-    with _calling(url.render_as_string(hide_password=False)) as web:
+    with _running_store(url.render_as_string(hide_password=False)) as web:
         yield web

@@ -1,1 +1,1 @@
-"""Attacks over raw sockets and HTTP, as in the threats this store is built against."""
+"""Attacks on a running store over HTTP and its websockets."""

@@ -1,4 +1,4 @@
-"""A real store for the attacks: SQLite, one worker, and the payment simulator beside it."""
+"""A real store for the attacks: SQLite, one worker, and the payment simulator."""
 
 import json
 import subprocess
@@ -8,37 +8,37 @@ from typing import Any
 
 import pytest
 
-from tests.security.people import Person
+from tests.security.users import SignedInUser
 from tests.support.processes import ROOT
 from tests.support.store import StoreProcess
 
 
 @pytest.fixture(scope="package")
-def shop() -> Iterator[StoreProcess]:
+def store() -> Iterator[StoreProcess]:
     """Return a running store."""
     with StoreProcess(simulator=True) as store:
         yield store
 
 
 @pytest.fixture
-def anna(shop: StoreProcess) -> Person:
+def anna(store: StoreProcess) -> SignedInUser:
     """Return the victim."""
-    return Person(shop)
+    return SignedInUser(store)
 
 
 @pytest.fixture
-def mallory(shop: StoreProcess) -> Person:
-    """Return another player, who means ill."""
-    return Person(shop)
+def mallory(store: StoreProcess) -> SignedInUser:
+    """Return another user: the attacker."""
+    return SignedInUser(store)
 
 
 @pytest.fixture(scope="package")
-def inventory(shop: StoreProcess) -> dict[str, Any]:
+def inventory(store: StoreProcess) -> dict[str, Any]:
     """Return every event handler and every var that is sent to browsers."""
     done = subprocess.run(
         [sys.executable, "-m", "tests.security.inventory"],
         cwd=ROOT,
-        env=shop.env | {"REFLEX_SKIP_COMPILE": "true", "REFLEX_BACKEND_ONLY": "true", "REFLEX_ENV_MODE": "prod"},
+        env=store.env | {"REFLEX_SKIP_COMPILE": "true", "REFLEX_BACKEND_ONLY": "true", "REFLEX_ENV_MODE": "prod"},
         capture_output=True,
         text=True,
         check=True,
@@ -53,8 +53,8 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(autouse=True)
-def shown_log(shop: StoreProcess) -> Iterator[None]:
-    """Print what the store logged during a test, where pytest shows it beside a failure."""
-    begin = len(shop.log())
+def shown_log(store: StoreProcess) -> Iterator[None]:
+    """Print what the store logged during a test, so that pytest shows it with a failure."""
+    begin = len(store.log())
     yield
-    print(shop.log()[begin:][-20_000:], file=sys.stderr)
+    print(store.log()[begin:][-20_000:], file=sys.stderr)

@@ -1,6 +1,6 @@
-"""`python -m tests.security.inventory`: every event handler and every var sent to browsers, as JSON.
+"""`python -m tests.security.inventory` prints every event handler and every var sent to browsers, as JSON.
 
-Runs in a process of its own, as Reflex keeps its registry for the life of a process.
+It runs in a process of its own, because Reflex keeps its registry for the lifetime of a process.
 """
 
 import importlib

@@ -1,6 +1,6 @@
-"""Everything a browser can call and everything it is sent, by name: a new one fails here until it is judged.
+"""The event handlers that a browser can call and the vars that it receives: a new one fails until it is reviewed.
 
-Every method of a State without a leading underscore can be called by any client with any arguments, and every
+Any client can call every method of a State whose name has no leading underscore, with any arguments, and every
 such var is sent to the browser.
 """
 
@@ -9,21 +9,21 @@ from typing import Any
 
 import pytest
 
-from tests.security.people import Person
-from tests.security.raw import Tab
+from tests.security.event_socket import Tab
+from tests.security.users import SignedInUser
 
 REFLEX = "reflex___state____state"
-# Handler -> who gains anything by calling it. "own" reads or changes only what belongs to the session in the
-# cookie of the very connection.
+# Handler -> who may call it and what it can reach. "own": it reads or changes only what belongs to the session
+# whose cookie the connection sent.
 HANDLERS = {
     "accounts.account_state.load": "own: name and orders",
-    "accounts.form_state.load": "anybody: reads the address",
-    "catalogue.item_state.load": "anybody; own: whether it is owned",
+    "accounts.form_state.load": "anyone: reads the address",
+    "catalogue.item_state.load": "anyone; own: whether it is owned",
     "catalogue.item_state.buy": "own: an order",
     "catalogue.item_state.add_to_cart": "own: the cart",
-    "catalogue.shelf_state.load": "anybody; own: what is owned",
-    "catalogue.shelf_state.load_more": "anybody; own: what is owned",
-    "catalogue.shelf_state.search": "anybody: a redirect within the store",
+    "catalogue.shelf_state.load": "anyone; own: what is owned",
+    "catalogue.shelf_state.load_more": "anyone; own: what is owned",
+    "catalogue.shelf_state.search": "anyone: a redirect within the store",
     "checkout.cart_state.load": "own: the cart",
     "checkout.cart_state.one_more": "own: the cart",
     "checkout.cart_state.one_fewer": "own: the cart",
@@ -39,11 +39,11 @@ HANDLERS = {
     "orders.order_state.start_again": "own: an order",
     "orders.order_state.wait": "own: an order",
     "orders.order_state.check_payments": "own: asks the provider about unpaid orders, once a minute",
-    "ui.shell_state.load": "own: name and number of things in the cart",
+    "ui.shell_state.load": "own: name and number of items in the cart",
     "ui.shell_state.dismiss_notice": "own: the tab's notice",
 }
-# Reflex's own, on each of its States; `setvar` calls `set_<name>`, and the store has no such method.
-REFLEXS = {
+# Reflex's own handlers; `setvar` calls `set_<name>`, and the store has no such method.
+REFLEX_HANDLERS = {
     f"{REFLEX}.hydrate",
     f"{REFLEX}.hydrate_and_load",
     f"{REFLEX}.set_is_hydrated",
@@ -72,8 +72,8 @@ VARS = {
     "orders.order_state": {"asking", "loaded", "missing", "open_order", "order", "phase", "problem", "steps"},
     "ui.shell_state": {"arrived", "cart_count", "notice", "notice_href", "username"},
 }
-# What Reflex itself sends: the address, the connection's own headers (without its cookies), its own token.
-REFLEXS_VARS = {
+# What Reflex itself sends: the address, the connection's headers (without cookies), and its token.
+REFLEX_VARS = {
     "is_hydrated",
     "order_id",
     "rx_router_headers",
@@ -86,64 +86,64 @@ REFLEXS_VARS = {
 
 
 def _short(name: str) -> str:
-    """Return "orders.order_state.pay" for the store's own, and Reflex's names as they are."""
+    """Shorten the store's names, as in "orders.order_state.pay"; leave Reflex's names as they are."""
     short = name.removeprefix(f"{REFLEX}.store_app___web___")
     return short.replace("___state____", ".").replace("___shell____", ".")
 
 
-def _ours(names: dict[str, Any]) -> dict[str, Any]:
+def _own(names: dict[str, Any]) -> dict[str, Any]:
     return {_short(name): value for name, value in names.items() if "store_app___" in name}
 
 
 def test_every_handler_of_the_store_is_listed(inventory: dict[str, Any]) -> None:
-    found = {name for name in _ours(inventory["handlers"]) if not name.endswith(".setvar")}
+    found = {name for name in _own(inventory["handlers"]) if not name.endswith(".setvar")}
     assert found == set(HANDLERS)
 
 
 def test_every_handler_of_reflex_is_known(inventory: dict[str, Any]) -> None:
     found = {name for name in inventory["handlers"] if "store_app___" not in name}
-    assert {name for name in found if not name.endswith(".setvar")} == REFLEXS
+    assert {name for name in found if not name.endswith(".setvar")} == REFLEX_HANDLERS
 
 
 def test_no_handler_of_the_store_blocks_the_event_loop(inventory: dict[str, Any]) -> None:
-    ours = {name: facts for name, facts in _ours(inventory["handlers"]).items() if not name.endswith(".setvar")}
-    assert ours
-    assert [name for name, facts in ours.items() if not facts["asynchronous"]] == []
+    handlers = {name: facts for name, facts in _own(inventory["handlers"]).items() if not name.endswith(".setvar")}
+    assert handlers
+    assert [name for name, facts in handlers.items() if not facts["asynchronous"]] == []
 
 
 def test_no_handler_can_be_reached_through_setvar(inventory: dict[str, Any]) -> None:
-    assert [name for name in _ours(inventory["handlers"]) if name.rpartition(".")[2].startswith("set_")] == []
+    assert [name for name in _own(inventory["handlers"]) if name.rpartition(".")[2].startswith("set_")] == []
 
 
 def test_every_var_that_is_sent_to_browsers_is_listed(inventory: dict[str, Any]) -> None:
-    assert {name: set(found) for name, found in _ours(inventory["vars"]).items()} == VARS
-    theirs = {var for name, found in inventory["vars"].items() if "store_app___" not in name for var in found}
-    assert theirs == REFLEXS_VARS
+    assert {name: set(found) for name, found in _own(inventory["vars"]).items()} == VARS
+    of_reflex = {var for name, found in inventory["vars"].items() if "store_app___" not in name for var in found}
+    assert of_reflex == REFLEX_VARS
 
 
 @pytest.mark.anyio
-async def test_nothing_sent_to_a_browser_holds_a_secret(inventory: dict[str, Any], anna: Person) -> None:
-    """The session cookie is HttpOnly: no script on a page may read it, so no frame may carry it."""
+async def test_nothing_sent_to_a_browser_holds_a_secret(inventory: dict[str, Any], anna: SignedInUser) -> None:
+    """The session cookie is HttpOnly so that scripts cannot read it; therefore no frame may carry it."""
     order_id = anna.buy("dragon-sword")
-    async with Tab(anna.shop.url, cookie=anna.token) as tab:
+    async with Tab(anna.store.url, cookie=anna.token) as tab:
         for handler in inventory["handlers"]:
             if handler.endswith(".load"):
                 await tab.call(handler, path=f"/orders/{order_id}")
         await tab.call(f"{REFLEX}.hydrate_and_load", {"vars": {}, "hashes": []}, path=f"/orders/{order_id}")
         await tab.settle()
-        assert anna.name in tab.heard
-        assert order_id in tab.heard
+        assert anna.name in tab.received
+        assert order_id in tab.received
         for secret in (anna.token, anna.user_id, *_secrets_of(anna)):
-            assert secret not in tab.heard
+            assert secret not in tab.received
         assert "cookie" not in json.loads(f"[{','.join(tab.frames)}]").__repr__().lower()
 
 
-def _secrets_of(person: Person) -> list[str]:
+def _secrets_of(user: SignedInUser) -> list[str]:
     names = ("XSOLLA_WEBHOOK_SECRET", "XSOLLA_API_KEY")
-    return [person.shop.env[name] for name in names]
+    return [user.store.env[name] for name in names]
 
 
-# What a browser sends along with an event. Nothing among it says who is asking, or how much a thing costs.
+# The arguments of event handlers. None of them names a user or a price.
 ARGUMENTS = {
     "catalogue.shelf_state.search": {"form"},
     "checkout.cart_state.one_more": {"sku"},
@@ -153,6 +153,6 @@ ARGUMENTS = {
 
 
 def test_no_handler_takes_more_than_it_needs(inventory: dict[str, Any]) -> None:
-    handlers = _ours(inventory["handlers"]).items()
+    handlers = _own(inventory["handlers"]).items()
     taken = {name: set(facts["arguments"]) for name, facts in handlers if not name.endswith(".setvar")}
     assert {name: arguments for name, arguments in taken.items() if arguments} == ARGUMENTS

@@ -1,4 +1,4 @@
-"""Pages of other sites: whatever they have a player's browser ask, the store refuses; and unsafe settings."""
+"""Requests that pages of other sites make a user's browser send are refused; so are unsafe settings."""
 
 import subprocess
 import sys
@@ -8,8 +8,8 @@ import httpx
 import pytest
 import socketio.exceptions
 
-from tests.security.people import PASSWORD, Person, rows_of
-from tests.security.raw import SHELL, Tab
+from tests.security.event_socket import SHELL, Tab
+from tests.security.users import PASSWORD, SignedInUser, rows_of
 from tests.support.processes import ROOT
 from tests.support.store import StoreProcess
 
@@ -19,82 +19,82 @@ FOREIGN = (EVIL, "null", "http://localhost", "http://localhost:1", "https://loca
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("origin", FOREIGN)
-async def test_the_event_socket_refuses_pages_of_other_sites(anna: Person, origin: str) -> None:
+async def test_the_event_socket_refuses_pages_of_other_sites(anna: SignedInUser, origin: str) -> None:
     with pytest.raises(socketio.exceptions.ConnectionError):
-        async with Tab(anna.shop.url, cookie=anna.token, origin=origin):
+        async with Tab(anna.store.url, cookie=anna.token, origin=origin):
             pass
 
 
 @pytest.mark.anyio
-async def test_the_event_socket_serves_the_stores_own_pages(anna: Person) -> None:
-    async with Tab(anna.shop.url, cookie=anna.token, origin=anna.shop.url) as tab:
+async def test_the_event_socket_serves_the_stores_own_pages(anna: SignedInUser) -> None:
+    async with Tab(anna.store.url, cookie=anna.token, origin=anna.store.url) as tab:
         await tab.call(f"{SHELL}.load")
-        await tab.until_heard(anna.name)
+        await tab.wait_for_text(anna.name)
 
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("origin", FOREIGN)
-async def test_the_message_socket_refuses_pages_of_other_sites(anna: Person, origin: str) -> None:
+async def test_the_message_socket_refuses_pages_of_other_sites(anna: SignedInUser, origin: str) -> None:
     headers = {"Cookie": f"session={anna.token}", "Origin": origin}
     async with aiohttp.ClientSession() as session:
         with pytest.raises(aiohttp.WSServerHandshakeError):
-            await session.ws_connect(f"{anna.shop.url}/ws", headers=headers)
+            await session.ws_connect(f"{anna.store.url}/ws", headers=headers)
 
 
 @pytest.mark.parametrize("origin", FOREIGN)
 @pytest.mark.parametrize("path", ["/api/purchases", "/api/items", "/auth/login", "/livez", "/"])
-def test_reading_from_another_site_is_refused(anna: Person, path: str, origin: str) -> None:
-    answer = anna.ask("GET", path, headers={"Origin": origin})
-    assert answer.status_code == 403
-    assert "access-control-allow-origin" not in answer.headers
-    assert anna.user_id not in answer.text
+def test_reading_from_another_site_is_refused(anna: SignedInUser, path: str, origin: str) -> None:
+    response = anna.request("GET", path, headers={"Origin": origin})
+    assert response.status_code == 403
+    assert "access-control-allow-origin" not in response.headers
+    assert anna.user_id not in response.text
 
 
 @pytest.mark.parametrize("path", ["/api/purchases", "/api/users", "/auth/logout"])
-def test_preflights_of_other_sites_are_refused(anna: Person, path: str) -> None:
-    asks = {"Origin": EVIL, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "x"}
-    answer = anna.ask("OPTIONS", path, headers=asks)
-    assert answer.status_code in {400, 403}
-    assert "access-control-allow-origin" not in answer.headers
+def test_preflights_of_other_sites_are_refused(anna: SignedInUser, path: str) -> None:
+    preflight = {"Origin": EVIL, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "x"}
+    response = anna.request("OPTIONS", path, headers=preflight)
+    assert response.status_code in {400, 403}
+    assert "access-control-allow-origin" not in response.headers
 
 
 @pytest.mark.parametrize("origin", FOREIGN)
-def test_forms_of_other_sites_change_nothing(anna: Person, origin: str) -> None:
+def test_forms_of_other_sites_change_nothing(anna: SignedInUser, origin: str) -> None:
     before = rows_of(anna)
     headers = {"Origin": origin}
     form = {"username": anna.name, "password": PASSWORD}
     order = {"items": [{"sku": "dragon-sword", "quantity": 1}]}
-    for path, more in (
+    for path, options in (
         ("/auth/logout", {"data": {}}),
         ("/auth/login", {"data": form}),
         ("/auth/register", {"data": form | {"username": f"{anna.name}x"}}),
         ("/api/purchases", {"json": order}),
-        # What a form of another site can send without a preflight.
+        # A form of another site can send this without a preflight.
         ("/api/purchases", {"content": '{"items":[]}', "headers": headers | {"Content-Type": "text/plain"}}),
     ):
-        answer = anna.ask("POST", path, **({"headers": headers} | more))
-        assert answer.status_code == 403, path
-        assert "set-cookie" not in answer.headers
-    assert anna.ask("DELETE", f"/api/users/{anna.user_id}", headers=headers).status_code == 403
+        response = anna.request("POST", path, **({"headers": headers} | options))
+        assert response.status_code == 403, path
+        assert "set-cookie" not in response.headers
+    assert anna.request("DELETE", f"/api/users/{anna.user_id}", headers=headers).status_code == 403
     assert rows_of(anna) == before
 
 
-def test_answers_to_the_stores_own_pages_name_no_other_origin(anna: Person) -> None:
-    for headers in ({}, {"Origin": anna.shop.url}):
-        answer = anna.ask("GET", "/api/purchases", headers=headers)
-        assert answer.status_code == 200
-        assert answer.headers.get("access-control-allow-origin") in {None, anna.shop.url}
+def test_responses_to_the_stores_own_pages_allow_no_other_origin(anna: SignedInUser) -> None:
+    for headers in ({}, {"Origin": anna.store.url}):
+        response = anna.request("GET", "/api/purchases", headers=headers)
+        assert response.status_code == 200
+        assert response.headers.get("access-control-allow-origin") in {None, anna.store.url}
 
 
-def test_pages_cannot_be_framed_or_sniffed_and_private_answers_are_not_kept(anna: Person) -> None:
-    page, private = anna.ask("GET", "/"), anna.ask("GET", "/api/purchases")
-    for answer in (page, private):
-        assert answer.headers["x-content-type-options"] == "nosniff"
-        assert answer.headers["x-frame-options"] == "DENY"
+def test_responses_forbid_framing_and_sniffing_and_caching_of_private_data(anna: SignedInUser) -> None:
+    page, private = anna.request("GET", "/"), anna.request("GET", "/api/purchases")
+    for response in (page, private):
+        assert response.headers["x-content-type-options"] == "nosniff"
+        assert response.headers["x-frame-options"] == "DENY"
     assert private.headers["cache-control"] == "no-store"
 
 
-# Safe values for production; each case below spoils one.
+# Safe settings for production; each case below makes one of them unsafe.
 SAFE = {
     "ENVIRONMENT": "production",
     "PUBLIC_URL": "https://shop.example",
@@ -144,6 +144,6 @@ def test_production_refuses_unsafe_settings(name: str, value: str) -> None:
 
 
 def test_production_starts_with_safe_settings() -> None:
-    """So that the refusals above are about what they say."""
+    """Otherwise the refusals above could have another cause than the unsafe setting."""
     with StoreProcess(env=SAFE, samples=False) as store:
         assert httpx.get(f"{store.url}/livez").status_code == 200

@@ -1,1 +1,1 @@
-"""What tests are made of: real servers, a real browser, free ports."""
+"""What several kinds of tests share: real servers, a real browser, free ports, the invariants."""

@@ -1,6 +1,5 @@
-"""The browser of the end-to-end tests and how it is started."""
+"""The browser of the end-to-end tests, and the options that it is started with."""
 
-from pathlib import Path
 from typing import Any
 
 from scripts.chromium import find
@@ -16,14 +15,9 @@ ARGUMENTS = (
 )
 
 
-def find_chromium() -> Path | None:
-    """Return a Chromium that starts, if there is one."""
-    return find()
-
-
 def launch_options() -> dict[str, Any]:
     """Return the keyword arguments for Playwright's `chromium.launch`."""
-    path = find_chromium()
+    path = find()
     if path is None:
-        raise RuntimeError("There is no Chromium: `make e2e` installs one or says how.")
+        raise RuntimeError("Chromium is missing: `make e2e` installs it or says how.")
     return {"executable_path": str(path), "args": list(ARGUMENTS), "headless": True}

@@ -1,4 +1,4 @@
-"""A network between the store and one of its servers, which can be slow, or lose everything without a word."""
+"""A network between the store and one of its servers, which can be slow, or drop everything silently."""
 
 import socket
 import threading
@@ -12,35 +12,34 @@ LOOPBACK = "127.0.0.1"
 
 
 @dataclass
-class _Line:
-    """One connection; once something of it was lost, nothing passes any more."""
+class _Connection:
+    """A connection from the client through to the server; once it lost data, it passes nothing anymore."""
 
-    near: socket.socket
-    far: socket.socket
-    mute: bool = False
+    client: socket.socket
+    server: socket.socket
+    is_dead: bool = False
 
 
 class Network:
-    """Passes what is sent to `port` on to a server's port.
+    """A TCP proxy that passes what is sent to `port` on to a server's port.
 
-    In a black hole connections are opened and bytes are taken, as far as either end can see, but nothing
-    arrives. A connection that lost bytes stays mute for ever, as behind a firewall that forgot it: neither end
-    is told, not even that the other has hung up.
+    As a black hole it still accepts connections and data, but drops the data. A connection that lost data stays
+    dead, as behind a firewall that forgot it: neither end notices, not even when the other end closes it.
     """
 
     def __init__(self, server_port: int) -> None:
-        """Listen on a free port, and lead to this one."""
+        """Listen on a free port and forward to `server_port`."""
         self.delay = 0.0
         self._server_port = server_port
         self._is_black_hole = False
-        self._lines: list[_Line] = []
-        self._door = socket.create_server((LOOPBACK, 0), backlog=100)
-        self.port = int(self._door.getsockname()[1])
-        _in_thread(self._accept)
+        self._connections: list[_Connection] = []
+        self._listener = socket.create_server((LOOPBACK, 0), backlog=100)
+        self.port = int(self._listener.getsockname()[1])
+        _start_thread(self._accept)
 
     @contextmanager
     def black_hole(self) -> Iterator[None]:
-        """Lose everything that is sent in the meantime."""
+        """Drop everything that is sent in the meantime."""
         self._is_black_hole = True
         try:
             yield
@@ -49,60 +48,60 @@ class Network:
 
     @contextmanager
     def slow(self, delay: float) -> Iterator[None]:
-        """Let everything take longer, by so many seconds each way."""
+        """Delay everything by so many seconds, in both directions."""
         self.delay = delay
         try:
             yield
         finally:
             self.delay = 0.0
 
-    def mute_lines(self) -> int:
-        """Return how many connections have lost something."""
-        return sum(line.mute for line in self._lines)
+    def dead_connections(self) -> int:
+        """Return how many connections have lost data."""
+        return sum(connection.is_dead for connection in self._connections)
 
     def close(self) -> None:
-        """End every connection."""
-        _shut_down(self._door)
-        for line in self._lines:
-            _shut_down(line.near)
-            _shut_down(line.far)
+        """Close every connection."""
+        _shut_down(self._listener)
+        for connection in self._connections:
+            _shut_down(connection.client)
+            _shut_down(connection.server)
 
     def _accept(self) -> None:
         while True:
-            near, _address = self._door.accept()
+            client, _address = self._listener.accept()
             try:
-                far = socket.create_connection((LOOPBACK, self._server_port))
+                server = socket.create_connection((LOOPBACK, self._server_port))
             except ConnectionRefusedError:
-                _shut_down(near)
+                _shut_down(client)
                 continue
-            line = _Line(near, far)
-            self._lines.append(line)
-            for end in (line.near, line.far):
+            connection = _Connection(client, server)
+            self._connections.append(connection)
+            for end in (connection.client, connection.server):
                 end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            _in_thread(partial(self._pass_on, line, line.near, line.far))
-            _in_thread(partial(self._pass_on, line, line.far, line.near))
+            _start_thread(partial(self._pass_on, connection, connection.client, connection.server))
+            _start_thread(partial(self._pass_on, connection, connection.server, connection.client))
 
-    def _pass_on(self, line: _Line, source: socket.socket, sink: socket.socket) -> None:
+    def _pass_on(self, connection: _Connection, source: socket.socket, sink: socket.socket) -> None:
         while data := source.recv(65_536):
             if self.delay:
-                time.sleep(self.delay)  # this is the slow network
-            line.mute = line.mute or self._is_black_hole
-            if not line.mute:
+                time.sleep(self.delay)  # the simulated latency
+            connection.is_dead = connection.is_dead or self._is_black_hole
+            if not connection.is_dead:
                 sink.sendall(data)
-        if not (line.mute or self._is_black_hole):
+        if not (connection.is_dead or self._is_black_hole):
             _shut_down(sink)
 
 
-def _in_thread(work: Callable[[], None]) -> None:
-    def until_closed() -> None:
+def _start_thread(work: Callable[[], None]) -> None:
+    def run_until_closed() -> None:
         with suppress(OSError):
             work()
 
-    threading.Thread(target=until_closed, daemon=True, name="network").start()
+    threading.Thread(target=run_until_closed, daemon=True, name="network").start()
 
 
 def _shut_down(end: socket.socket) -> None:
-    # Closing alone would not wake the thread that reads from it.
+    # `close` alone does not wake the thread that blocks in `recv`.
     with suppress(OSError):
         end.shutdown(socket.SHUT_RDWR)
     end.close()
@@ -110,7 +109,7 @@ def _shut_down(end: socket.socket) -> None:
 
 @contextmanager
 def network_to(server_port: int) -> Iterator[Network]:
-    """Yield a network that leads to a server's port on the loopback interface."""
+    """Yield a network in front of a server's port on the loopback interface."""
     network = Network(server_port)
     try:
         yield network

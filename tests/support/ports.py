@@ -3,20 +3,20 @@
 import random
 import socket
 
-# Below the range from which systems take the near end of outgoing connections: a port that is free now
-# is not taken by a passing connection before the server binds it.
-LOWEST, HIGHEST = 20_000, 32_000
-_given_out: set[int] = set()
+# Below the range of ephemeral ports: no outgoing connection takes a port that is free now before the server
+# binds it.
+MIN_PORT, MAX_PORT = 20_000, 32_000
+_returned: set[int] = set()
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on and that was not given out before in this process."""
+    """Return a port that is free and that this process did not return before."""
     for _attempt in range(1_000):
-        port = random.randrange(LOWEST, HIGHEST)
-        if port not in _given_out and _is_free(port):
-            _given_out.add(port)
+        port = random.randrange(MIN_PORT, MAX_PORT)
+        if port not in _returned and _is_free(port):
+            _returned.add(port)
             return port
-    raise RuntimeError("There is no free port on the loopback interface.")
+    raise RuntimeError("The loopback interface has no free port.")
 
 
 def _is_free(port: int) -> bool:

@@ -1,4 +1,4 @@
-"""A private PostgreSQL server in a temporary folder, gone after the tests."""
+"""A private PostgreSQL server in a temporary folder, removed after the tests."""
 
 import os
 import pwd
@@ -22,12 +22,12 @@ from scripts.processes import ChildFailed
 from tests.support.ports import free_port
 
 SECONDS_TO_START = 30
-NOT_FOR_KEEPS = ("fsync=off", "full_page_writes=off", "synchronous_commit=off")
+NOT_DURABLE = ("fsync=off", "full_page_writes=off", "synchronous_commit=off")
 
 
 @dataclass
 class PostgresServer:
-    """A running server; `url` is its maintenance database."""
+    """A server; `url` is the address of its maintenance database."""
 
     folder: Path
     binaries: Path
@@ -41,14 +41,14 @@ class PostgresServer:
         return f"postgresql://postgres:{self.password}@127.0.0.1:{self.port}/postgres"
 
     def start(self) -> None:
-        """Start the server and wait until it takes connections."""
+        """Start the server and wait until it accepts connections."""
         options = [
             f"port={self.port}",
             "listen_addresses=127.0.0.1",
             "unix_socket_directories=",
             "max_connections=200",
             "shared_buffers=64MB",
-            *(() if self.durable else NOT_FOR_KEEPS),
+            *(() if self.durable else NOT_DURABLE),
         ]
         arguments = [part for option in options for part in ("-c", option)]
         with (self.folder / "postgres.log").open("ab") as log:
@@ -60,9 +60,9 @@ class PostgresServer:
         self._wait()
 
     def stop(self) -> None:
-        """End every connection and stop."""
+        """Close every connection and stop."""
         if self.process is not None and self.process.poll() is None:
-            self.process.send_signal(signal.SIGINT)  # "fast": does not wait for clients
+            self.process.send_signal(signal.SIGINT)  # "fast" shutdown: does not wait for clients
             try:
                 self.process.wait(15)
             except subprocess.TimeoutExpired:
@@ -91,10 +91,10 @@ class PostgresServer:
 
 @contextmanager
 def postgres(*, durable: bool = False) -> Iterator[PostgresServer]:
-    """Yield a server of one's own that may be stopped and started.
+    """Yield a private server, which may be stopped and started.
 
     Args:
-        durable: write to the disk as in real life; needed for figures, not for tests.
+        durable: flush to the disk, as in production; benchmarks and crash tests need it, other tests do not.
     """
     folder = Path(tempfile.mkdtemp(prefix="store-postgres-"))
     try:
@@ -110,7 +110,7 @@ def postgres(*, durable: bool = False) -> Iterator[PostgresServer]:
 
 @contextmanager
 def postgres_server() -> Iterator[str]:
-    """Yield the address of a server of one's own, for `fresh_database`."""
+    """Yield the address of a private server, for `fresh_database`."""
     with postgres() as server:
         yield server.url
 
@@ -157,12 +157,12 @@ def _binaries(folder: Path) -> Path:
 
 
 def _reachable(installation: Path, folder: Path) -> Path:
-    """Return the installation, or a copy of it where the server's user may not enter its folder."""
+    """Return the installation, or a copy of it when the server's user may not read its folder."""
     if _server_user() is None:
         return installation
     if all(parent.stat().st_mode & 0o001 for parent in installation.resolve().parents):
         return installation
-    # A wheel keeps its libraries beside the package, and finds them by where it lies itself.
+    # A wheel keeps its libraries beside the package, and finds them by a relative path.
     package = installation.parent
     libraries = package.with_name(f"{package.name}.libs")
     if libraries.exists():
@@ -171,7 +171,7 @@ def _reachable(installation: Path, folder: Path) -> Path:
 
 
 def _server_user() -> str | None:
-    """Return whom to run the server as: root may not, anybody else runs it as himself."""
+    """Return the user to run the server as; None: the current one. PostgreSQL refuses to run as root."""
     if os.geteuid() != 0:
         return None
     names = {entry.pw_name for entry in pwd.getpwall()}

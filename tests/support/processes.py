@@ -1,4 +1,4 @@
-"""Child processes of tests: `running` starts one, waits until it answers, and always stops it."""
+"""Child processes of tests: `running` starts one, waits until it responds, and always stops it."""
 
 import sys
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ __all__ = ["ROOT", "Child", "ChildFailed", "running", "show_log"]
 
 @contextmanager
 def running(child: Child, url: str, *, seconds: float = SECONDS_TO_START) -> Iterator[Child]:
-    """Start a child and wait until `url` answers; stop it afterwards, and show its log when a test fails."""
+    """Start a child and wait until `url` responds; stop it afterwards, and show its log when a test fails."""
     try:
         child.start().wait_until_answers(url, seconds)
         yield child

@@ -1,4 +1,4 @@
-"""A private Redis server in a temporary folder, gone after the tests."""
+"""A private Redis server in a temporary folder, removed after the tests."""
 
 import os
 import shutil
@@ -21,7 +21,7 @@ SECONDS_TO_START = 10
 
 @dataclass
 class RedisServer:
-    """A server that may be stopped and started again on the same port (it forgets everything)."""
+    """A server that may be stopped and started again on the same port; its data is lost."""
 
     child: Child
     port: int
@@ -31,7 +31,7 @@ class RedisServer:
         return f"redis://127.0.0.1:{self.port}/0"
 
     def start(self) -> None:
-        """Start the server and wait until it answers."""
+        """Start the server and wait until it responds."""
         self.child.start()
         deadline = time.monotonic() + SECONDS_TO_START
         with Redis.from_url(self.url) as client:
@@ -41,13 +41,13 @@ class RedisServer:
                 except RedisConnectionError:
                     self.child.raise_if_ended()
                     if time.monotonic() > deadline:
-                        raise ChildFailed(f"Redis does not answer.\n{self.child.tail()}") from None
+                        raise ChildFailed(f"Redis does not respond.\n{self.child.tail()}") from None
                     time.sleep(0.02)
                 else:
                     return
 
     def stop(self) -> None:
-        """Stop in good order."""
+        """Stop gracefully."""
         self.child.stop(grace=5)
 
     def kill(self) -> None:
@@ -57,7 +57,7 @@ class RedisServer:
 
 @contextmanager
 def redis_server() -> Iterator[RedisServer]:
-    """Yield a server of one's own; `url` is its address."""
+    """Yield a private server; `url` is its address."""
     folder = Path(tempfile.mkdtemp(prefix="store-redis-"))
     port = free_port()
     command = [_binary(), "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder)]

@@ -1,4 +1,4 @@
-"""The store as players meet it: its own process, with a database, a port and secrets of its own."""
+"""The store as its users reach it: a process with its own database, port and secrets."""
 
 import os
 import secrets
@@ -16,23 +16,23 @@ from tests.support.ports import free_port
 from tests.support.processes import ROOT, Child, ChildFailed, show_log
 
 SECONDS_TO_START = 60
-# What a developer's own environment says must not reach the store under test.
-OURS = ("XSOLLA_", "SIMULATOR_", "REFLEX_", "GRANIAN_", "REDIS_", "DATABASE_", "LOG_")
+# Variables of the developer's environment with these prefixes must not reach the store under test.
+SETTING_PREFIXES = ("XSOLLA_", "SIMULATOR_", "REFLEX_", "GRANIAN_", "REDIS_", "DATABASE_", "LOG_")
 
 
 class StoreProcess:
-    """A store, and if asked for a simulator beside it; a context manager that always stops both.
+    """A store, and optionally a simulator; a context manager that always stops both.
 
     Args:
-        env: settings over the defaults of tests.
+        env: settings that override the defaults of tests.
         simulator: also start the payment simulator.
-        database_url: a PostgreSQL database (see `fresh_database`); else SQLite in `data_dir`.
-        redis_url: makes it several workers.
-        workers: how many, with Redis.
+        database_url: a PostgreSQL database (see `fresh_database`); by default SQLite in `data_dir`.
+        redis_url: a Redis server; with it the store runs several workers.
+        workers: the number of workers, with Redis.
         samples: load the sample items.
-        data_dir: where its files are; else a temporary folder, removed at the end.
-        port, simulator_port: else free ones.
-        root: the project to run; else this one.
+        data_dir: the folder of its files; by default a temporary one, removed at the end.
+        port, simulator_port: by default free ones.
+        root: the project to run; by default this one.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class StoreProcess:
         self.close()
 
     def start(self) -> Self:
-        """Migrate, load the samples, start, and wait until everything answers."""
+        """Migrate, load the samples, start, and wait until everything responds."""
         self.prepare()
         if self.simulator is not None:
             self.simulator.start()
@@ -91,13 +91,13 @@ class StoreProcess:
         return self
 
     def prepare(self) -> None:
-        """Bring the database up to date and load the samples."""
+        """Migrate the database and load the samples."""
         self.run("alembic", "upgrade", "head")
         if self.samples:
             self.run("store_app", "items", "samples")
 
     def start_store(self) -> None:
-        """Start the store's process and wait until it answers."""
+        """Start the store's process and wait until it responds."""
         try:
             self.store.start().wait_until_answers(f"{self.url}/livez", SECONDS_TO_START)
         except ChildFailed:
@@ -114,7 +114,7 @@ class StoreProcess:
         self.start_store()
 
     def kill(self) -> None:
-        """End the store with all its workers at once, as a power cut would (SIGKILL)."""
+        """Kill the store with all its workers at once (SIGKILL), as a power failure would."""
         self.store.kill()
 
     def worker_pids(self) -> list[int]:
@@ -163,7 +163,7 @@ class StoreProcess:
             shutil.rmtree(self.data_dir, ignore_errors=True)
 
     def _settings(self, redis_url: str, workers: int | None) -> dict[str, str]:
-        # Every setting is named, so that nothing comes from a developer's .env.
+        # Every setting is given, so that none is read from a developer's .env.
         return {
             "HOST": "127.0.0.1",
             "PORT": str(self.port),
@@ -195,7 +195,7 @@ class StoreProcess:
 
 
 def _clean(environ: Mapping[str, str]) -> dict[str, str]:
-    env = {name: value for name, value in environ.items() if not name.startswith(OURS)}
+    env = {name: value for name, value in environ.items() if not name.startswith(SETTING_PREFIXES)}
     hosts = [env[name] for name in ("NO_PROXY", "no_proxy") if env.get(name)]
     env["NO_PROXY"] = env["no_proxy"] = ",".join([*hosts, "localhost", "127.0.0.1"])
     return env

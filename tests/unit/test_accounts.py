@@ -1,4 +1,4 @@
-"""User names and passwords: what is accepted, and in which words the rest is refused."""
+"""User names and passwords: which are accepted, and which field a refusal names."""
 
 import asyncio
 
@@ -18,11 +18,11 @@ from store_app.errors import Invalid
 
 
 @pytest.mark.parametrize("name", ["Kira", "a b", "李小龍", "Zoë", "o_O-x.1", "x" * MAX_NAME_LENGTH, "👾👾👾"])
-def test_names_that_are_accepted(name: str) -> None:
+def test_valid_names_are_accepted(name: str) -> None:
     assert _checked_username(name) == name
 
 
-def test_spaces_around_a_name_are_dropped() -> None:
+def test_spaces_around_a_name_are_removed() -> None:
     assert _checked_username("  Kira ") == "Kira"
 
 
@@ -48,14 +48,14 @@ def test_spaces_around_a_name_are_dropped() -> None:
     ],
     ids=ascii,
 )
-def test_names_that_are_refused(name: str) -> None:
+def test_invalid_names_are_refused(name: str) -> None:
     with pytest.raises(Invalid) as refusal:
         _checked_username(name)
     assert refusal.value.field == "username"
 
 
 @given(st.text(max_size=60))
-def test_every_accepted_name_fits_its_columns_and_is_stable(name: str) -> None:
+def test_every_accepted_name_fits_its_columns_and_is_accepted_again_unchanged(name: str) -> None:
     try:
         accepted = _checked_username(name)
     except Invalid:
@@ -72,14 +72,14 @@ def test_every_accepted_name_fits_its_columns_and_is_stable(name: str) -> None:
     ("one", "other"),
     [("Kira", "kIRA"), ("Kira", "Ｋｉｒａ"), ("straße", "STRASSE"), ("Zoë", "ZOE\u0308"), ("ΣΑΣ", "σας")],
 )
-def test_names_that_are_the_same_to_people(one: str, other: str) -> None:
+def test_names_that_look_the_same_have_the_same_key(one: str, other: str) -> None:
     assert username_key(one) == username_key(other)
 
 
 @pytest.mark.parametrize(
     "password", ["12345678", "Password1", "x" * 7, "x" * 129, "kira the great", "KIRA THE GREAT", ""]
 )
-def test_passwords_that_are_refused(password: str) -> None:
+def test_weak_passwords_are_refused(password: str) -> None:
     with pytest.raises(Invalid) as refusal:
         passwords.check_strength(password, "Kira the Great")
     assert refusal.value.field == "password"
@@ -88,11 +88,11 @@ def test_passwords_that_are_refused(password: str) -> None:
 @pytest.mark.parametrize(
     "password", ["correct horse", "x" * 8, "x" * 128, "пароль-пароль", "\x00\x01\x02\x03\x04\x05\x06\x07"]
 )
-def test_passwords_that_are_accepted(password: str) -> None:
+def test_strong_passwords_are_accepted(password: str) -> None:
     passwords.check_strength(password, "Kira")
 
 
-def test_hashes_are_argon2id_with_owasps_parameters_and_verify() -> None:
+def test_hashes_use_argon2id_with_the_parameters_of_owasp_and_can_be_verified() -> None:
     async def scenario() -> None:
         hashed = await passwords.hash_password("correct horse")
         assert hashed.startswith("$argon2id$")

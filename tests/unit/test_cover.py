@@ -1,4 +1,4 @@
-"""A generated cover is well-formed, repeatable and safe for any name."""
+"""Generated covers: well-formed, repeatable and safe for any name."""
 
 import re
 import xml.etree.ElementTree as ET
@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from store_app.web.catalogue.cover import generated_cover
 
-RELEASED_SKY = ["#357a1f", "#0b3227"]
+RELEASED_SKY_COLORS = ["#357a1f", "#0b3227"]
 SVG = "{http://www.w3.org/2000/svg}"
-AWKWARD_NAMES = [
+UNUSUAL_NAMES = [
     "",
     "   \t\n",
     "x" * 200,
@@ -36,12 +36,12 @@ AWKWARD_NAMES = [
 
 
 def _lines(svg: str) -> list[str]:
-    """Return each text on the cover once, shadows left out."""
+    """Return each text on the cover once, without the shadows."""
     texts = ET.XML(svg).iter(f"{SVG}text")
     return list(dict.fromkeys(text.text or "" for text in texts))
 
 
-@settings(deadline=None)  # a busy machine is not a wrong picture
+@settings(deadline=None)  # a slow machine is no failure
 @given(st.text(max_size=250))
 def test_any_name_gives_well_formed_svg(name: str) -> None:
     root = ET.XML(generated_cover(name))
@@ -57,39 +57,39 @@ def test_the_same_name_gives_the_same_picture(name: str) -> None:
 
 @settings(deadline=None)
 @given(st.text())
-def test_a_name_brings_no_element_of_its_own(name: str) -> None:
-    drawn = {"svg", "defs", "linearGradient", "radialGradient", "stop"}
-    drawn |= {"rect", "g", "path", "circle", "text"}
+def test_a_name_cannot_add_elements_to_the_svg(name: str) -> None:
+    allowed = {"svg", "defs", "linearGradient", "radialGradient", "stop"}
+    allowed |= {"rect", "g", "path", "circle", "text"}
     tags = {element.tag.removeprefix(SVG) for element in ET.XML(generated_cover(name)).iter()}
-    assert tags <= drawn
+    assert tags <= allowed
 
 
-@pytest.mark.parametrize("name", AWKWARD_NAMES, ids=ascii)
-def test_awkward_names_are_drawn_and_fit(name: str) -> None:
+@pytest.mark.parametrize("name", UNUSUAL_NAMES, ids=ascii)
+def test_unusual_names_are_drawn_and_fit(name: str) -> None:
     svg = generated_cover(name)
     svg.encode()
     assert all(len(line) <= 40 for line in _lines(svg))
 
 
-def test_the_picture_is_the_one_released() -> None:
-    """A change here repaints every shop: make it on purpose."""
-    assert re.findall(r"#[0-9a-f]{6}", generated_cover("Dragon Sword"))[:2] == RELEASED_SKY
+def test_the_picture_is_the_released_one() -> None:
+    """A change of the colors changes every store's pictures, so it must be intended."""
+    assert re.findall(r"#[0-9a-f]{6}", generated_cover("Dragon Sword"))[:2] == RELEASED_SKY_COLORS
 
 
-def test_names_differ_in_their_pictures() -> None:
+def test_different_names_have_different_pictures() -> None:
     pictures = {re.sub(r"<text.*", "", generated_cover(f"Item {n}")) for n in range(100)}
     assert len(pictures) == 100
 
 
-def test_initials_and_name_are_set() -> None:
+def test_a_cover_shows_initials_and_name() -> None:
     assert _lines(generated_cover("dragon sword of dawn")) == ["DS", "dragon sword of dawn"]
 
 
-def test_long_name_ends_in_an_ellipsis() -> None:
+def test_a_long_name_ends_in_an_ellipsis() -> None:
     assert _lines(generated_cover("Sword of " * 25))[1].endswith("\u2026")
 
 
-def test_empty_name_gets_a_gem_and_no_text() -> None:
+def test_an_empty_name_gets_a_gem_and_no_text() -> None:
     assert _lines(generated_cover("")) == []
 
 
@@ -97,20 +97,20 @@ def test_markup_is_shown_as_text() -> None:
     assert _lines(generated_cover("<script>")) == ["S", "<script>"]
 
 
-def test_control_characters_are_dropped() -> None:
+def test_control_characters_are_removed() -> None:
     assert _lines(generated_cover("Dragon\x00 Sw\x1bord")) == ["DS", "Dragon Sword"]
 
 
-def test_joined_emoji_stays_whole() -> None:
+def test_a_joined_emoji_is_not_split() -> None:
     family = "\U0001f468\u200d\U0001f469\u200d\U0001f467"
     assert _lines(generated_cover(f"{family} Family"))[0] == family
 
 
-def test_piled_up_accents_are_thinned_out() -> None:
+def test_at_most_three_combining_accents_are_kept_on_a_letter() -> None:
     assert _lines(generated_cover("Zq" + "\u0305" * 50))[1] == "Zq" + "\u0305" * 3
 
 
-def test_right_to_left_name_has_one_initial_and_its_direction() -> None:
+def test_a_right_to_left_name_has_one_initial_and_its_direction() -> None:
     svg = generated_cover("\u0633\u064a\u0641 \u0627\u0644\u062a\u0646\u064a\u0646")
     assert _lines(svg)[0] == "\u0633"
     assert 'direction="rtl"' in svg

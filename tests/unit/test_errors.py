@@ -1,4 +1,4 @@
-"""Refusals: each is a sentence for people, with a code and a 4xx or 503 for programs."""
+"""Refusals: each has a sentence for users, and a code and a status (4xx or 503) for programs."""
 
 import re
 
@@ -25,12 +25,12 @@ EXAMPLES = [
 ABSTRACT = {errors.Refusal, errors.Conflict}
 
 
-def _all(kind: type[errors.Refusal]) -> set[type[errors.Refusal]]:
-    return {kind}.union(*(_all(child) for child in kind.__subclasses__()))
+def _subclasses(kind: type[errors.Refusal]) -> set[type[errors.Refusal]]:
+    return {kind}.union(*(_subclasses(child) for child in kind.__subclasses__()))
 
 
 def test_every_refusal_has_an_example_here() -> None:
-    assert {type(example) for example in EXAMPLES} | ABSTRACT == _all(errors.Refusal)
+    assert {type(example) for example in EXAMPLES} | ABSTRACT == _subclasses(errors.Refusal)
 
 
 @pytest.mark.parametrize("refusal", EXAMPLES, ids=lambda refusal: type(refusal).__name__)
@@ -41,16 +41,16 @@ def test_a_refusal_is_a_sentence_with_a_code(refusal: errors.Refusal) -> None:
     assert "_" not in str(refusal)
 
 
-def test_codes_tell_refusals_apart() -> None:
-    codes = [kind.code for kind in _all(errors.Refusal)]
+def test_every_refusal_has_its_own_code() -> None:
+    codes = [kind.code for kind in _subclasses(errors.Refusal)]
     assert len(codes) == len(set(codes))
 
 
-@pytest.mark.parametrize(("seconds", "words"), [(1, "1 minute."), (60, "1 minute."), (300, "5 minutes.")])
-def test_a_limit_says_when_to_come_back(seconds: int, words: str) -> None:
-    assert str(errors.TooManyTries(seconds)).endswith(words)
+@pytest.mark.parametrize(("seconds", "ending"), [(1, "1 minute."), (60, "1 minute."), (300, "5 minutes.")])
+def test_a_rate_limit_says_when_to_try_again(seconds: int, ending: str) -> None:
+    assert str(errors.TooManyTries(seconds)).endswith(ending)
 
 
-def test_the_forms_have_words_for_every_refusal_they_can_meet() -> None:
+def test_the_forms_have_a_text_for_every_refusal_they_can_get() -> None:
     codes = {errors.WrongPassword.code, errors.TooManyTries.code, errors.NameTaken.code, "username", "password"}
     assert codes <= PROBLEMS.keys()

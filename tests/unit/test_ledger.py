@@ -1,4 +1,4 @@
-"""What the money says depends on what happened, never on the order in which we heard of it."""
+"""The status that a ledger implies depends on the set of its rows, never on their order."""
 
 from itertools import permutations
 from random import Random
@@ -21,12 +21,12 @@ movements = st.builds(
 
 
 @given(st.lists(movements, max_size=5))
-def test_every_permutation_says_the_same(ledger: list[Movement]) -> None:
+def test_every_permutation_of_a_ledger_implies_the_same_status(ledger: list[Movement]) -> None:
     assert len({money_status(list(order)) for order in permutations(ledger)}) == 1
 
 
 @given(st.lists(movements, max_size=8))
-def test_without_a_payment_the_money_says_nothing(ledger: list[Movement]) -> None:
+def test_a_ledger_without_a_payment_implies_no_status(ledger: list[Movement]) -> None:
     paid = any(row.kind == P for row in ledger)
     assert (money_status(ledger) is None) is not paid
 
@@ -44,7 +44,7 @@ def test_without_a_payment_the_money_says_nothing(ledger: list[Movement]) -> Non
         ([(P, 10, "T1"), (PART, -4, "T1"), (PART, -6, "T1")], OrderStatus.REFUNDED),
         ([(P, 10, "T1"), (PART, -4, "T1"), (R, -6, "T1")], OrderStatus.REFUNDED),
         ([(P, 10, "T1"), (PART, -4, "T1"), (C, -6, "T1")], OrderStatus.CHARGED_BACK),
-        # Another attempt of the same order stands for itself.
+        # Another payment attempt of the same order is counted separately.
         ([(P, 10, "T1"), (R, -10, "T1"), (P, 10, "T2")], OrderStatus.PAID),
         ([(R, -10, "T1"), (P, 10, "T2")], OrderStatus.PAID),
         ([(P, 10, "T1"), (P, 10, "T2"), (R, -10, "T2")], OrderStatus.PAID),
@@ -52,18 +52,20 @@ def test_without_a_payment_the_money_says_nothing(ledger: list[Movement]) -> Non
         ([(P, 10, "T1"), (R, -10, "T1"), (C, 0, "T1")], OrderStatus.CHARGED_BACK),
     ],
 )
-def test_each_case(ledger: list[tuple[str, int, str]], status: OrderStatus | None) -> None:
+def test_a_ledger_implies_the_status_of_its_order(
+    ledger: list[tuple[str, int, str]], status: OrderStatus | None
+) -> None:
     assert money_status([Movement(*row) for row in ledger]) == status
 
 
-def test_what_went_back_is_counted_for_its_own_transaction() -> None:
+def test_refunds_are_counted_for_their_own_transaction() -> None:
     ledger = [Movement(P, 10, "T1"), Movement(PART, -4, "T1"), Movement(PART, -1, "T1"), Movement(PART, -2, "T2")]
     assert (returned(ledger, "T1"), returned(ledger, "T2"), returned(ledger, "T3")) == (5, 2, 0)
     assert not undone_in_full(ledger, "T1")
     assert undone_in_full([*ledger, Movement(C, -5, "T1")], "T1")
 
 
-def test_a_part_of_nearly_everything_is_a_part() -> None:
+def test_a_refund_of_nearly_everything_is_partial() -> None:
     assert part_in_price(Movement(P, 1000, "T1", charged=1250), [], 1249) == 999
 
 
@@ -73,12 +75,14 @@ def test_a_part_of_nearly_everything_is_a_part() -> None:
     st.randoms(use_true_random=False),
 )
 @example([499, 499, 499], 9, Random(0))
-def test_all_parts_of_a_price_with_their_tax_are_the_price(parts: list[int], percent: int, dice: Random) -> None:
-    # As the provider does: it rounds the tax of the whole, and of each part, by itself.
+def test_refunds_of_all_parts_with_their_tax_sum_up_to_the_price(
+    parts: list[int], percent: int, generator: Random
+) -> None:
+    # As at the provider, which rounds the tax of the whole and of each part separately.
     price = sum(parts)
     payment = Movement(P, price, "T1", charged=_with_tax(price, percent))
     charged = [_with_tax(part, percent) for part in parts]
-    dice.shuffle(charged)
+    generator.shuffle(charged)
     values = [part_in_price(payment, charged[:number], charged[number]) for number in range(len(charged))]
     if len(parts) == 1:
         assert values == [None]

@@ -1,4 +1,4 @@
-"""Amounts: exact both ways, and nothing that is not an amount gets in."""
+"""Amounts: conversions are exact in both directions, and invalid amounts are refused."""
 
 from decimal import Decimal
 
@@ -13,26 +13,26 @@ currencies = st.sampled_from(sorted(PLACES))
 
 
 @pytest.mark.parametrize(("currency", "places"), PLACES.items())
-def test_minor_units(currency: str, places: int) -> None:
+def test_a_currency_has_its_number_of_decimals(currency: str, places: int) -> None:
     assert money.minor_units(currency) == places
 
 
 @given(st.integers(-(10**15) + 1, 10**15 - 1), currencies)
-def test_every_amount_survives_the_way_to_major_units_and_back(amount: int, currency: str) -> None:
+def test_every_amount_survives_conversion_to_major_units_and_back(amount: int, currency: str) -> None:
     major = money.to_major(amount, currency)
     assert money.to_minor(major, currency) == amount
     assert money.to_minor(str(major), currency) == amount
 
 
 @given(st.integers(0, 10**13), currencies)
-def test_an_amount_that_went_through_json_as_a_number_is_still_exact(amount: int, currency: str) -> None:
+def test_an_amount_that_was_a_json_number_is_still_exact(amount: int, currency: str) -> None:
     assert money.to_minor(float(money.to_major(amount, currency)), currency) == amount
 
 
 @pytest.mark.parametrize(
     "text", ["9.99", "9.9900", 9.99, Decimal("9.99"), "999e-2", "9.990000000000000000000000000"]
 )
-def test_however_it_is_written(text: str | float | Decimal) -> None:
+def test_an_amount_can_be_written_in_several_ways(text: str | float | Decimal) -> None:
     assert money.to_minor(text, "USD") == 999
 
 
@@ -62,13 +62,13 @@ def test_however_it_is_written(text: str | float | Decimal) -> None:
         "9.9900000000000000000000000000000000000001",
     ],
 )
-def test_what_is_not_an_amount_is_refused(text: str | float) -> None:
+def test_an_invalid_amount_is_refused(text: str | float) -> None:
     with pytest.raises(ValueError, match="not an amount in USD"):
         money.to_minor(text, "USD")
 
 
 @given(st.text(max_size=60) | st.floats() | st.integers(), currencies)
-def test_anything_else_is_a_whole_number_or_refused(text: str | float, currency: str) -> None:
+def test_any_value_is_converted_to_an_integer_or_refused(text: str | float, currency: str) -> None:
     try:
         amount = money.to_minor(text, currency)
     except ValueError:
@@ -77,15 +77,15 @@ def test_anything_else_is_a_whole_number_or_refused(text: str | float, currency:
     assert abs(amount) < 10**15
 
 
-def test_a_currency_without_decimals_takes_none() -> None:
+def test_a_currency_without_decimals_refuses_them() -> None:
     assert money.to_minor("500", "JPY") == 500
     with pytest.raises(ValueError, match="JPY"):
         money.to_minor("500.5", "JPY")
 
 
 @pytest.mark.parametrize(
-    ("amount", "currency", "words"),
+    ("amount", "currency", "text"),
     [(99_999, "USD", "$999.99"), (0, "USD", "$0.00"), (123_456_789, "USD", "$1,234,567.89"), (500, "JPY", "¥500")],
 )
-def test_as_people_read_it(amount: int, currency: str, words: str) -> None:
-    assert money.display(amount, currency) == words
+def test_an_amount_is_displayed_with_its_currency(amount: int, currency: str, text: str) -> None:
+    assert money.display(amount, currency) == text

@@ -1,4 +1,4 @@
-"""Notifications: every sample of the provider is understood, and nothing that is signed can raise."""
+"""Parsing notifications: every sample of the provider is read, and no body raises anything but `Malformed`."""
 
 import json
 from typing import Any
@@ -76,7 +76,7 @@ def test_a_notification_for_another_project_is_refused() -> None:
     assert (read.refusal, read.events) == (RefusalReason.OTHER_PROJECT, ())
 
 
-def test_order_paid_in_both_modes() -> None:
+def test_order_paid_is_read_in_combined_and_separate_mode() -> None:
     combined, separate = _event(samples.ORDER_PAID), _event(samples.ORDER_PAID_SEPARATE)
     for read in (combined, separate):
         assert read.provider_order_id == "689810880"
@@ -89,26 +89,26 @@ def test_order_paid_in_both_modes() -> None:
     assert project_id(samples.ORDER_PAID_SEPARATE) == ""
 
 
-def test_payment_says_the_price_without_the_tax() -> None:
+def test_the_amount_of_a_payment_is_the_price_without_tax() -> None:
     read = _event(samples.PAYMENT)
     assert (read.amount, read.currency) == ("1.99", "USD")
     assert (read.transaction_id, read.external_id, read.user_id) == ("2103276197", "ORDER-1001", "42")
 
 
-def test_payment_without_a_checkout_says_the_total() -> None:
+def test_the_amount_of_a_payment_without_a_checkout_is_the_total() -> None:
     purchase = {"total": {"currency": "EUR", "amount": "3"}}
     read = _event({**samples.PAYMENT, "purchase": purchase})
     assert (read.amount, read.currency) == ("3", "EUR")
 
 
-def test_refund_and_declined() -> None:
+def test_refund_and_ps_declined_are_read() -> None:
     settings = SETTINGS.model_copy(update={"xsolla_project_id": 18_404})
     refund, declined = _event(samples.REFUND, settings), _event(samples.PS_DECLINED, settings)
     assert (refund.kind, refund.transaction_id, refund.external_id) == (EventKind.REFUNDED, "1", "1")
     assert (project_id(samples.PS_DECLINED), declined.transaction_id, declined.wrong_mode) == ("18404", "1", False)
 
 
-def test_the_code_of_a_canceled_order_is_in_its_billing() -> None:
+def test_the_refund_code_of_a_canceled_order_is_read_from_its_billing() -> None:
     billing = {**samples.ORDER_PAID["billing"], "refund_details": {"code": "2"}}
     assert _event({**samples.ORDER_CANCELED, "billing": billing}).kind is EventKind.CHARGED_BACK
 
@@ -117,11 +117,11 @@ def test_the_code_of_a_canceled_order_is_in_its_billing() -> None:
     ("mark", "sandbox"),
     [(1, True), ("1", True), (0, False), ("0", False), (None, False), (True, False), ([1], False)],
 )
-def test_the_sandbox_mark_of_a_transaction(mark: Any, sandbox: bool) -> None:
+def test_dry_run_marks_a_sandbox_transaction(mark: Any, sandbox: bool) -> None:
     assert _is_sandbox({"notification_type": "refund", "transaction": {"dry_run": mark}}) is sandbox
 
 
-def test_a_real_payment_has_no_mark() -> None:
+def test_an_order_in_default_mode_is_not_a_sandbox_order() -> None:
     order = {**samples.ORDER_PAID["order"], "mode": "default"}
     assert not _is_sandbox({"notification_type": "order_paid", "order": order})
 
@@ -145,7 +145,7 @@ def test_a_real_payment_has_no_mark() -> None:
         (10**MAX_ID_LENGTH, ""),
     ],
 )
-def test_ids_are_text_or_nothing(value: Any, text: str) -> None:
+def test_ids_are_read_as_text_or_as_missing(value: Any, text: str) -> None:
     data = {
         "notification_type": "order_paid",
         "order": {"id": value},
@@ -159,7 +159,7 @@ UNREADABLE_IDS: list[Any] = [True, 4.2, 0.0, [42], [], {"id": 42}, "a\x00b", "\u
 
 
 @pytest.mark.parametrize("value", UNREADABLE_IDS, ids=ascii)
-def test_a_user_or_project_that_cannot_be_read_does_not_pass_for_one_that_was_not_said(value: Any) -> None:
+def test_an_unreadable_user_or_project_is_not_read_as_missing(value: Any) -> None:
     for user in ({"id": value}, {"external_id": value}, {"external_id": value, "id": samples.USER}):
         assert _event({**samples.ORDER_PAID, "user": user}).user_id == UNREADABLE
     unreadable = {**samples.PAYMENT, "settings": {"project_id": value}}
@@ -170,13 +170,13 @@ def test_a_user_or_project_that_cannot_be_read_does_not_pass_for_one_that_was_no
 
 
 @pytest.mark.parametrize("section", ["text", 1, 0, True, False, 0.0, [{}], [{"id": "42"}]])
-def test_nor_does_a_user_or_project_of_another_shape(section: Any) -> None:
+def test_a_user_or_project_of_another_type_is_not_read_as_missing(section: Any) -> None:
     assert _event({"notification_type": "order_paid", "user": section}).user_id == UNREADABLE
     assert project_id({"settings": section}) == UNREADABLE
 
 
 @pytest.mark.parametrize("section", [None, [], {}, {"id": None}, {"id": "", "external_id": ""}])
-def test_an_empty_user_or_project_says_nothing(section: Any) -> None:
+def test_an_empty_user_or_project_is_read_as_missing(section: Any) -> None:
     read = {"notification_type": "order_paid", "user": section, "settings": section}
     assert (_event(read).user_id, project_id(read)) == ("", "")
 
@@ -184,7 +184,7 @@ def test_an_empty_user_or_project_says_nothing(section: Any) -> None:
 @pytest.mark.parametrize(
     "part", [None, [], "text", 1, True, [{}], {"amount": None}, {"amount": {}}, {"amount": "[null]"}]
 )
-def test_parts_of_another_shape_are_as_good_as_missing(part: Any) -> None:
+def test_other_sections_of_another_type_are_read_as_missing(part: Any) -> None:
     names = (
         "billing",
         "order",
@@ -223,7 +223,7 @@ def test_parts_of_another_shape_are_as_good_as_missing(part: Any) -> None:
     ],
     ids=lambda body: repr(body[:40]),
 )
-def test_what_is_not_a_notification(body: bytes) -> None:
+def test_a_body_that_is_not_a_notification_is_refused(body: bytes) -> None:
     assert parse(body, SETTINGS).refusal is RefusalReason.MALFORMED
 
 
@@ -235,18 +235,18 @@ def test_what_is_not_a_notification(body: bytes) -> None:
         b'{"notification_type":"order_paid","items":[{"sku":"a","sku":"a"}]}',
     ],
 )
-def test_a_name_that_stands_twice_in_one_object_is_refused(body: bytes) -> None:
+def test_an_object_with_a_duplicate_key_is_refused(body: bytes) -> None:
     read = parse(body, SETTINGS)
     assert read.refusal is RefusalReason.MALFORMED
     assert "twice" in read.reason
 
 
-def test_a_long_amount_is_not_cut_to_another_one() -> None:
+def test_a_long_amount_is_not_truncated_to_another_one() -> None:
     long = "1.99" + "0" * 40 + "1"
     assert _event({"notification_type": "order_paid", "order": {"amount": long}}).amount == ""
 
 
-def test_an_amount_too_large_for_a_float_is_no_amount() -> None:
+def test_an_amount_too_large_for_a_float_is_read_as_inf() -> None:
     read = parse(b'{"notification_type":"order_paid","order":{"amount":1e400}}', SETTINGS)
     assert read.events[0].amount == "inf"
 
@@ -285,7 +285,7 @@ look_alikes = st.recursive(
 
 
 @given(look_alikes, st.sampled_from(["order_paid", "payment", "refund", "dispute", "user_validation"]))
-def test_no_json_raises(data: Any, kind: str) -> None:
+def test_no_json_raises_anything_but_malformed(data: Any, kind: str) -> None:
     if isinstance(data, dict):
         data = {"notification_type": kind} | data
     for event in _parse(data).events:
@@ -309,5 +309,5 @@ def _check(event: PaymentEvent) -> None:
 
 
 @given(st.binary(max_size=200))
-def test_no_bytes_raise(body: bytes) -> None:
+def test_no_bytes_raise_anything_but_malformed(body: bytes) -> None:
     parse(body, SETTINGS)

@@ -1,4 +1,4 @@
-"""Addresses: whatever comes in, one never leaves this site."""
+"""Paths: whatever a request contains, a redirect never leaves this site."""
 
 from urllib.parse import parse_qs, quote, urljoin, urlsplit
 
@@ -12,8 +12,8 @@ SITE = "https://shop.example"
 
 
 def _browser_goes_to(path: str) -> str:
-    # As the URL standard says: browsers drop tabs and line breaks, trim controls and spaces at the ends,
-    # and read a backslash as a slash.
+    # As in the URL standard: browsers remove tabs and line breaks, trim control characters and spaces at the
+    # ends, and read a backslash as a slash.
     seen = "".join(character for character in path if character not in "\t\r\n")
     seen = seen.strip("".join(chr(code) for code in range(0x21))).replace("\\", "/")
     return urlsplit(urljoin(f"{SITE}/login", seen)).netloc
@@ -22,7 +22,7 @@ def _browser_goes_to(path: str) -> str:
 @pytest.mark.parametrize(
     "path", ["/", "/cart", "/item/dragon-sword", "/orders/5f0c?a=b&c=d#e", "/item/a%2Fb", "/x:y"]
 )
-def test_own_paths_stay(path: str) -> None:
+def test_paths_of_the_store_are_kept(path: str) -> None:
     assert routes.own_path(path) == path
 
 
@@ -52,12 +52,12 @@ def test_own_paths_stay(path: str) -> None:
         "//[evil.example",
     ],
 )
-def test_anything_else_leads_to_the_store_page(path: str) -> None:
+def test_anything_else_is_replaced_by_the_store_page(path: str) -> None:
     assert routes.own_path(path) == routes.STORE
 
 
 @given(st.text(alphabet="/\\ \t\n:.@?#%[]ehtpsvil\x00\u2028", max_size=20) | st.text(max_size=30))
-def test_no_text_at_all_leads_to_another_site(text: str) -> None:
+def test_no_text_leads_to_another_site(text: str) -> None:
     try:
         path = routes.own_path(text)
     except ValueError:
@@ -67,13 +67,13 @@ def test_no_text_at_all_leads_to_another_site(text: str) -> None:
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=30))
-def test_builders_quote_their_parts(part: str) -> None:
+def test_path_builders_quote_their_parts(part: str) -> None:
     for address in (routes.item(part), routes.order(part)):
         assert address.rpartition("/")[2] == quote(part, safe="")
         assert not urlsplit(address).query
 
 
-def test_the_way_through_sign_in_comes_back() -> None:
+def test_sign_in_returns_to_the_path_it_was_reached_from() -> None:
     query = parse_qs(urlsplit(routes.login("/item/a?b=c&d=e")).query)
     assert query == {"next": ["/item/a?b=c&d=e"]}
     assert parse_qs(urlsplit(routes.login("//evil.example")).query) == {"next": ["/"]}

@@ -1,4 +1,4 @@
-"""The sample items are complete, sellable and each has its own drawn cover."""
+"""The sample items: complete, sellable, and each with a cover of its own."""
 
 import re
 import xml.etree.ElementTree as ET
@@ -10,7 +10,7 @@ from store_app.catalogue.sample_data import SAMPLE_ITEMS, SampleItem
 
 COVERS = Path(__file__).parents[2] / "assets" / "covers"
 FORBIDDEN = {"script", "foreignObject", "image", "text", "style", "a"}
-MAX_BYTES = 4_300
+MAX_COVER_BYTES = 4_300
 
 each_item = pytest.mark.parametrize("item", SAMPLE_ITEMS, ids=lambda item: item.sku)
 
@@ -19,7 +19,7 @@ def _cover(item: SampleItem) -> ET.Element:
     return ET.XML((COVERS / f"{item.sku}.svg").read_text(encoding="utf-8"))
 
 
-def test_the_five_classics_come_first() -> None:
+def test_the_five_specified_items_come_first() -> None:
     assert [(item.sku, item.name, item.price) for item in SAMPLE_ITEMS[:5]] == [
         ("dragon-sword", "Dragon Sword", 99_999),
         ("magic-shield", "Magic Shield", 49_999),
@@ -29,7 +29,7 @@ def test_the_five_classics_come_first() -> None:
     ]
 
 
-def test_there_are_enough_items() -> None:
+def test_there_are_at_least_24_items() -> None:
     assert len(SAMPLE_ITEMS) >= 24
 
 
@@ -38,13 +38,13 @@ def test_skus_and_names_are_unique() -> None:
     assert len({item.name for item in SAMPLE_ITEMS}) == len(SAMPLE_ITEMS)
 
 
-def test_both_kinds_and_all_price_ranges_are_there() -> None:
+def test_both_kinds_and_all_price_ranges_are_present() -> None:
     assert {item.kind for item in SAMPLE_ITEMS} == {"consumable", "non_consumable"}
     assert min(item.price for item in SAMPLE_ITEMS) == 99
     assert max(item.price for item in SAMPLE_ITEMS) == 149_999
 
 
-def test_no_cover_is_left_without_an_item() -> None:
+def test_every_cover_has_an_item_and_every_item_a_cover() -> None:
     assert {path.stem for path in COVERS.glob("*.svg")} == {item.sku for item in SAMPLE_ITEMS}
 
 
@@ -53,7 +53,7 @@ def test_no_two_covers_are_the_same() -> None:
 
 
 @each_item
-def test_item_can_be_sold(item: SampleItem) -> None:
+def test_an_item_has_what_a_sale_needs(item: SampleItem) -> None:
     assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", item.sku)
     assert item.price > 0
     assert item.description.count(". ") >= 1
@@ -61,13 +61,13 @@ def test_item_can_be_sold(item: SampleItem) -> None:
 
 
 @each_item
-def test_cover_has_the_shape_of_the_store(item: SampleItem) -> None:
+def test_a_cover_has_the_size_of_the_stores_covers(item: SampleItem) -> None:
     assert _cover(item).get("viewBox") == "0 0 460 215"
-    assert (COVERS / f"{item.sku}.svg").stat().st_size <= MAX_BYTES
+    assert (COVERS / f"{item.sku}.svg").stat().st_size <= MAX_COVER_BYTES
 
 
 @each_item
-def test_cover_runs_nothing_and_fetches_nothing(item: SampleItem) -> None:
+def test_a_cover_contains_no_script_and_loads_nothing(item: SampleItem) -> None:
     for element in _cover(item).iter():
         assert element.tag.rpartition("}")[2] not in FORBIDDEN
         for name, value in element.attrib.items():

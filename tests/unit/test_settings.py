@@ -1,4 +1,4 @@
-"""Settings: what is accepted, and that each refusal is one sentence that names what to change."""
+"""Settings: which values are accepted, and that each refusal is one sentence that names the setting."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ PRODUCTION = {**GOOD, "ENVIRONMENT": "production", "PUBLIC_URL": "https://shop.e
 
 
 @pytest.fixture(autouse=True)
-def _nothing_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def _empty_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     for name in Settings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
@@ -25,7 +25,7 @@ def _read(**environ: str) -> Settings:
         return get_settings.__wrapped__()
 
 
-def test_a_secret_is_all_that_is_needed() -> None:
+def test_only_the_webhook_secret_is_required() -> None:
     settings = _read(**GOOD)
     assert settings.database_url == "sqlite:///data/store.db"
     assert settings.public_url == "http://localhost:8000"
@@ -34,24 +34,24 @@ def test_a_secret_is_all_that_is_needed() -> None:
     assert not settings.secure_cookies
 
 
-def test_the_environment_comes_before_the_file() -> None:
+def test_the_environment_overrides_the_file() -> None:
     Path(".env").write_text("XSOLLA_WEBHOOK_SECRET=from-file\nLOG_LEVEL=DEBUG\nUNKNOWN=1\n", encoding="utf-8")
     settings = _read(LOG_LEVEL="ERROR")
     assert (settings.webhook_secrets, settings.log_level) == (("from-file",), "ERROR")
 
 
-def test_production_starts_with_real_addresses() -> None:
+def test_production_accepts_real_addresses() -> None:
     settings = _read(**PRODUCTION)
     assert settings.secure_cookies
     assert settings.allowed_origins == ("https://shop.example",)
 
 
-def test_secrets_rotate() -> None:
+def test_several_secrets_can_be_given_for_rotation() -> None:
     assert _read(XSOLLA_WEBHOOK_SECRET=" new , old,").webhook_secrets == ("new", "old")
 
 
 @pytest.mark.parametrize("url", ["postgresql://u:p@h/d", "postgres://u:p@h/d", "postgresql+psycopg2://u:p@h/d"])
-def test_a_plain_postgresql_address_names_its_driver(url: str) -> None:
+def test_a_postgresql_address_gets_its_driver(url: str) -> None:
     assert _read(**GOOD, DATABASE_URL=url).database_url == "postgresql+psycopg2://u:p@h/d"
 
 
@@ -63,24 +63,29 @@ def test_a_plain_postgresql_address_names_its_driver(url: str) -> None:
         ("true", "http://localhost:8001/", "http://localhost:8001"),
     ],
 )
-def test_the_payment_page_is_where_the_mode_says(sandbox: str, own: str, url: str) -> None:
+def test_the_address_of_the_payment_page_depends_on_the_mode(sandbox: str, own: str, url: str) -> None:
     assert _read(**GOOD, XSOLLA_SANDBOX=sandbox, XSOLLA_PAYSTATION_URL=own).paystation_url == url
 
 
-def test_origins_at_home_are_all_names_of_this_machine_and_no_other() -> None:
+def test_on_loopback_all_names_of_this_machine_are_allowed_origins() -> None:
     origins = _read(**GOOD, PUBLIC_URL="http://localhost:8000").allowed_origins
     assert set(origins) == {"http://localhost:8000", "http://127.0.0.1:8000", "http://[::1]:8000"}
     assert _read(**GOOD, PUBLIC_URL="https://shop.example").allowed_origins == ("https://shop.example",)
 
 
-LOCAL = (
+FORBIDDEN_IN_PRODUCTION = (
     "http://sandbox.example",
     "https://localhost",
     "https://127.0.0.1:8001",
     "https://[::1]",
     "https://0.0.0.0",
 )
-LESS_PLAIN = ("https://127.0.0.2", "https://shop.localhost", "https://localhost.", "https://[::ffff:127.0.0.1]")
+LESS_OBVIOUS_LOOPBACK = (
+    "https://127.0.0.2",
+    "https://shop.localhost",
+    "https://localhost.",
+    "https://[::ffff:127.0.0.1]",
+)
 REFUSED = {
     "no secret": ({"XSOLLA_WEBHOOK_SECRET": ""}, "XSOLLA_WEBHOOK_SECRET"),
     "only commas": ({"XSOLLA_WEBHOOK_SECRET": " , ,"}, "XSOLLA_WEBHOOK_SECRET"),
@@ -89,10 +94,10 @@ REFUSED = {
     "another environment": ({**GOOD, "ENVIRONMENT": "staging"}, "ENVIRONMENT"),
     "no address": ({**GOOD, "PUBLIC_URL": "shop.example"}, "PUBLIC_URL"),
     "another scheme": ({**GOOD, "PUBLIC_URL": "ftp://shop.example"}, "PUBLIC_URL"),
-    "a port that is none": ({**GOOD, "PUBLIC_URL": "http://localhost:port"}, "PUBLIC_URL"),
+    "an invalid port": ({**GOOD, "PUBLIC_URL": "http://localhost:port"}, "PUBLIC_URL"),
     "a port too large": ({**GOOD, "XSOLLA_STORE_API_URL": "http://localhost:99999"}, "XSOLLA_STORE_API_URL"),
     "a broken address": ({**GOOD, "XSOLLA_STORE_API_URL": "http://[bad"}, "XSOLLA_STORE_API_URL"),
-    "no number": ({**GOOD, "XSOLLA_PROJECT_ID": "mine"}, "XSOLLA_PROJECT_ID"),
+    "not a number": ({**GOOD, "XSOLLA_PROJECT_ID": "mine"}, "XSOLLA_PROJECT_ID"),
     "neither true nor false": ({**GOOD, "XSOLLA_SANDBOX": "perhaps"}, "XSOLLA_SANDBOX"),
     "expires at once": ({**GOOD, "ORDER_EXPIRES_MINUTES": "0"}, "ORDER_EXPIRES_MINUTES"),
     "never expires": ({**GOOD, "ORDER_EXPIRES_MINUTES": "1e9"}, "ORDER_EXPIRES_MINUTES"),
@@ -107,7 +112,7 @@ REFUSED = {
     **{
         f"production, {name} {url}": ({**PRODUCTION, name: url}, name)
         for name in ("XSOLLA_STORE_API_URL", "XSOLLA_MERCHANT_API_URL", "XSOLLA_PAYSTATION_URL")
-        for url in LOCAL + LESS_PLAIN
+        for url in FORBIDDEN_IN_PRODUCTION + LESS_OBVIOUS_LOOPBACK
     },
 }
 

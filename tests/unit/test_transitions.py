@@ -1,4 +1,4 @@
-"""The table of transitions, and the page of the documentation that is made from it."""
+"""The table of order transitions, and the document that is generated from it."""
 
 from pathlib import Path
 
@@ -9,24 +9,24 @@ from store_app.orders.transitions import MESSAGES, TRANSITIONS, Event, as_markdo
 from store_app.web.orders.view import WORDS
 
 
-def test_the_documentation_is_the_table() -> None:
-    page = Path("docs/order-transitions.md").read_text(encoding="utf-8")
-    assert page.endswith(as_markdown()), "run `python -m store_app orders transitions` and put it there"
+def test_the_document_contains_the_table() -> None:
+    document = Path("docs/order-transitions.md").read_text(encoding="utf-8")
+    assert document.endswith(as_markdown()), "put the output of `python -m store_app orders transitions` there"
 
 
 @pytest.mark.parametrize("status", OrderStatus)
-def test_money_wins_over_every_status(status: OrderStatus) -> None:
+def test_a_movement_of_money_changes_every_status(status: OrderStatus) -> None:
     for event in (Event.PAID, Event.PARTIALLY_REFUNDED, Event.REFUNDED, Event.CHARGED_BACK):
         if status.value != event.value:
             assert TRANSITIONS[status, event] == event.value
 
 
 @pytest.mark.parametrize("event", [Event.DECLINED, Event.CANCELED, Event.EXPIRED])
-def test_only_open_orders_are_closed(event: Event) -> None:
+def test_only_open_orders_can_be_closed(event: Event) -> None:
     assert {status for status, happened in TRANSITIONS if happened == event} <= set(OPEN)
 
 
 @pytest.mark.parametrize("status", OrderStatus)
-def test_every_status_has_its_words_and_its_message(status: OrderStatus) -> None:
+def test_every_status_has_its_texts_and_its_message(status: OrderStatus) -> None:
     assert WORDS[status].heading
     assert MESSAGES[status]

@@ -1,4 +1,4 @@
-"""What pages say: words for every state, and nothing that promises what is not so."""
+"""View models: every status has its texts, and no text promises what is not true."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -32,14 +32,14 @@ GRANTING = {OrderStatus.PAID, OrderStatus.PARTIALLY_REFUNDED}
 
 
 def _item(**changed: Any) -> Item:
-    facts: dict[str, Any] = {
+    defaults: dict[str, Any] = {
         "id": 1,
         "sku": "dragon-sword",
         "name": "Dragon Sword",
         "price": 99_999,
         "currency": "USD",
     }
-    return Item(**{**facts, "kind": ItemKind.NON_CONSUMABLE, **changed})
+    return Item(**{**defaults, "kind": ItemKind.NON_CONSUMABLE, **changed})
 
 
 def _order(status: str, needs_attention: str = "") -> Order:
@@ -70,7 +70,7 @@ def _details(status: str, needs_attention: str = "") -> OrderDetails:
 
 
 @each_status
-def test_every_status_has_words_and_steps(status: OrderStatus) -> None:
+def test_every_status_has_texts_and_steps(status: OrderStatus) -> None:
     view = order_view(_details(status))
     assert view.heading == WORDS[status].heading
     assert view.text.endswith(".")
@@ -83,7 +83,7 @@ def test_every_status_has_words_and_steps(status: OrderStatus) -> None:
 
 
 @each_status
-def test_what_can_be_done_fits_the_status(status: OrderStatus) -> None:
+def test_the_offered_actions_fit_the_status(status: OrderStatus) -> None:
     view = order_view(_details(status))
     assert view.can_pay is (status == OrderStatus.PENDING)
     assert view.can_retry is (status == OrderStatus.FAILED)
@@ -95,20 +95,20 @@ def test_what_can_be_done_fits_the_status(status: OrderStatus) -> None:
 
 
 @each_status
-def test_only_who_was_not_charged_is_told_so(status: OrderStatus) -> None:
-    told = "not charged" in order_view(_details(status)).text
-    assert told is (status in {OrderStatus.CANCELED, OrderStatus.EXPIRED, OrderStatus.FAILED})
+def test_a_user_is_told_of_no_charge_only_when_that_is_true(status: OrderStatus) -> None:
+    says_not_charged = "not charged" in order_view(_details(status)).text
+    assert says_not_charged is (status in {OrderStatus.CANCELED, OrderStatus.EXPIRED, OrderStatus.FAILED})
 
 
 @pytest.mark.parametrize("status", sorted(UNPAID))
-def test_an_order_that_a_person_checks_offers_nothing_that_takes_money_again(status: OrderStatus) -> None:
+def test_a_flagged_order_offers_no_action_that_could_charge_again(status: OrderStatus) -> None:
     view = order_view(_details(status, needs_attention="the payment has another amount"))
     assert not any((view.can_pay, view.can_retry, view.can_cancel))
     assert view.status == "checking"
     assert "another amount" not in view.text
 
 
-def test_a_line_of_an_order() -> None:
+def test_an_order_line_shows_its_total_price_and_links_to_the_item() -> None:
     (line,) = order_view(_details(OrderStatus.PENDING)).lines
     assert (line.price, line.quantity) == ("$1,999.98", 2)
     assert (line.href, line.image) == ("/item/a%2Fb", "/api/items/a%2Fb/cover.svg")
@@ -116,14 +116,14 @@ def test_a_line_of_an_order() -> None:
 
 
 @each_status
-def test_the_list_of_orders_says_the_same_words(status: OrderStatus) -> None:
+def test_the_list_of_orders_uses_the_same_texts(status: OrderStatus) -> None:
     row = order_row(_order(status))
     assert (row.status, row.tone) == (WORDS[status].chip, WORDS[status].tone)
     assert row.href == "/orders/5f0c"
 
 
 @pytest.mark.parametrize("status", PurchaseStatus)
-def test_the_library_has_words_for_every_purchase(status: PurchaseStatus) -> None:
+def test_the_library_has_a_text_for_every_purchase_status(status: PurchaseStatus) -> None:
     purchase = Purchase(
         id=7, order_id="5f0c", user_id="u", item_id=1, unit_price=1, currency="USD", status=status, timestamp=NOW
     )
@@ -134,7 +134,7 @@ def test_the_library_has_words_for_every_purchase(status: PurchaseStatus) -> Non
 
 
 @pytest.mark.parametrize("kind", ItemKind)
-def test_cards_and_item_pages(kind: ItemKind) -> None:
+def test_cards_and_item_pages_show_kind_and_availability(kind: ItemKind) -> None:
     item = _item(kind=kind)
     assert card_view(item, {"dragon-sword"}).owned
     assert not card_view(item, set()).owned
@@ -143,16 +143,16 @@ def test_cards_and_item_pages(kind: ItemKind) -> None:
     assert not item_view(_item(kind=kind, status=ItemStatus.WITHDRAWN)).on_sale
 
 
-def test_a_free_thing_says_so() -> None:
+def test_a_free_item_is_shown_as_free() -> None:
     assert card_view(_item(price=0), set()).price == "Free"
 
 
-def test_a_cover_is_the_items_own_or_drawn() -> None:
+def test_an_item_without_an_image_gets_a_generated_cover() -> None:
     assert cover_of("x", "/covers/x.svg") == "/covers/x.svg"
     assert cover_of("a b", "") == "/api/items/a%20b/cover.svg"
 
 
-def test_the_cart_adds_up() -> None:
+def test_the_cart_has_the_total_of_its_lines() -> None:
     potion = _item(id=2, sku="health-potion", kind=ItemKind.CONSUMABLE, price=4_999)
     cart = Cart(
         [

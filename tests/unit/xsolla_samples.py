@@ -1,4 +1,4 @@
-"""The provider's notifications as its captures and documents show them: money, ids and marks vary in type."""
+"""Notifications from captures and documents of the provider, in which amounts, ids and flags vary in type."""
 
 from typing import Any
 

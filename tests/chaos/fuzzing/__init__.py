@@ -1,0 +1,1 @@
+"""Fuzzing of a running store: malformed requests, and checks of the responses and the database."""

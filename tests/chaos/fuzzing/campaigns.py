@@ -1,4 +1,4 @@
-"""The campaigns of malformed input, and what must be true of the store's database after them."""
+"""The campaigns of malformed requests, and what must hold for the store's database after them."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -10,35 +10,42 @@ from sqlalchemy import Engine, text
 
 from store_app.db.engine import make_engine
 from store_app.models import Order, metadata
-from tests.chaos.fuzzing import judges
-from tests.chaos.fuzzing.document import Documented, requests_of
-from tests.chaos.fuzzing.generated import (
-    changed,
-    damaged,
-    one_of_these,
+from tests.chaos.fuzzing import checks
+from tests.chaos.fuzzing.notifications import (
+    Orders,
+    matches,
+    mismatched,
+    mutated_notifications,
+    notifications_about,
+    place,
+)
+from tests.chaos.fuzzing.openapi import Documented, documented_requests
+from tests.chaos.fuzzing.runner import Campaign, Example, Results, run
+from tests.chaos.fuzzing.strategies import (
+    corrupted,
+    mutated_json,
+    one_of_rows,
     raw_bodies,
     signed,
-    strange_headers,
     unsigned,
+    unusual_headers,
     write,
 )
-from tests.chaos.fuzzing.orders import Orders, about, fits, mutated, place, unfitting
-from tests.chaos.fuzzing.running import Campaign, Records, Try, run
-from tests.chaos.fuzzing.wire import Answer, Headers, Request, Wire
+from tests.chaos.fuzzing.transport import Headers, RawClient, Request, Response
 from tests.integration.shop import PROJECT, SECRET, Json, Shop, order_paid, sign, use_database
 from tests.integration.web import PASSWORD, Player, Web
 from tests.support.invariants import violations
 from tests.support.store import StoreProcess
 
 WEBHOOK = b"/api/webhooks/payment"
-# A store that takes notifications signed with the tests' secret, and lets X-Forwarded-For be malformed too.
+# The store accepts notifications signed with the tests' secret, and parses X-Forwarded-For, malformed or not.
 ENV = {
     "XSOLLA_PROJECT_ID": str(PROJECT),
     "XSOLLA_WEBHOOK_SECRET": SECRET,
     "TRUSTED_PROXIES": "127.0.0.1,::1",
     "LOG_LEVEL": "ERROR",
 }
-Headed = Callable[[bytes], st.SearchStrategy[Headers]]
+HeadersOf = Callable[[bytes], st.SearchStrategy[Headers]]
 _SKUS = ["dragon-sword", "health-potion"]
 
 
@@ -46,34 +53,35 @@ _SKUS = ["dragon-sword", "health-potion"]
 
 
 def _deliveries(
-    bodies: st.SearchStrategy[bytes], headed: Headed, apply: Callable[[Request], judges.Judge]
-) -> st.SearchStrategy[Try]:
-    def one(body: bytes) -> st.SearchStrategy[Try]:
-        requests = headed(body).map(lambda headers: Request(b"POST", WEBHOOK, headers, body))
-        return requests.map(lambda request: Try(request, apply(request)))
+    bodies: st.SearchStrategy[bytes], headers_of: HeadersOf, check_of: Callable[[Request], checks.Check]
+) -> st.SearchStrategy[Example]:
+    def delivery(body: bytes) -> st.SearchStrategy[Example]:
+        requests = headers_of(body).map(lambda headers: Request(b"POST", WEBHOOK, headers, body))
+        return requests.map(lambda request: Example(request, check_of(request)))
 
-    return bodies.flatmap(one)
+    return bodies.flatmap(delivery)
 
 
 def without_signature(orders: Orders) -> list[Campaign]:
-    """Return what nobody signed: bytes, and real notifications, some of them unchanged."""
-    signature_valid = one_of_these(orders.never).flatmap(lambda order: one_of_these(about(order))).map(write)
-    notifications = damaged(signature_valid | mutated(orders.never))
+    """Return campaigns without a valid signature: bytes, and notifications, some of them unchanged."""
+    order = one_of_rows(orders.never_matched)
+    unchanged = order.flatmap(lambda drawn: one_of_rows(notifications_about(drawn))).map(write)
+    notifications = corrupted(unchanged | mutated_notifications(orders.never_matched))
     return [
-        Campaign("webhook, unsigned: bytes and JSON", _deliveries(raw_bodies, unsigned, judges.unsigned)),
-        Campaign("webhook, unsigned: notifications", _deliveries(notifications, unsigned, judges.unsigned)),
+        Campaign("webhook, unsigned: bytes and JSON", _deliveries(raw_bodies, unsigned, checks.unsigned)),
+        Campaign("webhook, unsigned: notifications", _deliveries(notifications, unsigned, checks.unsigned)),
     ]
 
 
 def with_signature(orders: Orders) -> list[Campaign]:
-    """Return what is signed: bytes, changed notifications, and payments that do not fit their orders."""
+    """Return campaigns with a valid signature: bytes, mutated notifications, and mismatched payments."""
+    notifications = corrupted(mutated_notifications(orders.any_notification))
     return [
-        Campaign("webhook, signed: bytes and JSON", _deliveries(raw_bodies, signed, judges.signed)),
+        Campaign("webhook, signed: bytes and JSON", _deliveries(raw_bodies, signed, checks.signed)),
+        Campaign("webhook, signed: notifications", _deliveries(notifications, signed, checks.signed)),
         Campaign(
-            "webhook, signed: notifications", _deliveries(damaged(mutated(orders.any)), signed, judges.signed)
-        ),
-        Campaign(
-            "webhook, signed: payments not fitting", _deliveries(unfitting(orders.never), signed, judges.signed)
+            "webhook, signed: mismatched payments",
+            _deliveries(mismatched(orders.never_matched), signed, checks.signed),
         ),
     ]
 
@@ -83,63 +91,66 @@ def with_signature(orders: Orders) -> list[Campaign]:
 
 @dataclass
 class Caller:
-    """A player who signs in again whenever generated requests have ended the session, or closed the account."""
+    """A signed-in user, replaced by a new one when a generated request has ended the session or the account."""
 
     web: Web
-    player: Player = field(init=False)
+    user: Player = field(init=False)
 
     def __post_init__(self) -> None:
-        self.player = self.web.player()
+        self.user = self.web.player()
 
     @property
     def credentials(self) -> Headers:
         """Return the headers of a signed-in request."""
-        return ((b"Authorization", b"Bearer " + self.player.token.encode()),)
+        return ((b"Authorization", b"Bearer " + self.user.token.encode()),)
 
-    def judged(self, request: Request, apply: judges.Judge) -> Try:
-        """Return the request with this player's credentials."""
+    def signed_in(self, request: Request, check: checks.Check) -> Example:
+        """Return the request with this user's credentials."""
 
-        def judge_and_return(answer: Answer) -> str:
-            if request.method == b"DELETE" and answer.status == 204:
-                self.player = self.web.player()
-            return apply(answer)
+        def check_and_sign_in_again(response: Response) -> str:
+            if request.method == b"DELETE" and response.status == 204:
+                self.user = self.web.player()
+            return check(response)
 
-        whole = Request(request.method, request.target, (*request.headers, *self.credentials), request.body)
-        return Try(whole, judge_and_return)
+        headers = (*request.headers, *self.credentials)
+        with_credentials = Request(request.method, request.target, headers, request.body)
+        return Example(with_credentials, check_and_sign_in_again)
 
 
-def _documented(one: Documented) -> judges.Judge:
-    plain = judges.api(one.request)
+def _check_of(documented: Documented) -> checks.Check:
+    check_api = checks.api(documented.request)
 
-    def apply(answer: Answer) -> str:
-        return plain(answer) or (one.broken_promises(answer) if judges.reaches_the_api(one.request) else "")
+    def check(response: Response) -> str:
+        if wrong := check_api(response):
+            return wrong
+        return documented.nonconformity(response) if checks.reaches_the_api(documented.request) else ""
 
-    return apply
+    return check
 
 
 def rest_of_the_api(web: Web) -> list[Campaign]:
-    """Return what the document allows and forbids, signed out and in, and what no document knows."""
+    """Return campaigns of what the OpenAPI document allows or forbids, signed out and in, and of the rest."""
     document: Json = web.http.get("/openapi.json").json()
     caller = Caller(web)
-    order_id: str = caller.player.order(_SKUS[1])["order_id"]
-    known = {"sku": _SKUS, "order_id": [order_id], "user_id": [caller.player.id]}
-    documented = requests_of(document, known)
+    order_id: str = caller.user.order(_SKUS[1])["order_id"]
+    known = {"sku": _SKUS, "order_id": [order_id], "user_id": [caller.user.id]}
+    documented = documented_requests(document, known)
     return [
         Campaign(
             "API by its document, signed out",
-            documented.map(lambda one: Try(one.request, _documented(one))),
+            documented.map(lambda one: Example(one.request, _check_of(one))),
         ),
         Campaign(
             "API by its document, signed in",
-            documented.map(lambda one: caller.judged(one.request, _documented(one))),
+            documented.map(lambda one: caller.signed_in(one.request, _check_of(one))),
         ),
         Campaign(
             "API: bytes, headers, addresses",
-            st.tuples(_odd_requests(), st.booleans()).map(
+            st.tuples(_unusual_requests(), st.booleans()).map(
                 lambda drawn: (
-                    caller.judged(drawn[0], judges.api(drawn[0]))
+                    caller.signed_in(drawn[0], checks.api(drawn[0]))
                     if drawn[1]
-                    else Try(drawn[0], judges.api(drawn[0]))
+                    else Example(drawn[0], checks.api(drawn[0]))
                 )
             ),
         ),
@@ -184,7 +195,7 @@ _CONTENT_TYPES = [
     ),
     *(b"multipart/form-data; boundary=" + b"x" * 300, b"application/json;;;", b"application/xml"),
 ]
-_GOOD_BODIES: list[Json] = [
+_VALID_BODIES: list[Json] = [
     {"items": [{"sku": "health-potion", "quantity": 1}]},
     {"username": "somebody", "password": PASSWORD},
 ]
@@ -202,34 +213,34 @@ _FORMS = st.sampled_from(
 
 
 @st.composite
-def _odd_requests(draw: st.DrawFn) -> Request:
+def _unusual_requests(draw: st.DrawFn) -> Request:
     target = draw(st.sampled_from(_PATHS))
     if not draw(st.integers(0, 4)):
         target += b"/" + draw(_escapes)
     if query := draw(_queries):
         target += b"?" + query
-    body = draw(st.one_of(st.just(b""), raw_bodies, damaged(changed(_GOOD_BODIES).map(write)), _FORMS))
+    body = draw(st.one_of(st.just(b""), raw_bodies, corrupted(mutated_json(_VALID_BODIES).map(write)), _FORMS))
     content_type = ((b"Content-Type", draw(st.sampled_from(_CONTENT_TYPES))),)
-    return Request(draw(st.sampled_from(_METHODS)), target, (*content_type, *draw(strange_headers)), body)
+    return Request(draw(st.sampled_from(_METHODS)), target, (*content_type, *draw(unusual_headers)), body)
 
 
-# --- the whole
+# --- all campaigns
 
 
 @dataclass
-class Laboratory:
-    """A running store with orders to send malformed notifications about, and what came of them."""
+class FuzzRun:
+    """A running store with orders to send malformed notifications about, and the results."""
 
     store: StoreProcess
     engine: Engine
     orders: Orders
     seed: int
-    records: Records = field(default_factory=Records)
-    # Of tables that must not change without a signature.
+    results: Results = field(default_factory=Results)
+    # Rows that changed though no request had a valid signature.
     changed_rows: list[str] = field(default_factory=list)
 
     def send_unsigned(self, count: int) -> None:
-        """Send `count` requests of each campaign without a signature, and see which rows differ afterwards."""
+        """Send `count` requests of each unsigned campaign, and record which rows differ afterwards."""
         before = self._rows()
         self._run(without_signature(self.orders), count)
         after = self._rows()
@@ -240,13 +251,13 @@ class Laboratory:
         self._run(with_signature(self.orders), count)
 
     def call_api(self, count: int) -> None:
-        """Send `count` requests of each campaign against the rest of the API."""
+        """Send `count` requests of each campaign for the rest of the API."""
         with Web(self.store) as web:
             self._run(rest_of_the_api(web), count)
 
     def _run(self, campaigns: list[Campaign], count: int) -> None:
         for campaign in campaigns:
-            run(campaign, self.store.port, count, self.seed, self.records)
+            run(campaign, self.store.port, count, self.seed, self.results)
 
     def _rows(self) -> set[tuple[str, str]]:
         tables = [name for name in metadata.tables if name != "webhook_deliveries"]
@@ -256,10 +267,10 @@ class Laboratory:
         with self.engine.connect() as connection:
             return [tuple(row) for row in connection.execute(text(query))]
 
-    # --- what must be true in the end
+    # --- what must hold in the end
 
     def paid_wrongly(self) -> list[str]:
-        """Return orders that are paid though no notification that was taken for their payment fits them."""
+        """Return orders that are paid though no accepted payment matches them."""
         query = """
             SELECT o.id, o.user_id, o.total, o.currency, d.body FROM orders o JOIN payments p ON p.order_id = o.id
             LEFT JOIN webhook_deliveries d ON d.order_id = o.id AND d.notification_type = 'order_paid'
@@ -269,40 +280,40 @@ class Laboratory:
         return [
             f"order {row[0]} was paid by {row[4]!r:.500}"
             for row in self._query(query)
-            if row[4] is None or not fits(bytes(row[4]), *row[:4])  # type: ignore[arg-type, call-overload]
+            if row[4] is None or not matches(bytes(row[4]), *row[:4])  # type: ignore[arg-type, call-overload]
         ]
 
-    def moved_by_what_does_not_fit(self) -> list[str]:
-        """Return orders that left `pending` though no notification ever fitted them."""
-        never = {order.id for order in self.orders.never}
-        moved = self._query("SELECT id, status FROM orders WHERE status <> 'pending'")
-        return [f"order {order_id} is {status}" for order_id, status in moved if order_id in never]
+    def changed_by_mismatched_payments(self) -> list[str]:
+        """Return orders that are no longer pending though only mismatched payments were sent for them."""
+        never = {order.id for order in self.orders.never_matched}
+        changed = self._query("SELECT id, status FROM orders WHERE status <> 'pending'")
+        return [f"order {order_id} is {status}" for order_id, status in changed if order_id in never]
 
     def not_payable(self) -> list[str]:
-        """Pay the orders that nothing fitted, rightly; return those that are not paid then."""
-        never = {order.id for order in self.orders.never}
-        with Wire(self.store.port) as wire:
-            answers = [wire.ask(_payment(order)).status for order in self.orders.never]
+        """Pay the orders that got only mismatched payments; return those that are not paid afterwards."""
+        never = {order.id for order in self.orders.never_matched}
+        with RawClient(self.store.port) as client:
+            statuses = [client.send(_payment(order)).status for order in self.orders.never_matched]
         paid = {row[0] for row in self._query("SELECT id FROM orders WHERE status = 'paid'")}
-        refused = [f"a right payment was answered {status}" for status in answers if status != 204]
-        return [*refused, *(f"order {order_id} cannot be paid any more" for order_id in sorted(never - paid))]
+        refused = [f"the response to a matching payment was {status}" for status in statuses if status != 204]
+        return [*refused, *(f"order {order_id} cannot be paid anymore" for order_id in sorted(never - paid))]
 
     def invariants(self) -> list[str]:
-        """Return the rules of the database that are broken."""
+        """Return the invariants of the database that are broken."""
         return violations(self.engine)
 
     def tracebacks(self) -> list[str]:
-        """Return what the store logged of its own faults."""
-        _, *faults = self.store.log().split("Traceback (most recent call last)")
-        return [fault[-800:] for fault in faults]
+        """Return the ends of the tracebacks that the store logged."""
+        _, *tracebacks = self.store.log().split("Traceback (most recent call last)")
+        return [traceback[-800:] for traceback in tracebacks]
 
     def findings(self) -> dict[str, list[str]]:
-        """Return everything that is wrong, by what it is; pays the orders that nothing fitted."""
+        """Return everything that is wrong, by kind; this pays the orders that got only mismatched payments."""
         return {
-            "wrong answers": [str(failure) for failure in self.records.failures],
+            "wrong responses": [str(failure) for failure in self.results.failures],
             "rows changed without a signature": self.changed_rows,
-            "orders moved by what does not fit": self.moved_by_what_does_not_fit(),
-            "orders paid by what does not fit": self.paid_wrongly(),
+            "orders changed by mismatched payments": self.changed_by_mismatched_payments(),
+            "orders paid by mismatched payments": self.paid_wrongly(),
             "orders not payable afterwards": self.not_payable(),
             "invariants broken": self.invariants(),
             "tracebacks in the log": self.tracebacks(),
@@ -310,17 +321,17 @@ class Laboratory:
 
 
 def _payment(order: Order) -> Request:
-    body = json.dumps(order_paid(order, f"right-{order.id}")).encode()
+    body = json.dumps(order_paid(order, f"matching-{order.id}")).encode()
     return Request(b"POST", WEBHOOK, ((b"Authorization", sign(body)),), body)
 
 
 @contextmanager
-def laboratory(store: StoreProcess, orders: int, seed: int) -> Iterator[Laboratory]:
-    """Place so many orders of each sort in a running store, and yield what sends malformed input to it."""
+def fuzz_run(store: StoreProcess, orders: int, seed: int) -> Iterator[FuzzRun]:
+    """Place so many orders of each kind in a running store, and yield the run that sends malformed requests."""
     with use_database(store.database_url) as engine:
         placed = place(Shop(engine, engine.dialect.name), orders)
     engine = make_engine(store.database_url.replace("postgresql://", "postgresql+psycopg2://"))
     try:
-        yield Laboratory(store, engine, placed, seed)
+        yield FuzzRun(store, engine, placed, seed)
     finally:
         engine.dispose()

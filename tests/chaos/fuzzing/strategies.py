@@ -1,4 +1,4 @@
-"""Malformed input for Hypothesis to draw: bytes, JSON that no library writes, headers, wrong signatures."""
+"""Hypothesis strategies for malformed input: bytes, JSON that no library writes, headers, wrong signatures."""
 
 import copy
 import hashlib
@@ -10,22 +10,22 @@ from typing import Any, TypeVar
 
 from hypothesis import strategies as st
 
-from tests.chaos.fuzzing.wire import Headers
+from tests.chaos.fuzzing.transport import Headers
 from tests.integration.shop import SECRET, Json, sign
 
 Path = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Token:
-    """What stands in JSON as it is: numbers that Python does not write, and what is no JSON at all."""
+class RawJson:
+    """Text that is put into JSON unchanged: numbers that Python does not write, and invalid JSON."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
-class Twice:
-    """Two values under one name."""
+class DuplicateKey:
+    """Two values under the same key of an object."""
 
     first: Any
     second: Any
@@ -34,50 +34,53 @@ class Twice:
 T = TypeVar("T")
 
 
-def one_of_these(rows: Sequence[T]) -> st.SearchStrategy[T]:
-    """Return one of the rows, drawn by its place: what is drawn for a seed must not hang on what they are."""
-    return st.integers(0, len(rows) - 1).map(lambda place: rows[place])
+def one_of_rows(rows: Sequence[T]) -> st.SearchStrategy[T]:
+    """Draw one of the rows by its index, so that the draws of a seed do not depend on the rows' random ids."""
+    return st.integers(0, len(rows) - 1).map(lambda index: rows[index])
 
 
 # --- JSON
 
 
 def write(value: Any) -> bytes:
-    """Write JSON; half characters as escapes."""
-    return _written(value).encode()
+    """Write JSON, with lone surrogates as escapes."""
+    return _json_text(value).encode()
 
 
-def _written(value: Any) -> str:
+def _json_text(value: Any) -> str:
     match value:
-        case Token():
+        case RawJson():
             return value.text
-        case Twice():
-            # Only a member of an object can stand twice.
-            return _written(value.second)
+        case DuplicateKey():
+            # Only a member of an object can be duplicated.
+            return _json_text(value.second)
         case dict():
             return "{" + ",".join(_members(value)) + "}"
         case list():
-            return "[" + ",".join(_written(one) for one in value) + "]"
+            return "[" + ",".join(_json_text(one) for one in value) + "]"
         case _:
             return json.dumps(value)
 
 
 def _members(value: Json) -> Iterator[str]:
     for name, member in value.items():
-        for one in (member.first, member.second) if isinstance(member, Twice) else (member,):
-            yield f"{json.dumps(name)}:{_written(one)}"
+        for one in (member.first, member.second) if isinstance(member, DuplicateKey) else (member,):
+            yield f"{json.dumps(name)}:{_json_text(one)}"
 
 
-def _deep(levels: int) -> Token:
-    return Token("[" * levels + "]" * levels)
+def _deep(levels: int) -> RawJson:
+    return RawJson("[" * levels + "]" * levels)
 
 
-ODD_NUMBERS = [
-    *(Token(text) for text in ("NaN", "Infinity", "-Infinity", "1e400", "-1e400", "1e-400", "-0", "1E2", "0.1e1")),
-    *(Token(text) for text in ("9" * 400, "-" + "9" * 5_000, "01", "+1", "1.", ".5", "0x10", "1_000")),
+UNUSUAL_NUMBERS = [
+    *(
+        RawJson(text)
+        for text in ("NaN", "Infinity", "-Infinity", "1e400", "-1e400", "1e-400", "-0", "1E2", "0.1e1")
+    ),
+    *(RawJson(text) for text in ("9" * 400, "-" + "9" * 5_000, "01", "+1", "1.", ".5", "0x10", "1_000")),
     *(0, -1, 1, 0.5, 2**31, 2**53 + 1, 2**63, -(2**63) - 1, 10**64, 1.005, 1e308),
 ]
-ODD_TEXTS = [
+UNUSUAL_TEXTS = [
     *("", " ", "\x00", "a\x00b", "\ud800", "\udfff\ud800", "\n", "\r\n", "\u2028", "\u202e", "\ufeff"),
     *(
         "null",
@@ -98,36 +101,40 @@ ODD_TEXTS = [
 ]
 _long_texts = st.builds(lambda text, times: text * times, st.sampled_from("x\x00é9"), st.integers(100, 20_000))
 texts = st.one_of(
-    st.sampled_from(ODD_TEXTS),
+    st.sampled_from(UNUSUAL_TEXTS),
     st.text(st.characters(codec=None), max_size=20),
     st.text("0123456789.-+eE_", max_size=12),
 )
 _scalars = st.one_of(
     st.none(),
     st.booleans(),
-    st.sampled_from(ODD_NUMBERS),
+    st.sampled_from(UNUSUAL_NUMBERS),
     st.integers(),
     st.floats(),
     texts,
 )
-_trees = st.recursive(
+_nested_values = st.recursive(
     _scalars,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=6,
 )
 values = st.one_of(
-    _scalars, _scalars, _trees, _long_texts, st.sampled_from([[], {}, _deep(50), _deep(5_000), _deep(50_000)])
+    _scalars,
+    _scalars,
+    _nested_values,
+    _long_texts,
+    st.sampled_from([[], {}, _deep(50), _deep(5_000), _deep(50_000)]),
 )
 any_json = st.dictionaries(
     st.sampled_from(["notification_type", "order", "user", "settings", "transaction", "x"]), values, max_size=4
 ).map(write) | values.map(write)
 
 
-# --- changes to JSON that was right
+# --- changes to valid JSON
 
 
 def paths(value: Any, path: Path = ()) -> Iterator[Path]:
-    """Yield where something stands in a value, outside in."""
+    """Yield the paths of everything in a value, each container before its members."""
     inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for name, member in inner:
         yield (*path, name)
@@ -135,7 +142,7 @@ def paths(value: Any, path: Path = ()) -> Iterator[Path]:
 
 
 def at(value: Any, path: Path) -> Any:
-    """Return what stands there, or None where nothing does."""
+    """Return the value at a path, or None when there is none."""
     for name in path:
         if not isinstance(value, (dict, list)) or name not in (
             value if isinstance(value, dict) else range(len(value))
@@ -145,8 +152,8 @@ def at(value: Any, path: Path) -> Any:
     return value
 
 
-def put(value: Json, path: Path, change: Callable[[Any], Any]) -> None:
-    """Replace what stands at a path, where the way to it still exists."""
+def replace(value: Json, path: Path, change: Callable[[Any], Any]) -> None:
+    """Replace the value at a path, if its container still exists."""
     holder = at(value, path[:-1])
     if isinstance(holder, dict):
         holder[str(path[-1])] = change(holder.get(str(path[-1])))
@@ -155,55 +162,55 @@ def put(value: Json, path: Path, change: Callable[[Any], Any]) -> None:
 
 
 def remove(value: Json, path: Path) -> None:
-    """Take away what stands at a path."""
+    """Remove the value at a path from its object."""
     holder = at(value, path[:-1])
     if isinstance(holder, dict):
         holder.pop(str(path[-1]), None)
 
 
 @st.composite
-def changed(draw: st.DrawFn, originals: Sequence[Json], most: int = 4) -> Json:
-    """Return one of the originals with some of its values removed, replaced, doubled, wrapped or renamed."""
-    value = copy.deepcopy(draw(one_of_these(originals)))
-    for _ in range(draw(st.integers(0, most))):
+def mutated_json(draw: st.DrawFn, originals: Sequence[Json], max_changes: int = 4) -> Json:
+    """Draw an original with some of its values removed, replaced, duplicated, wrapped or renamed."""
+    value = copy.deepcopy(draw(one_of_rows(originals)))
+    for _ in range(draw(st.integers(0, max_changes))):
         found = list(paths(value))
         if not found:
             break
-        _change(draw, value, draw(one_of_these(found)))
+        _mutate(draw, value, draw(one_of_rows(found)))
     return value
 
 
-def _change(draw: st.DrawFn, value: Json, path: Path) -> None:
-    match draw(st.sampled_from(["replace", "replace", "remove", "double", "wrap", "as text", "rename"])):
+def _mutate(draw: st.DrawFn, value: Json, path: Path) -> None:
+    match draw(st.sampled_from(["replace", "replace", "remove", "duplicate", "wrap", "as text", "rename"])):
         case "replace":
             new = draw(values)
-            put(value, path, lambda _: new)
+            replace(value, path, lambda _: new)
         case "remove":
             remove(value, path)
-        case "double":
+        case "duplicate":
             other = draw(values)
-            put(value, path, lambda old: Twice(other, old) if isinstance(path[-1], str) else old)
+            replace(value, path, lambda old: DuplicateKey(other, old) if isinstance(path[-1], str) else old)
         case "wrap":
-            put(value, path, lambda old: [old])
+            replace(value, path, lambda old: [old])
         case "as text":
-            put(value, path, _written)
+            replace(value, path, _json_text)
         case _:
-            here = at(value, path)
+            old = at(value, path)
             remove(value, path)
-            put(value, (*path[:-1], str(path[-1]).upper()), lambda _: here)
+            replace(value, (*path[:-1], str(path[-1]).upper()), lambda _: old)
 
 
 @st.composite
-def damaged(draw: st.DrawFn, bodies: st.SearchStrategy[bytes]) -> bytes:
-    """Return a body that now and then lost its end, or has strange bytes somewhere."""
+def corrupted(draw: st.DrawFn, bodies: st.SearchStrategy[bytes]) -> bytes:
+    """Draw a body and sometimes cut off its end, or put unusual bytes somewhere."""
     body = draw(bodies)
     if draw(st.integers(0, 9)):
         return body
-    where = draw(st.integers(0, max(0, len(body) - 1)))
-    strange = draw(
+    position = draw(st.integers(0, max(0, len(body) - 1)))
+    unusual = draw(
         st.sampled_from([b"", b"\x00", b"\xff", b"\xed\xa0\x80", b"\xef\xbb\xbf", b'"', b"}", b"{", b","])
     )
-    return body[:where] + strange + (body[where + 1 :] if draw(st.booleans()) else b"")
+    return body[:position] + unusual + (body[position + 1 :] if draw(st.booleans()) else b"")
 
 
 raw_bodies = st.one_of(
@@ -218,15 +225,15 @@ raw_bodies = st.one_of(
 
 # --- headers
 
-_value_bytes = st.binary(max_size=40)
-_polite_bytes = st.text(
+_any_bytes = st.binary(max_size=40)
+_latin1_bytes = st.text(
     st.characters(min_codepoint=32, max_codepoint=255, exclude_characters="\x7f", exclude_categories=()),
     max_size=40,
 ).map(lambda text: re.sub(r"[\x80-\x9f]", "\x85", text).strip().encode("latin-1"))
 _wrong_hex = st.text("0123456789abcdefABCDEF", min_size=38, max_size=42).map(str.encode)
-_right_over_other_bytes = st.binary(max_size=20).map(lambda more: sign(more + b"."))
-_long = st.integers(1_000, 60_000).map(lambda size: b"Signature " + b"a" * size)
-_fixed = st.sampled_from(
+_signatures_of_other_bytes = st.binary(max_size=20).map(lambda more: sign(more + b"."))
+_long_signatures = st.integers(1_000, 60_000).map(lambda size: b"Signature " + b"a" * size)
+_fixed_values = st.sampled_from(
     [
         *(b"", b"Signature", b"Signature ", b"signature " + b"0" * 40, b"Signature " + b"0" * 40),
         *(b"Basic YTpi", b"Bearer x", "Signature é".encode(), b"Signature \xff\xfe" + b"0" * 38, b"\x85", b"\xa0"),
@@ -236,31 +243,37 @@ _fixed = st.sampled_from(
 )
 
 
-def _bent(body: bytes) -> list[Headers]:
-    """Return headers that are nearly the right signature of a body."""
-    right, name = sign(body), b"Authorization"
-    digits = right.removeprefix(b"Signature ")
-    bare = hashlib.sha1(body).hexdigest().encode()  # noqa: S324 - theirs
-    first = hashlib.sha1(SECRET.encode() + body).hexdigest().encode()  # noqa: S324 - theirs
-    alone = [
-        *(right[:-1], right + b"0", digits, right.upper(), b"Signature " + digits.upper()),
-        *(b"Signature  " + digits, right + b", " + right, right + b" " + right, b"Bearer " + digits),
-        *(b"Signature " + bare, b"Signature " + first, sign(body + b" "), sign(body, "another"), right + b"\xa0"),
+def _almost_signed(body: bytes) -> list[Headers]:
+    """Return headers that differ slightly from the valid signature of a body."""
+    valid, name = sign(body), b"Authorization"
+    digits = valid.removeprefix(b"Signature ")
+    without_secret = hashlib.sha1(body).hexdigest().encode()  # noqa: S324 - Xsolla's algorithm
+    secret_first = hashlib.sha1(SECRET.encode() + body).hexdigest().encode()  # noqa: S324 - Xsolla's algorithm
+    single = [
+        *(valid[:-1], valid + b"0", digits, valid.upper(), b"Signature " + digits.upper()),
+        *(b"Signature  " + digits, valid + b", " + valid, valid + b" " + valid, b"Bearer " + digits),
+        *(
+            b"Signature " + without_secret,
+            b"Signature " + secret_first,
+            sign(body + b" "),
+            sign(body, "another"),
+            valid + b"\xa0",
+        ),
     ]
     return [
-        *(((name, value),) for value in alone if value != right),
-        *(((name, right), (name.lower(), right)), ((name, b"x"), (name, right)), ((name, right), (name, b""))),
-        *(((b"Authorisation", right),), ((b"X-Authorization", right),), ((b"Proxy-Authorization", right),)),
+        *(((name, value),) for value in single if value != valid),
+        *(((name, valid), (name.lower(), valid)), ((name, b"x"), (name, valid)), ((name, valid), (name, b""))),
+        *(((b"Authorisation", valid),), ((b"X-Authorization", valid),), ((b"Proxy-Authorization", valid),)),
     ]
 
 
-_extra = st.lists(
+_other_headers = st.lists(
     st.tuples(
         st.sampled_from(
             [b"Content-Type", b"X-Strange", b"X-Forwarded-For", b"Cookie", b"Accept", b"Content-Encoding"]
         ),
         st.one_of(
-            _polite_bytes,
+            _latin1_bytes,
             st.sampled_from([b"application/json", b"text/plain; charset=utf-7", b"gzip", b"", b"session=\xff"]),
         ),
     ),
@@ -270,25 +283,30 @@ _extra = st.lists(
 
 @st.composite
 def unsigned(draw: st.DrawFn, body: bytes) -> Headers:
-    """Return headers without a signature that fits the body."""
+    """Draw headers without a valid signature of the body."""
     authorization = draw(
         st.one_of(
             st.just(()),
-            one_of_these(_bent(body)),
-            st.one_of(_fixed, _polite_bytes, _value_bytes, _wrong_hex, _long, _right_over_other_bytes).map(
-                lambda value: ((b"Authorization", value),)
-            ),
+            one_of_rows(_almost_signed(body)),
+            st.one_of(
+                _fixed_values,
+                _latin1_bytes,
+                _any_bytes,
+                _wrong_hex,
+                _long_signatures,
+                _signatures_of_other_bytes,
+            ).map(lambda value: ((b"Authorization", value),)),
         )
     )
-    return (*authorization, *draw(_extra))
+    return (*authorization, *draw(_other_headers))
 
 
 def signed(body: bytes) -> st.SearchStrategy[Headers]:
-    """Return headers with the signature that fits the body, and others beside it."""
-    return _extra.map(lambda extra: ((b"Authorization", sign(body)), *extra))
+    """Draw headers with the valid signature of the body, and others."""
+    return _other_headers.map(lambda headers: ((b"Authorization", sign(body)), *headers))
 
 
-strange_headers = st.lists(
+unusual_headers = st.lists(
     st.tuples(
         st.sampled_from(
             [
@@ -312,9 +330,7 @@ strange_headers = st.lists(
                 *(b"Origin", b"Content-Encoding", b"Transfer-Encoding", b"Upgrade", b"TE", b"Forwarded", b"Link"),
             ]
         ),
-        st.one_of(
-            _polite_bytes, _polite_bytes, _value_bytes, st.integers(0, 20_000).map(lambda size: b"x" * size)
-        ),
+        st.one_of(_latin1_bytes, _latin1_bytes, _any_bytes, st.integers(0, 20_000).map(lambda size: b"x" * size)),
     ),
     max_size=4,
 ).map(tuple)

@@ -1,4 +1,4 @@
-"""Reflex's event socket spoken by hand: whatever a client may say, and every frame it is sent."""
+"""A raw client of Reflex's event socket: it sends anything, and keeps every frame that it receives."""
 
 import asyncio
 import json
@@ -17,11 +17,11 @@ ORDER = f"{STATE}.store_app___web___orders___state____order_state"
 CART = f"{STATE}.store_app___web___checkout___state____cart_state"
 ITEM = f"{STATE}.store_app___web___catalogue___state____item_state"
 SHELL = f"{STATE}.store_app___web___ui___shell____shell_state"
-SECONDS = 15
+TIMEOUT_SECONDS = 15
 
 
 class Tab:
-    """A connection to the event socket. A context manager that hangs up at the end."""
+    """A connection to the event socket; a context manager that disconnects at the end."""
 
     def __init__(self, url: str, *, cookie: str = "", token: str | None = None, origin: str = "") -> None:
         self.url = url
@@ -31,10 +31,10 @@ class Tab:
         self.frames: list[str] = []
         self.is_closed = False
         self._changed = asyncio.Condition()
-        # The server may hang up in the middle of anything; tests look at what came before.
+        # The server may disconnect at any moment; tests look at the frames received until then.
         self._client = socketio.AsyncClient(reconnection=False, handle_sigint=False)
-        self._client.on("*", self._heard, namespace=NAMESPACE)
-        self._client.on("disconnect", self._ended, namespace=NAMESPACE)
+        self._client.on("*", self._on_event, namespace=NAMESPACE)
+        self._client.on("disconnect", self._on_disconnect, namespace=NAMESPACE)
 
     async def __aenter__(self) -> Self:
         headers = {"Cookie": f"session={self.cookie}"} if self.cookie else {}
@@ -46,7 +46,7 @@ class Tab:
             transports=["websocket"],
             socketio_path="/_event",
             namespaces=[NAMESPACE],
-            wait_timeout=SECONDS,
+            wait_timeout=TIMEOUT_SECONDS,
         )
         return self
 
@@ -54,18 +54,18 @@ class Tab:
         await self._client.disconnect()
         await self._client.shutdown()
 
-    async def _heard(self, event: str, *data: Any) -> None:
+    async def _on_event(self, event: str, *data: Any) -> None:
         async with self._changed:
             self.frames.append(json.dumps([event, *data]))
             self._changed.notify_all()
 
-    async def _ended(self, *_reason: object) -> None:
+    async def _on_disconnect(self, *_reason: object) -> None:
         async with self._changed:
             self.is_closed = True
             self._changed.notify_all()
 
     @property
-    def heard(self) -> str:
+    def received(self) -> str:
         """Everything received so far, as text."""
         return "\n".join(self.frames)
 
@@ -86,21 +86,21 @@ class Tab:
         event = {"name": handler, "payload": dict(payload or {}), "router_data": {**where, **(router_data or {})}}
         await self.emit("event", {**event, "token": self.token})
 
-    async def until(self, seen: Callable[[], bool]) -> None:
-        """Wait until something was received."""
-        async with self._changed, asyncio.timeout(SECONDS):
-            await self._changed.wait_for(seen)
+    async def wait_for(self, condition: Callable[[], bool]) -> None:
+        """Wait until a condition on the received frames holds."""
+        async with self._changed, asyncio.timeout(TIMEOUT_SECONDS):
+            await self._changed.wait_for(condition)
 
-    async def until_heard(self, words: str) -> None:
-        """Wait until these words were received."""
-        await self.until(lambda: words in self.heard)
+    async def wait_for_text(self, text: str) -> None:
+        """Wait until this text was received."""
+        await self.wait_for(lambda: text in self.received)
 
-    async def until_closed(self) -> None:
-        """Wait until the server has hung up."""
-        await self.until(lambda: self.is_closed)
+    async def wait_until_closed(self) -> None:
+        """Wait until the server has disconnected."""
+        await self.wait_for(lambda: self.is_closed)
 
     async def settle(self) -> None:
-        """Wait until everything sent so far was dealt with: a tab's events are handled in order."""
+        """Wait until everything sent so far was handled: the server handles a tab's events in order."""
         mark = f"mark-{secrets.token_hex(6)}"
         await self.call(f"{SHELF}.load", path=f"/?q={mark}")
-        await self.until_heard(mark)
+        await self.wait_for_text(mark)

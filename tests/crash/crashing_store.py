@@ -1,4 +1,4 @@
-"""A store that is killed at a failpoint and started again, and what must be true of it afterwards."""
+"""A store that is killed at a failpoint and started again, and what must hold for it afterwards."""
 
 import json
 import re
@@ -20,9 +20,10 @@ from tests.support.store import StoreProcess
 
 Json = dict[str, Any]
 # An order's status, the kinds in its ledger, and the statuses of its purchases.
-Standing = tuple[str, list[str], list[str]]
-SECONDS = 30
-# What the first word of a failpoint's name says, and so which test kills the store there.
+OrderSummary = tuple[str, list[str], list[str]]
+TIMEOUT_SECONDS = 30
+IN_THE_PAST = "2020-01-01 00:00:00+00:00"
+# The first word of a failpoint's name, which says which test kills the store there.
 AREAS = ("webhook", "checkout", "repair", "outbox", "sign-out")
 _NAMED = re.compile(r'(?<!def )\bfailpoint\("([^"]+)"\)')
 _ANY = re.compile(r"(?<!def )\bfailpoint\(")
@@ -35,7 +36,7 @@ def failpoints() -> list[str]:
     for path in sorted([*(ROOT / "store_app").rglob("*.py"), *(ROOT / "webhook").rglob("*.py")]):
         source = path.read_text(encoding="utf-8")
         found = _NAMED.findall(source)
-        assert len(found) == len(_ANY.findall(source)), f"{path.name}: a failpoint whose name is no literal"
+        assert len(found) == len(_ANY.findall(source)), f"{path.name}: the name of a failpoint is not a literal"
         names += found
     return names
 
@@ -45,14 +46,14 @@ def failpoints_of(area: str) -> list[str]:
     return [name for name in failpoints() if name.startswith(f"{area}: ")]
 
 
-class Scene:
+class CrashingStore:
     """A store in a process of its own; `shop` is its database, seen from the test."""
 
-    def __init__(self, store: StoreProcess, shop: Shop) -> None:
+    def __init__(self, process: StoreProcess, shop: Shop) -> None:
         """Use this store, which is not running yet."""
-        self.store = store
+        self.process = process
         self.shop = shop
-        self.web = Web(store)
+        self.web = Web(process)
         self.accepted: list[bytes] = []
 
     def __enter__(self) -> Self:
@@ -65,76 +66,76 @@ class Scene:
 
     def start(self, failpoint: str = "") -> None:
         """Start the store; it dies at `failpoint`, if one is named."""
-        self.store.store.env["FAILPOINT"] = failpoint
-        self.store.start_store()
+        self.process.store.env["FAILPOINT"] = failpoint
+        self.process.start_store()
 
-    def dies(self, action: Callable[[], object]) -> None:
-        """Do something during which a worker dies."""
-        workers = set(self.store.worker_pids())
+    def crash_during(self, action: Callable[[], object]) -> None:
+        """Run an action during which a worker dies, and wait until it is dead."""
+        workers = set(self.process.worker_pids())
         with suppress(httpx.TransportError):
             action()
-        wait_until(lambda: not workers <= set(self.store.worker_pids()), SECONDS)
+        wait_until(lambda: not workers <= set(self.process.worker_pids()), TIMEOUT_SECONDS)
 
-    def recovers(self) -> None:
-        """Wait until a new worker is there in the place of the dead one; it may die at the failpoint too."""
-        self.store.store.wait_until_answers(f"{self.store.url}/livez", SECONDS)
+    def wait_until_recovered(self) -> None:
+        """Wait until a new worker has replaced the dead one; the new one may die at the failpoint too."""
+        self.process.store.wait_until_answers(f"{self.process.url}/livez", TIMEOUT_SECONDS)
 
     def deliver(self, notification: Json) -> None:
-        """Deliver a notification, which must be answered with success."""
+        """Deliver a notification, which must be acknowledged."""
         body = json.dumps(notification).encode()
-        answer = self.web.deliver(body)
-        assert answer.status_code == 204, answer.text
+        response = self.web.deliver(body)
+        assert response.status_code == 204, response.text
         self.accepted.append(body)
 
-    def dies_taking(self, notification: Json) -> None:
-        """Deliver a notification, of which the worker dies."""
+    def crash_while_processing(self, notification: Json) -> None:
+        """Deliver a notification while whose processing the worker dies."""
         body = json.dumps(notification).encode()
 
         def deliver() -> None:
-            # An answer may be out already when the store dies: then it is a promise.
+            # The response may be sent already when the store dies: then the delivery is acknowledged.
             if self.web.deliver(body).is_success:
                 self.accepted.append(body)
 
-        self.dies(deliver)
+        self.crash_during(deliver)
 
-    def everything_sent(self) -> bool:
-        """Whether nothing waits in the outbox."""
+    def outbox_is_empty(self) -> bool:
+        """Whether no message waits in the outbox."""
         return not self.shop.rows("SELECT id FROM outbox")
 
-    def repair(self, failpoint: str = "") -> int:
-        """Run a repair pass now, for every order, in a process of its own; return its exit code."""
-        self.shop.change("UPDATE orders SET next_check_at = :then", then="2020-01-01 00:00:00+00:00")
+    def reconcile(self, failpoint: str = "") -> int:
+        """Run a reconciliation of all orders now, in a process of its own; return its exit code."""
+        self.shop.change("UPDATE orders SET next_check_at = :then", then=IN_THE_PAST)
         code = "import asyncio; from store_app.checkout import reconcile; asyncio.run(reconcile.reconcile_due())"
-        env = self.store.env | {"FAILPOINT": failpoint}
+        env = self.process.env | {"FAILPOINT": failpoint}
         return subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, check=False).returncode
 
-    def at_provider(self, reference: str, scenario: str) -> Json:
-        """Let the provider run a scenario on an order and return what came of it."""
-        url = f"{self.store.simulator_url}/simulator/orders/{reference}/send"
-        answer = httpx.post(url, json={"scenario": scenario}, trust_env=False, timeout=SECONDS)
-        assert answer.is_success, answer.text
-        sent: Json = answer.json()
-        return sent
+    def run_scenario(self, order_id: str, scenario: str) -> Json:
+        """Let the simulator run a scenario on an order and return its report."""
+        url = f"{self.process.simulator_url}/simulator/orders/{order_id}/send"
+        response = httpx.post(url, json={"scenario": scenario}, trust_env=False, timeout=TIMEOUT_SECONDS)
+        assert response.is_success, response.text
+        report: Json = response.json()
+        return report
 
     def ledger(self, order_id: str) -> list[str]:
-        """Return the kinds of an order's movements of money."""
+        """Return the kinds of the rows in an order's ledger."""
         query = "SELECT kind FROM payments WHERE order_id = :id ORDER BY id"
         return [row[0] for row in self.shop.rows(query, id=order_id)]
 
-    def standing(self, order_id: str) -> Standing:
+    def summary(self, order_id: str) -> OrderSummary:
         """Return an order's status, its ledger's kinds and its purchases' statuses."""
         return self.shop.read(order_id).status, self.ledger(order_id), self.shop.purchases(order_id)
 
     def check(self) -> None:
-        """Check the invariants, and that every delivery that was answered with success is there."""
+        """Check the invariants, and that every acknowledged delivery is in the inbox."""
         check(self.shop.engine, self.accepted)
 
-    def check_everything_sent(self) -> None:
+    def check_outbox_drains(self) -> None:
         """Check that the running store sends what the dead one left in the outbox, and all invariants."""
-        self.let_leases_end()
-        wait_until(self.everything_sent, SECONDS)
+        self.expire_leases()
+        wait_until(self.outbox_is_empty, TIMEOUT_SECONDS)
         self.check()
 
-    def let_leases_end(self) -> None:
-        """Let the time be over in which only the process that wrote a message may send it."""
-        self.shop.change("UPDATE outbox SET leased_until = :then", then="2020-01-01 00:00:00+00:00")
+    def expire_leases(self) -> None:
+        """Expire the leases of messages, within which only the process that wrote a message may send it."""
+        self.shop.change("UPDATE outbox SET leased_until = :then", then=IN_THE_PAST)

@@ -1,4 +1,4 @@
-"""Cursors: those we gave out work, all others are refused in words."""
+"""Cursors: those that the store made are accepted, all others are refused with an explanation."""
 
 import base64
 import json
@@ -21,7 +21,7 @@ def _encode(data: Any) -> str:
 
 
 @given(sorts, st.integers(0, MAX_ID), printable)
-def test_a_cursor_comes_back_as_it_was(sort: str, row_id: int, name: str) -> None:
+def test_a_cursor_is_parsed_to_the_values_it_was_made_of(sort: str, row_id: int, name: str) -> None:
     assert Cursor.parse(Cursor.make(sort, name, row_id), sort).values(str, int) == (name, row_id)
 
 
@@ -60,19 +60,19 @@ def test_no_text_raises_anything_but_a_refusal(text: str) -> None:
     ],
     ids=lambda text: ascii(text[:30]),
 )
-def test_a_cursor_that_was_tampered_with(text: str) -> None:
+def test_a_cursor_that_was_tampered_with_is_refused(text: str) -> None:
     with pytest.raises(Invalid, match="Start again without it"):
         Cursor.parse(text, "price").values(int, int)
 
 
 @pytest.mark.parametrize("name", ["a\x00b", "a\nb", "\ud800", "\u2028"])
-def test_no_text_that_a_database_cannot_hold(name: str) -> None:
+def test_a_cursor_with_text_that_a_database_cannot_hold_is_refused(name: str) -> None:
     with pytest.raises(Invalid):
         Cursor.parse(_encode(["name", name, 1]), "name").values(str, int)
 
 
 @given(st.lists(st.integers(), max_size=12), st.integers(1, 12))
-def test_a_page_has_a_cursor_only_while_there_is_more(rows: list[int], limit: int) -> None:
+def test_a_page_has_a_cursor_only_when_more_rows_follow(rows: list[int], limit: int) -> None:
     page = Page.cut(rows[: limit + 1], limit, str)
     assert page.rows == rows[:limit]
     assert page.next_cursor == (str(rows[limit - 1]) if len(rows) > limit else "")

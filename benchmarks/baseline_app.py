@@ -1,8 +1,8 @@
-"""The peers: a bare FastAPI app that writes what a paid order needs, without any of the store's rules.
+"""The baselines: a bare FastAPI app that writes what a paid order needs, without any of the store's rules.
 
-`/two-inserts` writes the delivery and the purchase, and no more. `/same-statements` runs the very statements of
-a paid order, in one transaction, with values taken from the request's headers: no signature, no JSON, no
-checks, no ledger rules, nothing told to open tabs. Run by Granian, as the store is, with DATABASE_URL set.
+`/two-inserts` writes the delivery and the purchase, and nothing else. `/same-statements` runs the same statements
+as a paid order, in one database transaction, with values from the request's headers: no signature, no JSON, no
+checks, no ledger rules, no messages to open tabs. Granian runs it, as it runs the store, with DATABASE_URL set.
 """
 
 import json
@@ -90,6 +90,6 @@ async def two_inserts(request: Request) -> Response:
 async def same_statements(request: Request) -> Response:
     """Run the statements of a paid order."""
     body = await request.body()
-    named = (request.headers[name] for name in ("x-order", "x-user", "x-number"))
-    await in_database_thread(_same_statements, body, *named)
+    values = (request.headers[name] for name in ("x-order", "x-user", "x-number"))
+    await in_database_thread(_same_statements, body, *values)
     return Response(status_code=204)

@@ -1,6 +1,6 @@
-"""Run in a process of its own with a store's settings: `python -m benchmarks.placing PLAYERS ORDERS_EACH`.
+"""`python -m benchmarks.place_orders USERS ORDERS_EACH` writes users and open orders, and prints them as JSON.
 
-Writes players and open orders through the store's own services and prints them as JSON.
+It runs in a process of its own with a store's settings, and uses the store's own services.
 """
 
 import json
@@ -18,10 +18,10 @@ from store_app.orders.locked_order import lock
 SKU = "health-potion"
 
 
-def place(players: int, orders_each: int) -> list[list[str]]:
-    """Place the orders; returns [order id, user id, sku, total in major units, provider's order id] of each."""
+def place(users: int, orders_each: int) -> list[list[str]]:
+    """Place the orders; return [order id, user id, SKU, total in major units, provider's order id] of each."""
     placed = []
-    for _ in range(players):
+    for _ in range(users):
         with unit_of_work() as session:
             item = session.exec(select(Item).where(Item.sku == SKU)).one()
             name = f"bench-{uuid4().hex[:16]}"
@@ -30,11 +30,11 @@ def place(players: int, orders_each: int) -> list[list[str]]:
             session.flush()
             for _ in range(orders_each):
                 order = lifecycle.place(session, user.id, [lifecycle.NewLine(item, 1)], timedelta(days=1))
-                number = str(uuid4().int % 10**15)
+                provider_order_id = str(uuid4().int % 10**15)
                 lifecycle.start_attempt(
-                    session, lock(session, order.id), "xsolla", number, "http://provider.test/"
+                    session, lock(session, order.id), "xsolla", provider_order_id, "http://provider.test/"
                 )
-                placed.append([order.id, user.id, SKU, f"{order.total / 100:.2f}", number])
+                placed.append([order.id, user.id, SKU, f"{order.total / 100:.2f}", provider_order_id])
     return placed
 
 

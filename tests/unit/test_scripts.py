@@ -1,4 +1,4 @@
-"""The commands that carry the project: `.env`, ports, build stamps, and what they say when they fail."""
+"""The scripts behind `make`: `.env`, ports, build stamps, child processes, and their error messages."""
 
 import importlib.util
 import os
@@ -43,7 +43,7 @@ def bootstrap() -> ModuleType:
 
 
 @pytest.fixture
-def listener() -> Iterator[int]:
+def busy_port() -> Iterator[int]:
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         server.listen()
@@ -51,7 +51,7 @@ def listener() -> Iterator[int]:
 
 
 class TestEnvFile:
-    def test_is_written_once_and_for_its_owner_only(self, tmp_path: Path) -> None:
+    def test_the_file_is_written_once_and_readable_for_its_owner_only(self, tmp_path: Path) -> None:
         path = tmp_path / ".env"
         assert environment.write_env_file(path) is True
         first = path.read_bytes()
@@ -59,7 +59,7 @@ class TestEnvFile:
         assert path.read_bytes() == first
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
-    def test_secrets_are_long_and_of_this_machine(self, tmp_path: Path) -> None:
+    def test_secrets_are_long_and_different_in_each_file(self, tmp_path: Path) -> None:
         for name in ("one", "two"):
             environment.write_env_file(tmp_path / name)
         one, two = dotenv_values(tmp_path / "one"), dotenv_values(tmp_path / "two")
@@ -67,11 +67,11 @@ class TestEnvFile:
             assert len(one[name] or "") >= 32
             assert one[name] != two[name]
 
-    def test_every_line_is_explained(self, tmp_path: Path) -> None:
+    def test_every_line_is_explained_in_env_example(self, tmp_path: Path) -> None:
         environment.write_env_file(tmp_path / ".env")
         assert dotenv_values(tmp_path / ".env").keys() <= dotenv_values(ROOT / ".env.example").keys()
 
-    def test_the_environment_comes_first(self, tmp_path: Path) -> None:
+    def test_the_environment_overrides_the_file(self, tmp_path: Path) -> None:
         (tmp_path / ".env").write_text("PORT=8100\nPUBLIC_URL=http://localhost:8100\n")
         assert environment.read_settings(tmp_path, {"PORT": "8200"}) == {
             "PORT": "8200",
@@ -80,43 +80,43 @@ class TestEnvFile:
 
 
 class TestPlan:
-    def test_usual_ports(self) -> None:
+    def test_the_default_ports_are_8000_and_8001(self) -> None:
         plan = environment.make_plan(LOCAL_SETTINGS)
         assert (plan.host, plan.port, plan.simulator_port) == ("127.0.0.1", 8000, 8001)
         assert plan.env["SIMULATOR_STORE_URL"] == "http://localhost:8000"
 
-    def test_other_ports_reach_every_address(self) -> None:
+    def test_other_ports_change_every_address(self) -> None:
         plan = environment.make_plan(LOCAL_SETTINGS | {"PORT": "9000", "SIMULATOR_PORT": "9001"})
         assert plan.public_url == plan.env["PUBLIC_URL"] == "http://localhost:9000"
         assert plan.env["PORT"] == "9000"
         assert {plan.env[name] for name in environment.PROVIDER_ADDRESSES} == {"http://localhost:9001"}
         assert plan.env["SIMULATOR_STORE_URL"] == "http://localhost:9000"
 
-    def test_ports_written_in_the_addresses_count(self) -> None:
+    def test_ports_in_the_addresses_are_used(self) -> None:
         changed = dict.fromkeys(environment.PROVIDER_ADDRESSES, "http://127.0.0.1:7001")
         plan = environment.make_plan(changed | {"PUBLIC_URL": "http://localhost:7000"})
         assert (plan.port, plan.simulator_port) == (7000, 7001)
 
-    def test_public_addresses_stay(self) -> None:
+    def test_public_addresses_are_not_changed(self) -> None:
         plan = environment.make_plan({"PUBLIC_URL": "https://shop.example", "PORT": "9000"} | REAL_PROVIDER)
         assert plan.public_url == "https://shop.example"
         assert plan.port == 9000
 
-    def test_no_simulator_beside_a_real_provider(self) -> None:
+    def test_a_real_provider_needs_no_simulator(self) -> None:
         plan = environment.make_plan(REAL_PROVIDER)
         assert plan.simulator_port is None
         assert "SIMULATOR_PORT" not in plan.env
 
     @pytest.mark.parametrize("port", ["0", "65536", "http", "-1", "80 80"])
-    def test_what_is_no_port_is_refused(self, port: str) -> None:
+    def test_an_invalid_port_is_refused(self, port: str) -> None:
         with pytest.raises(environment.BadEnvironment, match="not a port"):
             environment.make_plan(LOCAL_SETTINGS | {"PORT": port})
 
-    def test_two_servers_need_two_ports(self) -> None:
+    def test_store_and_simulator_cannot_share_a_port(self) -> None:
         with pytest.raises(environment.BadEnvironment, match="both 8001"):
             environment.make_plan(LOCAL_SETTINGS | {"PORT": "8001"})
 
-    def test_a_proxy_does_not_come_between_the_two(self) -> None:
+    def test_store_and_simulator_bypass_a_proxy(self) -> None:
         plan = environment.make_plan(LOCAL_SETTINGS | {"NO_PROXY": "intern.example"})
         assert plan.env["NO_PROXY"] == "intern.example,localhost,127.0.0.1,::1"
 
@@ -148,47 +148,47 @@ class TestPages:
             (tmp_path / name).write_text(name)
         return tmp_path
 
-    def built(self, project: Path) -> None:
+    def build(self, project: Path) -> None:
         output = project / pages.OUTPUT
         output.mkdir(parents=True)
         (output / "index.html").write_text("<p>")
         (project / pages.STAMP).write_text(pages.fingerprint(project))
 
-    def test_are_built_once(self, project: Path) -> None:
+    def test_pages_are_built_once(self, project: Path) -> None:
         assert not pages.are_built(project)
-        self.built(project)
+        self.build(project)
         assert pages.are_built(project)
 
     @pytest.mark.parametrize(
         "name", ["store_app/ui/page.py", "assets/cover.svg", "rxconfig.py", "requirements.txt"]
     )
-    def test_are_built_again_when_a_source_changed(self, project: Path, name: str) -> None:
-        self.built(project)
+    def test_pages_are_built_again_when_a_source_changed(self, project: Path, name: str) -> None:
+        self.build(project)
         (project / name).write_text("changed")
         assert not pages.are_built(project)
 
-    def test_are_built_again_when_a_source_is_new_or_moved(self, project: Path) -> None:
-        self.built(project)
+    def test_pages_are_built_again_when_a_source_is_added(self, project: Path) -> None:
+        self.build(project)
         (project / "store_app" / "new.py").touch()
         assert not pages.are_built(project)
 
-    def test_are_not_built_again_for_a_text(self, project: Path) -> None:
-        self.built(project)
+    def test_pages_are_not_built_again_when_a_document_changed(self, project: Path) -> None:
+        self.build(project)
         (project / "README.md").write_text("changed")
         os.utime(project / "store_app/ui/page.py")
         assert pages.are_built(project)
 
-    def test_are_built_again_when_the_result_is_gone(self, project: Path) -> None:
-        self.built(project)
+    def test_pages_are_built_again_when_the_result_is_missing(self, project: Path) -> None:
+        self.build(project)
         (project / pages.OUTPUT / "index.html").unlink()
         assert not pages.are_built(project)
 
-    def test_nothing_of_this_machine_gets_into_them(self) -> None:
-        ours = dotenv_values(ROOT / ".env.example").keys()
-        secret = {name for name in ours if name.endswith(("_SECRET", "_KEY")) or name == "DATABASE_URL"}
+    def test_no_secret_gets_into_the_pages(self) -> None:
+        names = dotenv_values(ROOT / ".env.example").keys()
+        secret = {name for name in names if name.endswith(("_SECRET", "_KEY")) or name == "DATABASE_URL"}
         assert secret <= pages.SETTINGS_WHILE_BUILDING.keys()
 
-    def test_reflex_connects_to_the_page_s_own_origin(self) -> None:
+    def test_reflex_connects_to_the_origin_of_the_page(self) -> None:
         import reflex_base  # noqa: PLC0415 - slow, and only this test needs it
 
         script = Path(reflex_base.__file__).parent / ".templates" / "web" / same_origin.STATE_SCRIPT
@@ -196,13 +196,13 @@ class TestPages:
         assert same_origin.is_applied(changed)
         assert same_origin.use_page_origin(changed) == changed
 
-    def test_another_reflex_is_noticed(self) -> None:
+    def test_an_unknown_version_of_reflexs_script_is_refused(self) -> None:
         with pytest.raises(RuntimeError, match="has changed"):
             same_origin.use_page_origin("const nothing = true;")
 
 
 class TestBootstrap:
-    def test_old_pythons_can_read_it(self) -> None:
+    def test_old_pythons_can_parse_the_bootstrap_script(self) -> None:
         compile(
             (ROOT / "scripts" / "bootstrap.py").read_text(),
             "bootstrap.py",
@@ -214,17 +214,17 @@ class TestBootstrap:
 
         ast.parse((ROOT / "scripts" / "bootstrap.py").read_text(), feature_version=(3, 6))
 
-    def test_an_old_python_is_refused_in_one_sentence(
+    def test_an_old_python_is_refused_in_one_line(
         self, bootstrap: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
         monkeypatch.setattr(bootstrap.sys, "version_info", (3, 8, 18))
         monkeypatch.setattr(bootstrap.shutil, "which", lambda _name: None)
         assert bootstrap.main([]) == 2
-        said = capsys.readouterr().err
-        assert "Python 3.11 or newer is needed, this is 3.8.18" in said
-        assert said.count("\n") == 1
+        printed = capsys.readouterr().err
+        assert "Python 3.11 or newer is needed, this is 3.8.18" in printed
+        assert printed.count("\n") == 1
 
-    def test_a_newer_python_on_the_path_is_taken(
+    def test_a_newer_python_on_the_path_is_used(
         self, bootstrap: ModuleType, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(bootstrap.sys, "version_info", (3, 8, 18))
@@ -241,12 +241,12 @@ class TestBootstrap:
         assert bootstrap.main([]) == 1
         assert "install python3-venv" in capsys.readouterr().err
 
-    def test_no_network_is_said_in_one_sentence(self, bootstrap: ModuleType) -> None:
+    def test_a_failed_installation_is_explained(self, bootstrap: ModuleType) -> None:
         log = "WARNING: Retrying ... NewConnectionError(...)\nERROR: No matching distribution found for reflex"
         assert bootstrap.explain(log).startswith("No network")
         assert "no space" in bootstrap.explain("ERROR: no space left on device")
 
-    def test_installs_again_only_when_the_requirements_changed(
+    def test_requirements_are_installed_again_only_when_they_changed(
         self, bootstrap: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
         for name in ("requirements.txt", "requirements-dev.txt", "constraints.txt"):
@@ -265,7 +265,7 @@ class TestBootstrap:
         bootstrap.install(True)
         bootstrap.install(True)
         bootstrap.install(False)
-        assert len(calls) == 1  # what tests need includes what running needs
+        assert len(calls) == 1  # the requirements of the tests include those of the store
         with (tmp_path / "constraints.txt").open("a") as file:
             file.write("# newer\n")
         bootstrap.install(False)
@@ -276,26 +276,26 @@ class TestBootstrap:
 
 
 class TestRun:
-    def test_a_busy_port_is_said_in_one_sentence(
+    def test_a_busy_port_is_reported_in_one_sentence(
         self,
-        listener: int,
+        busy_port: int,
         monkeypatch: pytest.MonkeyPatch,
         tmp_path: Path,
         capsys: pytest.CaptureFixture[str],
     ) -> None:
         monkeypatch.setattr(run, "ROOT", tmp_path)
         monkeypatch.setattr(run, "_stop_on_signals", lambda: None)
-        monkeypatch.setenv("PORT", str(listener))
+        monkeypatch.setenv("PORT", str(busy_port))
         monkeypatch.setenv("SIMULATOR_PORT", str(free_port()))
         assert run.main([]) == 1
         assert capsys.readouterr().err == (
-            f"Port {listener} is in use: stop what runs there, or choose another one, "
-            f"e.g. PORT={listener + 80} make run\n"
+            f"Port {busy_port} is in use: stop what runs there, or choose another one, "
+            f"e.g. PORT={busy_port + 80} make run\n"
         )
 
-    def test_free_and_busy_ports(self, listener: int) -> None:
-        assert port_is_busy("127.0.0.1", listener)
-        assert port_is_busy("0.0.0.0", listener)  # noqa: S104 - the question is about it
+    def test_a_busy_port_is_recognized(self, busy_port: int) -> None:
+        assert port_is_busy("127.0.0.1", busy_port)
+        assert port_is_busy("0.0.0.0", busy_port)  # noqa: S104 - only asks whether the port is busy
         assert not port_is_busy("127.0.0.1", free_port())
 
 
@@ -303,7 +303,7 @@ class TestChild:
     def child(self, folder: Path, code: str) -> Child:
         return Child("child", [sys.executable, "-c", code], env=dict(os.environ), log=folder / "log", cwd=folder)
 
-    def test_stops_with_everything_it_started(self, tmp_path: Path) -> None:
+    def test_stopping_a_child_stops_its_children_too(self, tmp_path: Path) -> None:
         code = (
             "import subprocess, sys, time\n"
             "grandchild = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
@@ -319,9 +319,9 @@ class TestChild:
             if _is_gone(int(grandchild)):
                 return
             time.sleep(0.02)
-        pytest.fail("The grandchild is still there.")
+        pytest.fail("The grandchild is still running.")
 
-    def test_kills_what_does_not_stop(self, tmp_path: Path) -> None:
+    def test_a_child_that_does_not_stop_is_killed(self, tmp_path: Path) -> None:
         code = "import signal, time; signal.signal(15, signal.SIG_IGN); print('on', flush=True); time.sleep(60)"
         child = self.child(tmp_path, code).start()
         while "on" not in child.tail():
@@ -329,14 +329,16 @@ class TestChild:
         child.stop(grace=0.2)
         assert child.exit_code() == -signal.SIGKILL
 
-    def test_says_why_it_ended(self, tmp_path: Path) -> None:
+    def test_the_error_says_why_a_child_ended(self, tmp_path: Path) -> None:
         child = self.child(tmp_path, "import sys; sys.exit('The secret is missing.')").start()
         with pytest.raises(ChildFailed, match=r"(?s)child ended with code 1.*The secret is missing\."):
             child.wait_until_answers(f"http://127.0.0.1:{free_port()}/", 30)
 
 
 class TestChromium:
-    def test_one_that_does_not_start_is_not_taken(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def test_a_browser_that_does_not_start_is_not_used(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
         broken = tmp_path / "chromium"
         broken.write_text("#!/bin/sh\nexit 127\n")
         broken.chmod(0o755)
