@@ -93,6 +93,15 @@ def create_venv(python):
         raise Refused("The virtual environment .venv could not be created: {}".format("".join(last)))
 
 
+def refuse_shared_venv():
+    """Refuse a `.venv` that is a symbolic link: creating or installing would change what it points to."""
+    if os.path.islink(VENV):
+        raise Refused(
+            "`.venv` is a symbolic link to {}, which belongs to another folder: remove the link (rm .venv) and "
+            "run this again.".format(os.path.realpath(VENV))
+        )
+
+
 def venv_works():
     """Tell whether `.venv` has a Python that is new enough, and pip, and was made in this folder."""
     # The commands in a virtual environment hold its path: one that was moved or copied is of no use.
@@ -131,7 +140,7 @@ def explain(log):
     if any(sign in log for sign in NETWORK_SIGNS):
         return "No network: pip cannot reach its package index; connect this machine and run this again."
     errors = [line[len("ERROR: ") :] for line in log.splitlines() if line.startswith("ERROR: ")]
-    return "pip could not install the requirements: {}".format(errors[-1] if errors else "it says not why")
+    return "pip could not install the requirements: {}".format(errors[-1] if errors else "it gave no reason")
 
 
 def install(development):
@@ -159,6 +168,7 @@ def main(arguments):
     """Make `.venv` ready; with `--dev` also for tests. Return the exit code."""
     try:
         python = choose_python()
+        refuse_shared_venv()
         if not venv_works():
             create_venv(python)
         install("--dev" in arguments)
