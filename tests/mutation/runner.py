@@ -108,32 +108,32 @@ def _judge(mutant: Mutant, copy: Path) -> bool:
     with _changed(copy / mutant.file, mutated(mutant, copy)):
         run = _test(copy, mutant.tests, "-x")
     noticed = run.code == RED
-    argv = (
+    result = (
         run.failure.partition("[")[0].rpartition("/")[2]
         if noticed
         else "SURVIVED"
         if run.code == GREEN
         else "TESTS DID NOT RUN"
     )
-    print(f"  {mutant.name:<62} {run.seconds:5.0f} s  {argv}", flush=True)
+    print(f"  {mutant.name:<62} {run.seconds:5.0f} s  {result}", flush=True)
     if not noticed:
         print(run.printed[-3000:], file=sys.stderr)
     return noticed
 
 
-def _chosen(argv: Sequence[str]) -> list[Mutant]:
-    return [mutant for mutant in MUTANTS if not argv or any(word in mutant.name for word in argv)]
+def _chosen(words: Sequence[str]) -> list[Mutant]:
+    return [mutant for mutant in MUTANTS if not words or any(word in mutant.name for word in words)]
 
 
-def hunt(argv: Sequence[str]) -> int:
-    """Test the mutants whose names contain one of `argv` (all, when there are none); return the exit code.
+def hunt(words: Sequence[str]) -> int:
+    """Test the mutants whose names contain one of `words` (all, when there are none); return the exit code.
 
     Raises:
         DoesNotFit: see `mutated`.
     """
     for mutant in MUTANTS:
         mutated(mutant)
-    chosen = _chosen(argv)
+    chosen = _chosen(words)
     with tempfile.TemporaryDirectory(prefix="store-mutants-") as folder:
         copy = _copy(Path(folder))
         tests = sorted({test for mutant in chosen for test in mutant.tests})
@@ -151,10 +151,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tests.mutation.runner", description=__doc__)
     parser.add_argument("words", nargs="*", help="only mutants whose names contain one of these")
-    chosen = parser.parse_args(argv)
+    words = parser.parse_args(argv).words
     try:
         servers.provide()
-        return hunt(chosen.argv)
+        return hunt(words)
     except (DoesNotFit, servers.Missing) as problem:
         print(problem, file=sys.stderr)
         return 2
