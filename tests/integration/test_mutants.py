@@ -1,4 +1,4 @@
-"""What `make mutants` asks for and no other test shows for certain: races only show it most of the time."""
+"""What `make mutation` asks for and no other test shows for certain: races only show it most of the time."""
 
 import pytest
 from sqlalchemy import text

@@ -1,4 +1,4 @@
-"""`make mutants`: break the store on purpose, one rule at a time, and see that the tests notice.
+"""`make mutation`: break the store on purpose, one rule at a time, and see that the tests notice.
 
 Each mutant changes one place of a copy of the project; then the tests named with it must fail. The same tests
 pass on the copy as it is. Exits non-zero when a mutant survives, or no longer fits the source.
