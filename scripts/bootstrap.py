@@ -13,6 +13,8 @@ import subprocess
 import sys
 
 OLDEST = (3, 11)
+# Where the default Python is too old, the first of these on PATH is used.
+COMMANDS = ("python3.13", "python3.12", "python3.11")
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 VENV = os.path.join(ROOT, ".venv")
 VENV_PYTHON = os.path.join(VENV, "Scripts" if os.name == "nt" else "bin", "python")
@@ -61,10 +63,10 @@ def is_new_enough(python):
 
 
 def choose_python():
-    """Return an interpreter that is new enough: this one, or one of the usual names on PATH."""
+    """Return an interpreter that is new enough: this one, or one on PATH."""
     if sys.version_info >= OLDEST:
         return sys.executable
-    for name in ("python3.13", "python3.12", "python3.11"):
+    for name in COMMANDS:
         found = shutil.which(name)
         if found and is_new_enough(found):
             return found

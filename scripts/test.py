@@ -58,6 +58,10 @@ def _with_servers() -> list[str]:
     return [f"tests/{folder}" for folder in sorted(folders - {"unit", "e2e"})] or ["tests/integration"]
 
 
+def _workflows() -> list[str]:
+    return sorted(str(path.relative_to(ROOT)) for path in ROOT.glob(".github/workflows/*.y*ml"))
+
+
 def steps(extra: Sequence[str] = ()) -> dict[str, list[Step]]:
     """Return the checks by group, in the order they run in."""
     return {
@@ -66,6 +70,14 @@ def steps(extra: Sequence[str] = ()) -> dict[str, list[Step]]:
             Step("format", ("ruff", "format", "--check", "--quiet", ".")),
             Step("types", ("mypy",)),
             Step("imports", ("lint-imports", "--no-logo")),
+            Step(
+                "workflow schema",
+                ("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *_workflows()),
+            ),
+            Step(
+                "workflow audit",
+                ("zizmor", "--quiet", "--offline", "--strict-collection", "--pedantic", *_workflows()),
+            ),
         ],
         "unit": [Step("unit tests", (*PYTEST, *PARALLEL, "tests/unit", *extra))],
         "integration": [
