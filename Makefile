@@ -6,7 +6,8 @@ ARGS ?=
 
 export ARGS
 .DEFAULT_GOAL := help
-.PHONY: help run dev env install develop test lint fix unit integration e2e torture fuzz mutation benchmark clean
+.PHONY: help run dev env install develop test lint fix unit integration e2e torture fuzz mutation benchmark \
+  image clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +56,9 @@ mutation: develop ## Break a copy of the code, one rule at a time, and check tha
 
 benchmark: develop ## Measure speed and print the figures
 	@exec $(RUN) scripts.test benchmark
+
+image: install ## Build the container image, start it and wait for its answer (IMAGE, IMAGE_BUILD_ARGS)
+	@exec $(RUN) scripts.image
 
 clean: ## Remove what was built (.web, caches); keep .venv, .env and data
 	@rm -rf .web .states .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis test-results
