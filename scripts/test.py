@@ -71,6 +71,10 @@ def steps(extra: Sequence[str] = ()) -> dict[str, list[Step]]:
             Step("types", ("mypy",)),
             Step("imports", ("lint-imports", "--no-logo")),
             Step(
+                "compose schema",
+                ("check-jsonschema", "--builtin-schema", "vendor.compose-spec", "docker-compose.yml"),
+            ),
+            Step(
                 "workflow schema",
                 ("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *_workflows()),
             ),
