@@ -20,10 +20,13 @@ from store_app.models import (
     Purchase,
     PurchaseStatus,
 )
+from store_app.models.base import UtcDateTime
 
 _ORDER: Any = bindparam("order_id_")
 _ORDERS: Any = bindparam("order_ids_", expanding=True)
 _USER: Any = bindparam("user_id_")
+# The type matters: Python's own SQLite adapter would write the time in another form, and is deprecated.
+_AT: Any = bindparam("at_", type_=UtcDateTime())
 _COPIED = ("order_id", "user_id", "item_id", "quantity", "unit_price", "currency", "owned_once")
 
 MOVE_ORDER = (
@@ -90,7 +93,7 @@ def book(dialect: str) -> Any:
 def move_lines(dialect: str) -> Any:
     """Copy an order's pending lines to purchases, those that no unique constraint forbids."""
     lines = (
-        select(*(col(getattr(PendingPurchase, name)) for name in _COPIED), bindparam("at_"), bindparam("status_"))
+        select(*(col(getattr(PendingPurchase, name)) for name in _COPIED), _AT, bindparam("status_"))
         .where(col(PendingPurchase.order_id) == _ORDER)
         # In one order everywhere: two orders for the same things would wait for each other's rows.
         .order_by(col(PendingPurchase.item_id))
@@ -100,7 +103,7 @@ def move_lines(dialect: str) -> Any:
 
 HOLD_LINES = insert(Purchase).from_select(
     [*_COPIED, "timestamp", "status"],
-    select(
-        *(col(getattr(PendingPurchase, name)) for name in _COPIED), bindparam("at_"), literal(PurchaseStatus.HELD)
-    ).where(col(PendingPurchase.order_id) == _ORDER, col(PendingPurchase.item_id).not_in(_ALREADY_MOVED)),
+    select(*(col(getattr(PendingPurchase, name)) for name in _COPIED), _AT, literal(PurchaseStatus.HELD)).where(
+        col(PendingPurchase.order_id) == _ORDER, col(PendingPurchase.item_id).not_in(_ALREADY_MOVED)
+    ),
 )
