@@ -64,6 +64,7 @@ def _workflows() -> list[str]:
 
 def steps(extra: Sequence[str] = ()) -> dict[str, list[Step]]:
     """Return the checks by group, in the order they run in."""
+    whole_store = (servers.provide, _build_pages, _find_chromium)
     return {
         "lint": [
             Step("style", ("ruff", "check", "--quiet", ".")),
@@ -87,8 +88,8 @@ def steps(extra: Sequence[str] = ()) -> dict[str, list[Step]]:
         "integration": [
             Step("integration tests", (*PYTEST, *PARALLEL, *_with_servers(), *extra), (servers.provide,))
         ],
-        "e2e": [Step("browser tests", (*PYTEST, "tests/e2e", *extra), (_build_pages, _find_chromium))],
-        "benchmark": [Step("benchmarks", ("python", "-m", "benchmarks"), (_build_pages, _find_chromium))],
+        "e2e": [Step("browser tests", (*PYTEST, "tests/e2e", *extra), whole_store)],
+        "benchmark": [Step("benchmarks", ("python", "-m", "benchmarks"), whole_store)],
     }
 
 
