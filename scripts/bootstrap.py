@@ -13,6 +13,8 @@ import subprocess
 import sys
 
 OLDEST = (3, 11)
+# Where the default Python is too old, the first of these on PATH is used.
+COMMANDS = ("python3.13", "python3.12", "python3.11")
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 VENV = os.path.join(ROOT, ".venv")
 VENV_PYTHON = os.path.join(VENV, "Scripts" if os.name == "nt" else "bin", "python")
@@ -61,10 +63,10 @@ def is_new_enough(python):
 
 
 def choose_python():
-    """Return an interpreter that is new enough: this one, or one of the usual names on PATH."""
+    """Return an interpreter that is new enough: this one, or one on PATH."""
     if sys.version_info >= OLDEST:
         return sys.executable
-    for name in ("python3.13", "python3.12", "python3.11"):
+    for name in COMMANDS:
         found = shutil.which(name)
         if found and is_new_enough(found):
             return found
@@ -91,6 +93,15 @@ def create_venv(python):
     if result.returncode:
         last = result.stdout.decode("utf-8", "replace").strip().splitlines()[-1:]
         raise Refused("The virtual environment .venv could not be created: {}".format("".join(last)))
+
+
+def refuse_shared_venv():
+    """Refuse a `.venv` that is a symbolic link: creating or installing would change what it points to."""
+    if os.path.islink(VENV):
+        raise Refused(
+            "`.venv` is a symbolic link to {}, which belongs to another folder: remove the link (rm .venv) and "
+            "run this again.".format(os.path.realpath(VENV))
+        )
 
 
 def venv_works():
@@ -131,7 +142,7 @@ def explain(log):
     if any(sign in log for sign in NETWORK_SIGNS):
         return "No network: pip cannot reach its package index; connect this machine and run this again."
     errors = [line[len("ERROR: ") :] for line in log.splitlines() if line.startswith("ERROR: ")]
-    return "pip could not install the requirements: {}".format(errors[-1] if errors else "it says not why")
+    return "pip could not install the requirements: {}".format(errors[-1] if errors else "it gave no reason")
 
 
 def install(development):
@@ -159,6 +170,7 @@ def main(arguments):
     """Make `.venv` ready; with `--dev` also for tests. Return the exit code."""
     try:
         python = choose_python()
+        refuse_shared_venv()
         if not venv_works():
             create_venv(python)
         install("--dev" in arguments)

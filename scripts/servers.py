@@ -57,7 +57,7 @@ def _provide(find: Callable[[], Path | None], name: str, package: str) -> None:
         for command in ([*apt, "update", "-q"], [*apt, "install", "-y", "-q", "--no-install-recommends", package]):
             subprocess.call(command, stdin=subprocess.DEVNULL)
     if find() is None:
-        raise Missing(f"The integration tests need {name}: install it (Debian: sudo apt install {package}).")
+        raise Missing(f"The tests need {name}: install it (Debian: sudo apt install {package}).")
 
 
 def _in_wheel(module: str, path: str) -> Path | None:

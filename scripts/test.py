@@ -58,21 +58,38 @@ def _with_servers() -> list[str]:
     return [f"tests/{folder}" for folder in sorted(folders - {"unit", "e2e"})] or ["tests/integration"]
 
 
+def _workflows() -> list[str]:
+    return sorted(str(path.relative_to(ROOT)) for path in ROOT.glob(".github/workflows/*.y*ml"))
+
+
 def steps(extra: Sequence[str] = ()) -> dict[str, list[Step]]:
     """Return the checks by group, in the order they run in."""
+    whole_store = (servers.provide, _build_pages, _find_chromium)
     return {
         "lint": [
             Step("style", ("ruff", "check", "--quiet", ".")),
             Step("format", ("ruff", "format", "--check", "--quiet", ".")),
             Step("types", ("mypy",)),
             Step("imports", ("lint-imports", "--no-logo")),
+            Step(
+                "compose schema",
+                ("check-jsonschema", "--builtin-schema", "vendor.compose-spec", "docker-compose.yml"),
+            ),
+            Step(
+                "workflow schema",
+                ("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *_workflows()),
+            ),
+            Step(
+                "workflow audit",
+                ("zizmor", "--quiet", "--offline", "--strict-collection", "--pedantic", *_workflows()),
+            ),
         ],
         "unit": [Step("unit tests", (*PYTEST, *PARALLEL, "tests/unit", *extra))],
         "integration": [
             Step("integration tests", (*PYTEST, *PARALLEL, *_with_servers(), *extra), (servers.provide,))
         ],
-        "e2e": [Step("browser tests", (*PYTEST, "tests/e2e", *extra), (_build_pages, _find_chromium))],
-        "benchmark": [Step("benchmarks", ("python", "-m", "benchmarks"), (_build_pages, _find_chromium))],
+        "e2e": [Step("browser tests", (*PYTEST, "tests/e2e", *extra), whole_store)],
+        "benchmark": [Step("benchmarks", ("python", "-m", "benchmarks"), whole_store)],
     }
 
 

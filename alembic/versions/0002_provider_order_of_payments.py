@@ -4,15 +4,17 @@ import sqlalchemy as sa
 
 from alembic import op
 
-revision = '0002'
-down_revision = '0001'
+revision = "0002"
+down_revision = "0001"
 branch_labels = None
 depends_on = None
 
 
 def upgrade() -> None:
-    op.add_column('payments', sa.Column('provider_order_id', sa.String(length=64), nullable=False, server_default=''))
+    op.add_column(
+        "payments", sa.Column("provider_order_id", sa.String(length=64), nullable=False, server_default="")
+    )
 
 
 def downgrade() -> None:
-    op.drop_column('payments', 'provider_order_id')
+    op.drop_column("payments", "provider_order_id")

@@ -48,7 +48,9 @@ def downgrade() -> None:
     """Refuse while another provider has payments: the old schema would take them for Xsolla's."""
     others = sa.text("SELECT count(*) FROM payment_attempts WHERE provider <> 'xsolla'")
     if op.get_bind().execute(others).scalar():
-        raise RuntimeError("there are payments of another provider than Xsolla: the schema before cannot hold them")
+        raise RuntimeError(
+            "there are payments of another provider than Xsolla: the schema before cannot hold them"
+        )
     dialect = op.get_bind().dialect.name
     with op.batch_alter_table("payment_attempts", naming_convention=UNNAMED[dialect]) as table:
         table.drop_constraint("uq_payment_attempts_provider_order", type_="unique")

@@ -20,10 +20,13 @@ from store_app.models import (
     Purchase,
     PurchaseStatus,
 )
+from store_app.models.base import UtcDateTime
 
 _ORDER: Any = bindparam("order_id_")
 _ORDERS: Any = bindparam("order_ids_", expanding=True)
 _USER: Any = bindparam("user_id_")
+# The type matters: Python's own SQLite adapter would write the time in another form, and is deprecated.
+_AT: Any = bindparam("at_", type_=UtcDateTime())
 _COPIED = ("order_id", "user_id", "item_id", "quantity", "unit_price", "currency", "owned_once")
 
 MOVE_ORDER = (
@@ -91,7 +94,7 @@ def book(dialect: str) -> Any:
 def move_lines(dialect: str) -> Any:
     """Return an INSERT that copies an order's pending lines to purchases, as far as the constraints allow."""
     lines = (
-        select(*(col(getattr(PendingPurchase, name)) for name in _COPIED), bindparam("at_"), bindparam("status_"))
+        select(*(col(getattr(PendingPurchase, name)) for name in _COPIED), _AT, bindparam("status_"))
         .where(col(PendingPurchase.order_id) == _ORDER)
         # Always insert in item order: two orders for the same items could deadlock otherwise.
         .order_by(col(PendingPurchase.item_id))
@@ -101,7 +104,7 @@ def move_lines(dialect: str) -> Any:
 
 HOLD_LINES = insert(Purchase).from_select(
     [*_COPIED, "timestamp", "status"],
-    select(
-        *(col(getattr(PendingPurchase, name)) for name in _COPIED), bindparam("at_"), literal(PurchaseStatus.HELD)
-    ).where(col(PendingPurchase.order_id) == _ORDER, col(PendingPurchase.item_id).not_in(_ALREADY_MOVED)),
+    select(*(col(getattr(PendingPurchase, name)) for name in _COPIED), _AT, literal(PurchaseStatus.HELD)).where(
+        col(PendingPurchase.order_id) == _ORDER, col(PendingPurchase.item_id).not_in(_ALREADY_MOVED)
+    ),
 )

@@ -303,3 +303,13 @@ def test_a_read_session_changes_nothing(shop: Shop) -> None:
     with read_session() as session:
         session.get(Order, order.id).status = "paid"  # type: ignore[union-attr]
     assert shop.read(order.id).status == "pending"
+
+
+def test_a_purchase_stores_its_time_as_other_rows_do(shop: Shop) -> None:
+    order = shop.order(shop.player(), shop.item())
+    assert shop.tell(order_paid(order)).status == 204
+    ((purchased,),) = shop.rows("SELECT timestamp FROM purchases WHERE order_id = :id", id=order.id)
+    ((updated,),) = shop.rows("SELECT updated_at FROM orders WHERE id = :id", id=order.id)
+    assert str(purchased)[:10] == str(updated)[:10]
+    end_of_microseconds = len("2026-01-01 00:00:00.000000")
+    assert str(purchased)[end_of_microseconds:] == str(updated)[end_of_microseconds:]

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 PAYMENT_EVENTS, LIFECYCLE = "store_app/orders/payment_events.py", "store_app/orders/lifecycle.py"
-BOOKKEEPING, GROUP_COMMIT_TESTS = "store_app/orders/bookkeeping.py", "tests/integration/test_batches.py"
+BOOKKEEPING, GROUP_COMMIT_TESTS = "store_app/orders/bookkeeping.py", "tests/integration/test_group_commit.py"
 INTAKE, CHECKOUT_SERVICE = "webhook/intake.py", "store_app/checkout/service.py"
 WEBHOOK_TESTS, ORDER_TESTS = "tests/integration/test_webhook.py", "tests/integration/test_orders.py"
-CHECKOUT_TESTS, ARRIVAL_TESTS = "tests/integration/test_checkout.py", "tests/integration/test_arrivals.py"
+CHECKOUT_TESTS, ARRIVAL_TESTS = "tests/integration/test_checkout.py", "tests/integration/test_sequences.py"
 CRASH_TESTS = "tests/crash/test_webhook_crashes.py"
 
 
@@ -97,7 +97,7 @@ MUTATIONS = (
         "store_app/orders/locked_order.py",
         "return columns.with_for_update(key_share=True, skip_locked=skip_locked)",
         "return columns",
-        ("tests/integration/test_mutants.py",),
+        ("tests/integration/test_mutations.py",),
     ),
     Mutation(
         "a payment is recorded in the ledger twice",
@@ -275,7 +275,7 @@ MUTATIONS = (
         LIFECYCLE,
         "    if order.user_id != user_id:\n",
         "    if order.user_id == '':\n",
-        ("tests/integration/test_mutants.py",),
+        ("tests/integration/test_mutations.py",),
     ),
     Mutation(
         "an event handler trusts a user id from the browser",

@@ -6,6 +6,7 @@ import shutil
 import signal
 import socket
 import stat
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -240,6 +241,20 @@ class TestBootstrap:
         monkeypatch.setattr(bootstrap, "runs", lambda _python, _code: False)
         assert bootstrap.main([]) == 1
         assert "install python3-venv" in capsys.readouterr().err
+
+    def test_a_venv_that_is_a_symbolic_link_is_refused_and_its_target_is_left_alone(self, tmp_path: Path) -> None:
+        shared, project = tmp_path / "shared", tmp_path / "project"
+        shared.mkdir()
+        (shared / "pyvenv.cfg").write_text("home = /usr/bin\n")
+        (project / "scripts").mkdir(parents=True)
+        shutil.copy(ROOT / "scripts" / "bootstrap.py", project / "scripts")
+        (project / ".venv").symlink_to(shared)
+        command = [sys.executable, "scripts/bootstrap.py", "--dev"]
+        done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
+        assert done.returncode == 1
+        assert f"`.venv` is a symbolic link to {shared}" in done.stderr
+        assert done.stderr.count("\n") == 1
+        assert [path.name for path in shared.iterdir()] == ["pyvenv.cfg"]
 
     def test_a_failed_installation_is_explained(self, bootstrap: ModuleType) -> None:
         log = "WARNING: Retrying ... NewConnectionError(...)\nERROR: No matching distribution found for reflex"
