@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field
 
 # On top of the price, so that what is paid differs from what was sold: a trap worth meeting early.
 SALES_TAX_PERCENT = Decimal("8.88")
@@ -69,3 +72,13 @@ def break_down(price: Decimal, currency: str) -> Breakdown:
     fee = round_to(payment * _FEE_SHARE, currency)
     # Two equal fees: the provider's own and the payment method's.
     return Breakdown(currency, price, tax, payment, fee, price - fee - fee)
+
+
+def _json_number(value: object) -> object:
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+        raise ValueError("must be a number")  # noqa: TRY004, pydantic reports only these
+    return Decimal(value)
+
+
+Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
+Amount = Annotated[Decimal, BeforeValidator(_json_number), Field(gt=0, max_digits=18)]

@@ -2,17 +2,115 @@
 
 import asyncio
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Annotated, Any, Self
 
 import httpx
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from simulator.addresses import at_base
-from simulator.clock import Clock
-from simulator.products import Product
-from simulator.shelf import Shelf
+from simulator.amounts import Amount, Currency, round_to
+from simulator.records import Clock
+from simulator.settings import at_base
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """An item with a price in each currency that it is sold in; `currency` is the usual one, empty for none."""
+
+    sku: str
+    name: str
+    currency: str
+    prices: Mapping[str, Decimal]
+    is_free: bool = False
+
+
+Texts = dict[str, str | None]
+Sku = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[a-zA-Z0-9_.-]*$")]
+
+
+class Price(BaseModel):
+    """A price in one currency."""
+
+    model_config = ConfigDict(strict=True, extra="ignore")
+
+    amount: Amount
+    currency: Currency
+    is_default: bool = False
+    is_enabled: bool = True
+
+    @model_validator(mode="after")
+    def _smallest_unit(self) -> Self:
+        if self.amount != round_to(self.amount, self.currency):
+            raise ValueError("the amount has too many decimals for the currency")
+        return self
+
+
+class VirtualItem(BaseModel):
+    """An item of the catalogue; keys that mean nothing here are let through and forgotten."""
+
+    model_config = ConfigDict(strict=True, extra="ignore")
+
+    sku: Sku
+    name: Texts = Field(min_length=1)
+    description: Texts = {}
+    image_url: str | None = None
+    is_enabled: bool = True
+    is_free: bool = False
+    is_show_in_store: bool = True
+    order: int = 1
+    prices: list[Price] = []
+
+    @model_validator(mode="after")
+    def _one_of_each(self) -> Self:
+        currencies = [price.currency for price in self.prices]
+        if len(set(currencies)) < len(currencies):
+            raise ValueError("prices must have different currencies")
+        if sum(price.is_default for price in self.prices) > 1:
+            raise ValueError("only one price may be the default")
+        return self
+
+    def as_product(self) -> Product:
+        """Give what a cart needs to know of it."""
+        offered = [price for price in self.prices if price.is_enabled]
+        usual = next((price for price in offered if price.is_default), offered[0] if offered else None)
+        name = self.name.get("en") or next(filter(None, self.name.values()), self.sku)
+        prices = {price.currency: price.amount for price in offered}
+        return Product(self.sku, name, usual.currency if usual else "", prices, self.is_free)
+
+    def as_answer(self) -> dict[str, Any]:
+        """Give it as the provider lists it, with the parts that are always empty here."""
+        empty: dict[str, Any] = {name: [] for name in _ALWAYS_EMPTY}
+        return (
+            self.model_dump() | empty | {"type": "virtual_good", "prices": [_answer(each) for each in self.prices]}
+        )
+
+
+_ALWAYS_EMPTY = ("groups", "attributes", "media_list", "vc_prices", "regions", "periods")
+
+
+def _answer(price: Price) -> dict[str, Any]:
+    return price.model_dump() | {"amount": float(price.amount)}
+
+
+class Shelf:
+    """Items by SKU, in the order they were made; in use from the first one on, even when emptied again."""
+
+    def __init__(self) -> None:
+        self.is_in_use = False
+        self.items: dict[str, VirtualItem] = {}
+
+    def put(self, item: VirtualItem) -> None:
+        """Write an item; one of the same SKU is replaced where it stands."""
+        self.is_in_use = True
+        self.items[item.sku] = item
+
+    def on_sale(self) -> list[VirtualItem]:
+        """Give the items that may be bought."""
+        return [item for item in self.items.values() if item.is_enabled]
+
 
 _FRESH = timedelta(seconds=10)
 _PAGE = 100

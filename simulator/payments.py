@@ -4,13 +4,25 @@ from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
 
-from simulator import notifications, sequences
-from simulator.books import Books
-from simulator.courier import Courier, Way, explain
-from simulator.errors import BuyerRefused, NotNow
-from simulator.payload_parts import Json, Project, Reason
+from simulator.delivery import notifications
+from simulator.delivery.notifications import Json, Project, Reason
+from simulator.delivery.sender import Courier, Way, explain
 from simulator.records import Delivery, Manner, Mint, Order, OrderStatus, Transaction
+from simulator.repository import Books
 from simulator.settings import Mode
+
+
+class BuyerRefused(Exception):
+    """The store did not confirm the buyer, so nothing may be paid."""
+
+    def __init__(self, delivery: Delivery, argv: str) -> None:
+        super().__init__(argv)
+        self.delivery = delivery
+
+
+class NotNow(Exception):
+    """What was asked for does not fit where the order stands."""
+
 
 BY_GAME_REQUEST = Reason(10, "Cancellation by the game request")
 BY_REQUEST = Reason(1, "Cancellation by the user request / the game request")
@@ -120,11 +132,11 @@ class Payments:
 
     def about_payment(self, order: Order, made: Transaction | None = None, mode: Mode | None = None) -> list[Json]:
         """Give the notifications of the order's payment, or of another one."""
-        return sequences.after_payment(mode or self._mode, self._project, order, made or _paid(order))
+        return notifications.after_payment(mode or self._mode, self._project, order, made or _paid(order))
 
     def about_refund(self, order: Order, reason: Reason, mode: Mode | None = None) -> list[Json]:
         """Give the notifications of the order's payment given back."""
-        return sequences.after_refund(mode or self._mode, self._project, order, _paid(order), reason)
+        return notifications.after_refund(mode or self._mode, self._project, order, _paid(order), reason)
 
     def tell(
         self,

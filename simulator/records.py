@@ -1,11 +1,19 @@
 """What the simulator remembers: orders, transactions and deliveries."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
+
+Clock = Callable[[], datetime]
+
+
+def utc_now() -> datetime:
+    """Give the present moment with its zone."""
+    return datetime.now(UTC)
 
 
 class Mint(StrEnum):

@@ -2,11 +2,30 @@
 
 from ipaddress import ip_address
 from typing import Literal, Self, TypeVar
+from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from simulator.addresses import is_web_address
+
+def is_web_address(value: str) -> bool:
+    """Tell whether a text is an absolute http or https address."""
+    try:
+        parts = urlsplit(value)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+def at_base(base: str, address: str) -> str:
+    """Give the path and query of an address at another base.
+
+    Addresses that the store or the simulator print are for browsers; this process may have to reach
+    them by another name.
+    """
+    parts = urlsplit(address)
+    return base + urlunsplit(("", "", parts.path, parts.query, ""))
+
 
 Mode = Literal["combined", "separate"]
 

@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 
-from simulator.signature import sign
+from simulator.delivery.sender import sign
 from tests.integration.simulator.driver import SECRET
 from tests.integration.simulator.fake_shop import FakeShop
 

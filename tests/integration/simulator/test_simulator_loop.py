@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from simulator import demo_loop, store_client
-from simulator.demo_loop import DemoLoop
+from simulator.client import demo_loop, store_client
+from simulator.client.demo_loop import DemoLoop
 from tests.integration.simulator.conftest import StartSimulator
 from tests.integration.simulator.fake_shop import FakeShop
 from tests.integration.simulator.fake_store import NO_CERTIFICATES, free_port, served

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from simulator import mix
-from simulator.mix import Mix, Options
+from simulator.client import random_run
+from simulator.client.random_run import Mix, Options
 from simulator.scenarios import Scenario
 from tests.integration.simulator.conftest import StartSimulator
 from tests.integration.simulator.fake_judge import FakeJudge
@@ -27,9 +27,9 @@ def store() -> Iterator[FakeJudge]:
 
 @pytest.fixture(autouse=True)
 def little_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mix, "_SETTLE_SECONDS", 0.2)
-    monkeypatch.setattr(mix, "_REPAIR_SECONDS", 0.2)
-    monkeypatch.setattr(mix, "_LOOK_AGAIN_SECONDS", 0.01)
+    monkeypatch.setattr(random_run, "_SETTLE_SECONDS", 0.2)
+    monkeypatch.setattr(random_run, "_REPAIR_SECONDS", 0.2)
+    monkeypatch.setattr(random_run, "_LOOK_AGAIN_SECONDS", 0.01)
 
 
 def run_mix(apply: FakeJudge, *, orders: int, with_repair: bool = False) -> bool:

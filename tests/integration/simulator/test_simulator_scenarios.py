@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from simulator.laboratory import Laboratory, SimulatorTrouble
+from simulator.client.simulator_client import Laboratory, SimulatorTrouble
+from simulator.delivery.sender import sign
 from simulator.scenarios import Scenario
-from simulator.signature import sign
 from tests.integration.simulator.conftest import StartSimulator
 from tests.integration.simulator.driver import SECRET, Driver, token_body
 from tests.integration.simulator.fake_store import FakeStore, eventually

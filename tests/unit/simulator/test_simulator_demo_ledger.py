@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from simulator.demo_ledger import Fate, Ledger
+from simulator.client.demo_loop import Fate, Ledger
 
 POTIONS = {"potion": 2}
 

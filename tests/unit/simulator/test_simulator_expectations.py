@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from simulator.amounts import split_evenly
-from simulator.books import Books
-from simulator.expectations import Granted, Implied, implied, is_as_expected, was_told
 from simulator.records import Attempt, Buyer, Delivery, Line, Manner, Mint, Order, Outcome, Sale
+from simulator.repository import Books
+from simulator.scenarios.expectations import Granted, Implied, implied, is_as_expected, was_told
 
 NOW = datetime(2026, 7, 29, tzinfo=UTC)
 TOTAL = Decimal("5.00")

@@ -4,10 +4,9 @@ from typing import Any
 
 import pytest
 
-from simulator.mix_plan import Step, plan
-from simulator.mix_report import Finding, complaints, differences, table
+from simulator.client.random_run import Finding, Step, complaints, differences, plan, table
+from simulator.client.store_client import Item
 from simulator.scenarios import Scenario
-from simulator.store_client import Item
 
 ITEMS = [
     Item("sword", "Sword", is_consumable=False),

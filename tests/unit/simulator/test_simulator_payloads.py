@@ -5,11 +5,11 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from simulator import notifications, sequences
 from simulator.amounts import break_down
-from simulator.books import Books
-from simulator.payload_parts import Project, Reason
+from simulator.delivery import notifications
+from simulator.delivery.notifications import Project, Reason
 from simulator.records import Buyer, Line, Mint, Order, Sale, Transaction
+from simulator.repository import Books
 
 PROJECT = Project(308077, 887981)
 NOW = datetime(2026, 7, 29, 11, 2, 38, tzinfo=UTC)
@@ -167,13 +167,13 @@ def test_sequences_of_both_modes() -> None:
     def types(payloads: list[dict[str, Any]]) -> list[str]:
         return [payload["notification_type"] for payload in payloads]
 
-    assert types(sequences.after_payment("combined", PROJECT, order, made)) == ["order_paid"]
-    assert types(sequences.after_payment("separate", PROJECT, order, made)) == ["payment", "order_paid"]
-    assert types(sequences.after_payment("combined", PROJECT, amount_only, paid)) == ["payment"]
-    assert types(sequences.after_refund("combined", PROJECT, order, made, REASON)) == ["order_canceled"]
-    separate = sequences.after_refund("separate", PROJECT, order, made, REASON)
+    assert types(notifications.after_payment("combined", PROJECT, order, made)) == ["order_paid"]
+    assert types(notifications.after_payment("separate", PROJECT, order, made)) == ["payment", "order_paid"]
+    assert types(notifications.after_payment("combined", PROJECT, amount_only, paid)) == ["payment"]
+    assert types(notifications.after_refund("combined", PROJECT, order, made, REASON)) == ["order_canceled"]
+    separate = notifications.after_refund("separate", PROJECT, order, made, REASON)
     assert types(separate) == ["refund", "order_canceled"]
-    assert types(sequences.after_refund("separate", PROJECT, amount_only, paid, REASON)) == ["refund"]
+    assert types(notifications.after_refund("separate", PROJECT, amount_only, paid, REASON)) == ["refund"]
 
 
 def test_a_restarted_simulator_gives_no_number_twice() -> None:

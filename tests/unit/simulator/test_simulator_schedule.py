@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
+from simulator.delivery.sender import pauses, verdict
 from simulator.records import Outcome
-from simulator.schedule import pauses, verdict
 
 
 @pytest.mark.parametrize("kind", ["order_paid", "order_canceled"])

@@ -1,6 +1,6 @@
 """The provider's signature, against its own vector."""
 
-from simulator.signature import sign
+from simulator.delivery.sender import sign
 
 
 def test_vector() -> None:

@@ -1,0 +1,1 @@
+"""The provider's APIs, and the simulator's own controls."""

@@ -1,0 +1,31 @@
+"""What may be made to happen to an order, by name."""
+
+from enum import StrEnum
+
+HOLD_SECONDS = 30.0
+
+
+class Scenario(StrEnum):
+    """What may be made to happen to an order."""
+
+    HAPPY = "happy"
+    DECLINE = "decline"
+    CANCEL = "cancel"
+    REFUND = "refund"
+    DUPLICATE = "duplicate"
+    BURST = "burst"
+    OUT_OF_ORDER = "out-of-order"
+    LATE = "late"
+    REFUND_FIRST = "refund-first"
+    PARTIAL_REFUND = "partial-refund"
+    PARTIAL_REFUNDS = "partial-refunds"
+    CHARGEBACK = "chargeback"
+    DECLINED_THEN_PAID = "declined-then-paid"
+    WRONG_AMOUNT = "wrong-amount"
+    WRONG_CURRENCY = "wrong-currency"
+    WRONG_USER = "wrong-user"
+    UNKNOWN_ORDER = "unknown-order"
+    BAD_SIGNATURE = "bad-signature"
+    DROP_ALL = "drop-all"
+    SLOW = "slow"
+    NEVER_ACKNOWLEDGED = "never-acknowledged"
