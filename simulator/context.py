@@ -1,4 +1,4 @@
-"""The parts of one simulator, wired together, and how routes get at them."""
+"""The parts of one simulator, and the dependency that gives them to the routes."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -6,55 +6,55 @@ from typing import Annotated
 import httpx
 from fastapi import Depends, Request
 
-from simulator.catalogue import Catalogue, Shelf
+from simulator.catalogue import Catalogue, PriceList
 from simulator.delivery.notifications import Project
-from simulator.delivery.sender import Courier
+from simulator.delivery.sender import DeliverySender
 from simulator.payments import Payments
 from simulator.records import Clock
-from simulator.repository import Books
+from simulator.repository import Repository
 from simulator.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
 class Simulator:
-    """Everything that routes need."""
+    """Everything that the routes need."""
 
     settings: Settings
     client: httpx.AsyncClient
-    books: Books
-    shelf: Shelf
+    repository: Repository
     catalogue: Catalogue
-    courier: Courier
+    price_list: PriceList
+    sender: DeliverySender
     payments: Payments
 
     async def close(self) -> None:
-        """Stop deliveries and connections."""
-        await self.courier.close()
+        """Stop all deliveries and close all connections."""
+        await self.sender.close()
         await self.client.aclose()
 
 
-def assemble(settings: Settings, clock: Clock) -> Simulator:
-    """Wire the parts for one set of settings."""
-    # Not through a proxy of the environment: the store is on this machine or beside it.
+def build_simulator(settings: Settings, clock: Clock) -> Simulator:
+    """Create the parts of a simulator and connect them."""
+    # Ignore the proxy settings of the environment: the store is on this machine or in the same network.
     client = httpx.AsyncClient(trust_env=False, timeout=10)
-    books, shelf = Books(clock), Shelf()
+    repository, catalogue = Repository(clock), Catalogue()
     webhook_url = f"{settings.store_url}/api/webhooks/payment"
-    courier = Courier(client, webhook_url, settings.signing_secret, settings.simulator_speed, clock)
+    sender = DeliverySender(client, webhook_url, settings.signing_secret, settings.simulator_speed, clock)
     project = Project(settings.xsolla_project_id, settings.xsolla_merchant_id)
     return Simulator(
         settings=settings,
         client=client,
-        books=books,
-        shelf=shelf,
-        catalogue=Catalogue(client, settings.store_url, shelf, clock),
-        courier=courier,
-        payments=Payments(project, settings.simulator_mode, books, courier),
+        repository=repository,
+        catalogue=catalogue,
+        price_list=PriceList(client, settings.store_url, catalogue, clock),
+        sender=sender,
+        payments=Payments(project, settings.simulator_mode, repository, sender),
     )
 
 
-def _of_request(request: Request) -> Simulator:
-    found: Simulator = request.app.state.simulator
-    return found
+def _simulator_of(request: Request) -> Simulator:
+    simulator: Simulator = request.app.state.simulator
+    return simulator
 
 
-TheSimulator = Annotated[Simulator, Depends(_of_request)]
+SimulatorDep = Annotated[Simulator, Depends(_simulator_of)]

@@ -1,4 +1,4 @@
-"""The simulator's books, in memory: what was ordered, paid and sent, to be compared with the store's."""
+"""All orders, transactions and deliveries of the simulator, in memory."""
 
 import json
 import secrets
@@ -10,35 +10,43 @@ from itertools import count
 from typing import Any
 
 from simulator.amounts import as_number
-from simulator.records import Clock, Delivery, Manner, Order, Outcome, Sale, Transaction, TransactionStatus
+from simulator.records import (
+    Clock,
+    Delivery,
+    DeliveryOptions,
+    DeliveryStatus,
+    Order,
+    Sale,
+    Transaction,
+    TransactionStatus,
+)
 
-TOKEN_LIFE = timedelta(hours=24)
-_ORDINARY = Manner()
-_FIRST_DAY = datetime(2026, 1, 1, tzinfo=UTC)
+TOKEN_LIFETIME = timedelta(hours=24)
+_DEFAULT_OPTIONS = DeliveryOptions()
+_ID_EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-class Books:
-    """Orders, transactions and deliveries, with the ways they are looked up."""
+class Repository:
+    """Stores orders, transactions and deliveries, and finds orders by their various ids."""
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
         self.orders: dict[int, Order] = {}
         self.deliveries: list[Delivery] = []
         self._by_token: dict[str, Order] = {}
-        self._by_store_order: defaultdict[str, list[Order]] = defaultdict(list)
+        self._by_store_id: defaultdict[str, list[Order]] = defaultdict(list)
         self._by_transaction: dict[int, Order] = {}
-        # Numbers begin at the milliseconds since a fixed day: a restarted simulator forgets its orders,
-        # but must not give their numbers away again, for the store remembers them.
-        self._numbers = count((clock() - _FIRST_DAY) // timedelta(milliseconds=1))
+        # Ids start at the milliseconds since a fixed date. A restarted simulator has forgotten its orders, but
+        # must not reuse their ids, because the store has kept them.
+        self._ids = count((clock() - _ID_EPOCH) // timedelta(milliseconds=1))
 
-    def open_order(self, sale: Sale) -> Order:
-        """Write a new order with a token of its own."""
-        now = self.clock()
-        order = Order(next(self._numbers), secrets.token_urlsafe(24), sale, now, now + TOKEN_LIFE)
+    def create_order(self, sale: Sale) -> Order:
+        """Create an order with its own payment token."""
+        order = self.unsaved_order(sale)
         self.orders[order.id] = order
         self._by_token[order.token] = order
-        for name in {sale.store_order, sale.external_id} - {None}:
-            self._by_store_order[str(name)].append(order)
+        for store_id in {sale.store_order_id, sale.external_id} - {None}:
+            self._by_store_id[str(store_id)].append(order)
         return order
 
     def by_token(self, token: str) -> Order | None:
@@ -50,83 +58,93 @@ class Books:
         return self._by_transaction.get(transaction_id)
 
     def by_external_id(self, external_id: str) -> list[Order]:
-        """Find the orders whose token was asked for with this external id."""
-        return [o for o in self._by_store_order.get(external_id, []) if o.sale.external_id == external_id]
+        """Find the orders whose token request had this external id."""
+        return [o for o in self._by_store_id.get(external_id, []) if o.sale.external_id == external_id]
 
     def find(self, reference: str) -> Order | None:
-        """Find an order by our number or by the store's name for it.
+        """Find an order by its id here or by the store's id.
 
-        The store may have tried one order several times: then the paid try is meant, else the newest.
+        The store may have opened several payment pages for one order: then the paid one is returned, or else
+        the latest.
         """
         if reference.isascii() and reference.isdigit() and len(reference) < 20:
             order = self.orders.get(int(reference))
             if order is not None:
                 return order
-        tries = self._by_store_order.get(reference, [])
-        return next((o for o in reversed(tries) if o.payment), tries[-1] if tries else None)
+        payment_attempts = self._by_store_id.get(reference, [])
+        latest = payment_attempts[-1] if payment_attempts else None
+        return next((o for o in reversed(payment_attempts) if o.payment), latest)
 
     def latest(self, limit: int) -> list[Order]:
-        """Give the newest orders first."""
+        """Return the latest orders, newest first."""
         return list(reversed(self.orders.values()))[:limit]
 
-    def book_payment(self, order: Order) -> Transaction:
-        """Write a transaction that took the money."""
-        return self._book(order, TransactionStatus.DONE)
+    def record_payment(self, order: Order) -> Transaction:
+        """Add a transaction that took the money."""
+        return self._add_transaction(order, TransactionStatus.DONE)
 
-    def book_decline(self, order: Order) -> Transaction:
-        """Write a transaction that the payment system declined."""
-        return self._book(order, TransactionStatus.ERROR)
+    def record_decline(self, order: Order) -> Transaction:
+        """Add a transaction that the payment system declined."""
+        return self._add_transaction(order, TransactionStatus.ERROR)
 
-    def book_return(self, order: Order, transaction: Transaction, amount: Decimal) -> None:
-        """Write money given back."""
-        transaction.returned += amount
-        transaction.returned_at = self._later_than(transaction.returned_at)
-        in_full = transaction.returned >= order.sale.total
+    def record_refund(self, order: Order, transaction: Transaction, amount: Decimal) -> None:
+        """Record that an amount was refunded."""
+        transaction.refunded += amount
+        transaction.refunded_at = self._later_than(transaction.refunded_at)
+        in_full = transaction.refunded >= order.sale.total
         transaction.status = TransactionStatus.REFUNDED if in_full else TransactionStatus.PARTIALLY_REFUNDED
 
-    def book_chargeback(self, order: Order, transaction: Transaction) -> None:
-        """Write that the bank took back all that was left."""
-        self.book_return(order, transaction, order.sale.total - transaction.returned)
+    def record_chargeback(self, order: Order, transaction: Transaction) -> None:
+        """Record that the bank took back the rest of the payment."""
+        self.record_refund(order, transaction, order.sale.total - transaction.refunded)
         transaction.status = TransactionStatus.CANCELED
 
-    def imagine_payment(self) -> Transaction:
-        """Make a payment that never was: it has a number of its own and is in no book."""
-        return Transaction(next(self._numbers), self.clock(), TransactionStatus.DONE)
+    def unsaved_payment(self) -> Transaction:
+        """Return a payment that never happened: it has an id of its own but is not stored."""
+        return Transaction(next(self._ids), self.clock(), TransactionStatus.DONE)
 
-    def imagine_order(self, sale: Sale) -> Order:
-        """Make an order that nobody placed: it has a number of its own and is in no book."""
+    def unsaved_order(self, sale: Sale) -> Order:
+        """Return an order that was never placed: it has an id of its own but is not stored."""
         now = self.clock()
-        return Order(next(self._numbers), secrets.token_urlsafe(24), sale, now, now + TOKEN_LIFE)
+        return Order(next(self._ids), secrets.token_urlsafe(24), sale, now, now + TOKEN_LIFETIME)
 
-    def write_delivery(self, order: Order, payload: dict[str, Any], manner: Manner = _ORDINARY) -> Delivery:
-        """Write a notification that has to go out."""
+    def add_delivery(
+        self, order: Order, payload: dict[str, Any], options: DeliveryOptions = _DEFAULT_OPTIONS
+    ) -> Delivery:
+        """Add a notification that is to be delivered."""
         body = json.dumps(payload, ensure_ascii=False, separators=(",", ":"), default=as_number).encode()
-        return self._enter(order, payload["notification_type"], body, manner)
+        return self._add_delivery(order, payload["notification_type"], body, options)
 
-    def withhold_delivery(self, order: Order, payload: dict[str, Any]) -> Delivery:
-        """Write a notification that will not go out by itself."""
-        delivery = self.write_delivery(order, payload)
-        delivery.settle(Outcome.NEVER_SENT)
+    def add_unsent_delivery(self, order: Order, payload: dict[str, Any]) -> Delivery:
+        """Add a notification that is not delivered unless somebody sends it again."""
+        delivery = self.add_delivery(order, payload)
+        delivery.finish(DeliveryStatus.NEVER_SENT)
         return delivery
 
     def copy_delivery(self, order: Order, original: Delivery) -> Delivery:
-        """Write a repeat of a notification, byte for byte; it is carried without hindrance."""
-        manner = replace(original.manner, abandoned=0, deaf=False)
-        return self._enter(order, original.type, original.body, manner)
+        """Add a repeat of a notification with the same bytes; no attempt is aborted and no response is lost."""
+        options = replace(original.options, aborted_attempts=0, lose_responses=False)
+        return self._add_delivery(order, original.notification_type, original.body, options)
 
-    def _later_than(self, before: datetime | None) -> datetime:
-        """Give the present, in a later second than before: two equal returns must not look like one repeated."""
+    def _later_than(self, previous: datetime | None) -> datetime:
+        """Return the current time, but at least a second after the previous one.
+
+        Two equal partial refunds would otherwise have the same date and look like one that is repeated.
+        """
         now = self.clock()
-        return now if before is None else max(now, before + timedelta(seconds=1))
+        return now if previous is None else max(now, previous + timedelta(seconds=1))
 
-    def _book(self, order: Order, status: TransactionStatus) -> Transaction:
-        transaction = Transaction(next(self._numbers), self.clock(), status)
+    def _add_transaction(self, order: Order, status: TransactionStatus) -> Transaction:
+        transaction = Transaction(next(self._ids), self.clock(), status)
         order.transactions.append(transaction)
         self._by_transaction[transaction.id] = order
         return transaction
 
-    def _enter(self, order: Order, kind: str, body: bytes, manner: Manner) -> Delivery:
-        delivery = Delivery(len(self.deliveries) + 1, order.id, kind, body, self.clock(), manner)
+    def _add_delivery(
+        self, order: Order, notification_type: str, body: bytes, options: DeliveryOptions
+    ) -> Delivery:
+        delivery_id = len(self.deliveries) + 1
+        delivery = Delivery(delivery_id, order.id, notification_type, body, self.clock(), options)
         self.deliveries.append(delivery)
         order.deliveries.append(delivery)
         return delivery

@@ -1,1 +1,1 @@
-"""The provider's APIs, and the simulator's own controls."""
+"""The provider's APIs, and the API that controls the simulator."""

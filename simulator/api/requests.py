@@ -1,4 +1,4 @@
-"""Requests: who may call, which bodies are accepted, and how each API refuses."""
+"""What all APIs share: errors, checking who calls, and reading request bodies."""
 
 import base64
 import binascii
@@ -13,12 +13,14 @@ from uuid import uuid4
 from fastapi import Depends, Request
 from pydantic import BaseModel, ValidationError
 
-from simulator.context import TheSimulator
+from simulator.context import SimulatorDep
 from simulator.settings import Settings, is_loopback
+
+_INVALID_CREDENTIALS = 1020
 
 
 class ApiError(Exception):
-    """A refusal of one of the provider's APIs, with its status."""
+    """An error response of one of the APIs."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -26,19 +28,19 @@ class ApiError(Exception):
         self.message = message
 
     def body(self) -> dict[str, Any]:
-        """The JSON answer."""
+        """Return the JSON body of the response."""
         return {"error": self.message}
 
 
 class StoreApiError(ApiError):
-    """A refusal of the store API: a numbered error, whose number is in the message too."""
+    """An error of the provider's store API; its number is also part of the message."""
 
     def __init__(self, status: int, code: int, message: str) -> None:
         super().__init__(status, message)
         self.code = code
 
     def body(self) -> dict[str, Any]:
-        """The JSON answer."""
+        """Return the JSON body of the response."""
         return {
             "statusCode": self.status,
             "errorCode": self.code,
@@ -48,14 +50,14 @@ class StoreApiError(ApiError):
 
 
 class MerchantApiError(ApiError):
-    """A refusal of the merchant API; `properties` names the bad fields."""
+    """An error of the provider's merchant API; `properties` contains the errors of each invalid field."""
 
     def __init__(self, status: int, message: str, properties: dict[str, list[str]] | None = None) -> None:
         super().__init__(status, message)
         self.properties = properties or {}
 
     def body(self) -> dict[str, Any]:
-        """The JSON answer."""
+        """Return the JSON body of the response."""
         return {
             "http_status_code": self.status,
             "message": self.message,
@@ -64,113 +66,118 @@ class MerchantApiError(ApiError):
         }
 
 
-class ControlError(ApiError):
-    """A refusal of the simulator's own controls, in words."""
+class ControlApiError(ApiError):
+    """An error of the simulator's own API or dashboard."""
 
 
-def not_found(what: str) -> ControlError:
-    """Say that the simulator's books do not hold something."""
-    return ControlError(HTTPStatus.NOT_FOUND, f"{what} is not in the simulator's books, which a restart empties.")
+class InvalidBody(Exception):
+    """A request body is invalid; `fields` contains the errors of each field, `error_types` pydantic's names."""
+
+    def __init__(self, fields: dict[str, list[str]], error_types: dict[str, str]) -> None:
+        super().__init__("; ".join(f"[{name}] {text}" for name, texts in fields.items() for text in texts))
+        self.fields = fields
+        self.error_types = error_types
+
+
+def order_not_found(reference: str | int) -> ControlApiError:
+    """Return the error for an order that the simulator does not have."""
+    message = f"The simulator has no order {reference}. It forgets its orders when it is restarted."
+    return ControlApiError(HTTPStatus.NOT_FOUND, message)
 
 
 def require_project(request: Request, settings: Settings, project_id: str) -> None:
-    """Admit a caller of the store API who may act for the project; both ids are as good with the key."""
-    own = str(settings.xsolla_project_id)
-    if project_id != own or not _knows_key(request, settings, {own, str(settings.xsolla_merchant_id)}):
-        raise bad_credentials(f"Error in basic auth for project {project_id}")
+    """Refuse callers of the store API without the project's credentials.
+
+    The user name may be the project id or the merchant id.
+    """
+    own_id = str(settings.xsolla_project_id)
+    if project_id != own_id or not _has_key(request, settings, {own_id, str(settings.xsolla_merchant_id)}):
+        raise invalid_credentials(f"Error in basic auth for project {project_id}")
 
 
-def require_merchant(request: Request, settings: Settings, merchant_id: str, *, or_project: bool = False) -> None:
-    """Admit a caller of the merchant API; some calls also take the project's id as user name."""
-    own = str(settings.xsolla_merchant_id)
-    names = {own, str(settings.xsolla_project_id)} if or_project else {own}
-    if merchant_id != own or not _knows_key(request, settings, names):
+def require_merchant(
+    request: Request, settings: Settings, merchant_id: str, *, accept_project: bool = False
+) -> None:
+    """Refuse callers of the merchant API without the merchant's credentials.
+
+    The user name is the merchant id; for some calls, it may also be the project id.
+    """
+    own_id = str(settings.xsolla_merchant_id)
+    user_names = {own_id, str(settings.xsolla_project_id)} if accept_project else {own_id}
+    if merchant_id != own_id or not _has_key(request, settings, user_names):
         raise MerchantApiError(HTTPStatus.UNAUTHORIZED, f"Wrong credentials for merchant {merchant_id}")
 
 
-def bad_credentials(message: str) -> StoreApiError:
-    """The store API's answer to a stranger."""
-    return StoreApiError(HTTPStatus.UNAUTHORIZED, 1020, message)
+def invalid_credentials(message: str) -> StoreApiError:
+    """Return the store API's error for invalid credentials."""
+    return StoreApiError(HTTPStatus.UNAUTHORIZED, _INVALID_CREDENTIALS, message)
 
 
 def bearer_token(request: Request) -> str | None:
-    """Give the payment token of a buyer's own call."""
+    """Return the payment token with which a user's browser calls the store API."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     return token if scheme.lower() == "bearer" else None
 
 
-def _knows_key(request: Request, settings: Settings, names: set[str]) -> bool:
-    name, key = _basic(request)
-    # Bytes, because compare_digest refuses text that is not ASCII.
-    return name in names and hmac.compare_digest(key.encode(), settings.xsolla_api_key.encode())
+def _has_key(request: Request, settings: Settings, user_names: set[str]) -> bool:
+    user_name, key = _basic_credentials(request)
+    # Compare bytes, because compare_digest accepts only ASCII in texts.
+    return user_name in user_names and hmac.compare_digest(key.encode(), settings.xsolla_api_key.encode())
 
 
-def _basic(request: Request) -> tuple[str, str]:
+def _basic_credentials(request: Request) -> tuple[str, str]:
     scheme, _, encoded = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "basic":
         return "", ""
     try:
-        name, _, key = base64.b64decode(encoded, validate=True).decode().partition(":")
+        user_name, _, key = base64.b64decode(encoded, validate=True).decode().partition(":")
     except (binascii.Error, UnicodeDecodeError, ValueError):
         return "", ""
-    return name, key
+    return user_name, key
 
 
-def _local_callers_only(request: Request, simulator: TheSimulator) -> None:
-    """Refuse strangers; whoever binds another address than loopback has opened the door on purpose."""
-    caller = request.client.host if request.client else ""
-    if simulator.settings.is_local and not is_loopback(caller):
-        raise ControlError(HTTPStatus.FORBIDDEN, "The simulator's controls answer this machine only.")
+def _require_local_client(request: Request, simulator: SimulatorDep) -> None:
+    """Refuse clients on other machines, unless the simulator was configured to listen for them."""
+    host = request.client.host if request.client else ""
+    if simulator.settings.listens_on_loopback and not is_loopback(host):
+        raise ControlApiError(HTTPStatus.FORBIDDEN, "Only this machine can control the simulator.")
 
 
-def _no_foreign_pages(request: Request) -> None:
-    """Refuse forms and scripts of other sites that the developer happens to have open."""
+def _require_same_origin(request: Request) -> None:
+    """Refuse forms and scripts of other sites that are open in the developer's browser."""
     origin = request.headers.get("Origin")
     if origin is not None and urlsplit(origin).netloc != request.headers.get("Host"):
-        raise ControlError(HTTPStatus.FORBIDDEN, "The simulator's controls do not answer pages of other sites.")
+        raise ControlApiError(HTTPStatus.FORBIDDEN, "Pages of other sites cannot control the simulator.")
 
 
-GUARDS = [Depends(_local_callers_only), Depends(_no_foreign_pages)]
+# Dependencies of all routes that control the simulator.
+CONTROL_GUARDS = [Depends(_require_local_client), Depends(_require_same_origin)]
 
 _Body = TypeVar("_Body", bound=BaseModel)
 
 
-class BadBody(Exception):
-    """A body that is not acceptable; `fields` maps each bad field to what is wrong with it."""
-
-    def __init__(self, fields: dict[str, list[str]], kinds: dict[str, str]) -> None:
-        super().__init__("; ".join(f"[{name}] {text}" for name, texts in fields.items() for text in texts))
-        self.fields = fields
-        self.kinds = kinds
-
-
-async def read_json(request: Request) -> Any:
-    """Parse the body; raises BadBody when it is not JSON."""
+async def read_body(request: Request, body_type: type[_Body]) -> _Body:
+    """Read and validate the JSON body; raise InvalidBody, which names each invalid field."""
     try:
-        return json.loads(await request.body(), parse_float=Decimal, parse_constant=_refuse)
+        raw = json.loads(await request.body(), parse_float=Decimal, parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
-        raise BadBody({"body": ["is not JSON"]}, {}) from None
-
-
-async def read_body(request: Request, kind: type[_Body]) -> _Body:
-    """Read the body as one kind; raises BadBody that names each bad field."""
-    raw = await read_json(request)
+        raise InvalidBody({"body": ["is not JSON"]}, {}) from None
     try:
-        return kind.model_validate(raw)
+        return body_type.model_validate(raw)
     except ValidationError as error:
-        raise _bad_body(error) from None
+        raise _invalid_body(error) from None
 
 
-def _bad_body(error: ValidationError) -> BadBody:
+def _invalid_body(error: ValidationError) -> InvalidBody:
     fields: dict[str, list[str]] = {}
-    kinds: dict[str, str] = {}
+    error_types: dict[str, str] = {}
     for found in error.errors(include_url=False, include_input=False, include_context=False):
         name = ".".join(map(str, found["loc"])) or "body"
         fields.setdefault(name, []).append(found["msg"])
-        kinds[name] = found["type"]
-    return BadBody(fields, kinds)
+        error_types[name] = found["type"]
+    return InvalidBody(fields, error_types)
 
 
-def _refuse(constant: str) -> NoReturn:
-    """NaN and the infinities are not JSON, though Python reads them."""
+def _refuse_constant(constant: str) -> NoReturn:
+    """NaN and Infinity are not valid JSON, although Python accepts them."""
     raise ValueError(constant)

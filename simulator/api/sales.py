@@ -1,5 +1,6 @@
-"""From a token request to a sale: what the token calls accept, prices, currency and the buyer's country."""
+"""Token requests: their bodies, and the sale that they describe."""
 
+from decimal import Decimal
 from http import HTTPStatus
 from ipaddress import ip_address
 from typing import Annotated, Any
@@ -8,95 +9,103 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from simulator.amounts import Amount, Currency
 from simulator.api.requests import StoreApiError
-from simulator.catalogue import Catalogue, CatalogueUnreadable, Product
-from simulator.records import Buyer, Line, Mint, Sale
+from simulator.catalogue import PricedItem, PriceList, PricesUnavailable
+from simulator.records import Line, Sale, TokenType, User
 from simulator.settings import is_web_address
 
+# Error codes of the store API.
+_INVALID_REQUEST = 1102
+_INVALID_CART = 1401
+_INVALID_CART_ITEMS = 1417
+_FREE_ITEM = 1421
 
-def _web_address(value: str) -> str:
+_DEFAULT_COUNTRY = "US"
+
+
+def _require_web_address(value: str) -> str:
     if not is_web_address(value):
         raise ValueError("must be an absolute http or https address")
     return value
 
 
-def _without_nulls(values: dict[str, Any]) -> dict[str, Any]:
+def _refuse_nulls(values: dict[str, Any]) -> dict[str, Any]:
     if any(value is None for value in values.values()):
         raise ValueError("values must be strings, numbers, booleans, arrays or objects")
     return values
 
 
-ReturnUrl = Annotated[str, Field(max_length=1000), AfterValidator(_web_address)]
+ReturnUrl = Annotated[str, Field(max_length=1000), AfterValidator(_require_web_address)]
 ExternalId = Annotated[str, Field(min_length=1, max_length=255)]
-CustomParameters = Annotated[dict[str, Any], Field(min_length=1, max_length=200), AfterValidator(_without_nulls)]
+CustomParameters = Annotated[dict[str, Any], Field(min_length=1, max_length=200), AfterValidator(_refuse_nulls)]
 
 
-class _Closed(BaseModel):
-    """A part in which an unknown key is an error."""
+class _ForbidsUnknown(BaseModel):
+    """A part of a body in which an unknown field is an error."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
 
-class _Open(BaseModel):
-    """A part in which unknown keys are let through."""
+class _IgnoresUnknown(BaseModel):
+    """A part of a body in which unknown fields are ignored."""
 
     model_config = ConfigDict(strict=True, extra="ignore")
 
 
-class Id(_Open):
-    """The buyer's id with the store."""
+class UserId(_IgnoresUnknown):
+    """The user's id at the store."""
 
     value: str = Field(min_length=1, max_length=255)
 
 
-class Name(_Open):
-    """The buyer's name."""
+class UserName(_IgnoresUnknown):
+    """The user's name."""
 
     value: str
 
 
-class Email(_Open):
-    """The buyer's address."""
+class Email(_IgnoresUnknown):
+    """The user's e-mail address."""
 
     value: str = Field(min_length=3, max_length=255, pattern=r"^[^@\s]+@[^@\s]+$")
 
 
-class Country(_Open):
-    """Two letters; it decides currency and tax."""
+class Country(_IgnoresUnknown):
+    """The user's country as two letters; at the provider it determines currency and tax."""
 
     value: str = Field(pattern=r"^[A-Z]{2}$")
     allow_modify: bool = False
 
 
-class MerchantUser(_Open):
-    """The buyer, in a merchant token."""
+class MerchantTokenUser(_IgnoresUnknown):
+    """The user of a merchant token."""
 
-    id: Id
-    name: Name | None = None
+    id: UserId
+    name: UserName | None = None
     email: Email | None = None
     country: Country | None = None
 
 
-class User(MerchantUser):
-    """The buyer, in a store token."""
+class StoreTokenUser(MerchantTokenUser):
+    """The user of a store token."""
 
     model_config = ConfigDict(extra="forbid")
 
 
-class CartItem(_Open):
-    """A SKU; the price is the catalogue's and is never sent."""
+class CartItem(_IgnoresUnknown):
+    """An item by its SKU; its price comes from the catalogue, never from the request."""
 
     sku: str = Field(min_length=1, max_length=255)
     quantity: int = Field(default=1, ge=1, le=1_000_000)
 
 
-class Cart(_Closed):
-    """What is bought."""
+class Cart(_ForbidsUnknown):
+    """The items of a store token."""
 
     items: list[CartItem] = Field(min_length=1)
 
 
-class StoreSettings(_Closed):
-    """How the payment page behaves, in a store token."""
+class StoreTokenSettings(_ForbidsUnknown):
+    """The settings of the payment page of a store token."""
 
     language: str | None = None
     currency: Currency | None = None
@@ -107,38 +116,38 @@ class StoreSettings(_Closed):
     ui: dict[str, Any] | None = None
 
 
-class StoreToken(_Closed):
-    """Body of the store token call."""
+class StoreTokenRequest(_ForbidsUnknown):
+    """The body of the request for a store token."""
 
     sandbox: bool = False
-    user: User
+    user: StoreTokenUser
     purchase: Cart
-    settings: StoreSettings = StoreSettings()
+    settings: StoreTokenSettings = StoreTokenSettings()
     custom_parameters: CustomParameters | None = None
 
 
-class Checkout(_Open):
-    """An amount instead of items."""
+class Checkout(_IgnoresUnknown):
+    """The amount of a merchant token."""
 
     amount: Amount
     currency: Currency
 
 
-class Description(_Open):
-    """What the amount is for, in words."""
+class Description(_IgnoresUnknown):
+    """The text that describes what the amount is for."""
 
     value: str
 
 
-class MerchantPurchase(_Open):
-    """What is bought, in a merchant token."""
+class MerchantPurchase(_IgnoresUnknown):
+    """What is sold with a merchant token: an amount and a text instead of items."""
 
     checkout: Checkout
     description: Description | None = None
 
 
-class MerchantSettings(_Open):
-    """How the payment page behaves, in a merchant token."""
+class MerchantTokenSettings(_IgnoresUnknown):
+    """The settings of the payment page of a merchant token."""
 
     project_id: int
     currency: Currency | None = None
@@ -147,35 +156,27 @@ class MerchantSettings(_Open):
     mode: str | None = None
 
 
-class MerchantToken(_Open):
-    """Body of the merchant token call."""
+class MerchantTokenRequest(_IgnoresUnknown):
+    """The body of the request for a merchant token."""
 
-    user: MerchantUser
-    settings: MerchantSettings
+    user: MerchantTokenUser
+    settings: MerchantTokenSettings
     purchase: MerchantPurchase
     custom_parameters: CustomParameters | None = None
 
 
-_BAD_REQUEST = 1102
-_INVALID_CART = 1401
-_BAD_CART_ITEMS = 1417
-_FREE_ITEM = 1421
-
-_HOME = "US"
-
-
-async def sale_of_items(body: StoreToken, catalogue: Catalogue, user_ip: str | None) -> Sale:
-    """Price a cart from the catalogue; raises StoreApiError as the store API would answer."""
-    buyer = _buyer(body.user, _known_place(body.user, user_ip))
-    products = await _products(body.purchase, catalogue)
-    currency = _common_currency(products, body.settings)
-    lines = tuple(_line(products[item.sku], item, currency) for item in body.purchase.items)
+async def sale_of_items(body: StoreTokenRequest, price_list: PriceList, user_ip: str | None) -> Sale:
+    """Return the sale of a cart with the prices of the price list; raise the store API's errors."""
+    user = _user(body.user, _require_location(body.user, user_ip))
+    items = await _find_items(body.purchase, price_list)
+    currency = _common_currency(items, body.settings)
+    lines = tuple(_line(items[item.sku], item, currency) for item in body.purchase.items)
     return Sale(
-        mint=Mint.STORE,
-        buyer=buyer,
+        token_type=TokenType.STORE,
+        user=user,
         lines=lines,
         currency=currency,
-        total=sum((line.amount for line in lines), start=lines[0].amount * 0),
+        total=sum((line.amount for line in lines), start=Decimal(0)),
         sandbox=body.sandbox,
         external_id=body.settings.external_id,
         return_url=body.settings.return_url,
@@ -183,13 +184,13 @@ async def sale_of_items(body: StoreToken, catalogue: Catalogue, user_ip: str | N
     )
 
 
-def sale_of_amount(body: MerchantToken, user_ip: str | None) -> Sale:
-    """Make a sale of an amount with a text."""
+def sale_of_amount(body: MerchantTokenRequest, user_ip: str | None) -> Sale:
+    """Return the sale of an amount with a text."""
     checkout = body.purchase.checkout
     text = body.purchase.description.value if body.purchase.description else "Payment"
     return Sale(
-        mint=Mint.MERCHANT,
-        buyer=_buyer(body.user, _valid_ip(user_ip)),
+        token_type=TokenType.MERCHANT,
+        user=_user(body.user, _valid_ip(user_ip)),
         lines=(Line("", text, 1, checkout.amount),),
         currency=checkout.currency,
         total=checkout.amount,
@@ -200,11 +201,18 @@ def sale_of_amount(body: MerchantToken, user_ip: str | None) -> Sale:
     )
 
 
-def _known_place(user: User, user_ip: str | None) -> str | None:
-    """Give the buyer's address; without it the country must have been sent."""
+def invalid_request(message: str, *, cart_is_empty: bool = False) -> StoreApiError:
+    """Return the store API's error for an invalid body; an empty cart has its own code."""
+    if cart_is_empty:
+        return _error(_INVALID_CART_ITEMS, "Cart is empty")
+    return _error(_INVALID_REQUEST, f"Unable to validate request: {message}")
+
+
+def _require_location(user: StoreTokenUser, user_ip: str | None) -> str | None:
+    """Return the user's IP address; without a valid one, the request must contain the country."""
     valid = _valid_ip(user_ip)
     if valid is None and user.country is None:
-        raise _refusal(_BAD_REQUEST, "Either user.country.value or the header X-User-Ip must be sent")
+        raise _error(_INVALID_REQUEST, "Either user.country.value or the header X-User-Ip must be sent")
     return valid
 
 
@@ -215,48 +223,41 @@ def _valid_ip(value: str | None) -> str | None:
         return None
 
 
-def _buyer(user: MerchantUser, user_ip: str | None) -> Buyer:
-    return Buyer(
+def _user(user: MerchantTokenUser, user_ip: str | None) -> User:
+    return User(
         id=user.id.value,
         email=user.email.value if user.email else "buyer@example.com",
-        # The provider looks the country up from the address; everybody lives in one here.
-        country=user.country.value if user.country else _HOME,
+        # The provider looks the country up by the IP address. Here, all addresses are in one country.
+        country=user.country.value if user.country else _DEFAULT_COUNTRY,
         ip=user_ip or "127.0.0.1",
         name=user.name.value if user.name else None,
     )
 
 
-async def _products(cart: Cart, catalogue: Catalogue) -> dict[str, Product]:
-    wanted = {item.sku for item in cart.items}
+async def _find_items(cart: Cart, price_list: PriceList) -> dict[str, PricedItem]:
+    skus = {item.sku for item in cart.items}
     try:
-        products = await catalogue.find(wanted)
-    except CatalogueUnreadable as error:
+        items = await price_list.find(skus)
+    except PricesUnavailable as error:
         raise StoreApiError(HTTPStatus.SERVICE_UNAVAILABLE, 0, str(error)) from None
-    if unknown := sorted(wanted - products.keys()):
-        raise _refusal(_BAD_CART_ITEMS, f"Unknown SKU in the cart: {', '.join(unknown)}")
-    if free := sorted(sku for sku in wanted if products[sku].is_free):
-        raise _refusal(_FREE_ITEM, f"Item is free: {', '.join(free)}")
-    return products
+    if unknown := sorted(skus - items.keys()):
+        raise _error(_INVALID_CART_ITEMS, f"Unknown SKU in the cart: {', '.join(unknown)}")
+    if free := sorted(sku for sku in skus if items[sku].is_free):
+        raise _error(_FREE_ITEM, f"Item is free: {', '.join(free)}")
+    return items
 
 
-def _common_currency(products: dict[str, Product], settings: StoreSettings) -> str:
-    asked = settings.currency or next(iter(products.values())).currency
-    if not all(asked in product.prices for product in products.values()):
+def _common_currency(items: dict[str, PricedItem], settings: StoreTokenSettings) -> str:
+    currency = settings.currency or next(iter(items.values())).currency
+    if not all(currency in item.prices for item in items.values()):
         wanted = settings.currency or "one currency"
-        raise _refusal(_INVALID_CART, f"Cart is invalid: not every item has a price in {wanted}")
-    return asked
+        raise _error(_INVALID_CART, f"Cart is invalid: not every item has a price in {wanted}")
+    return currency
 
 
-def _line(product: Product, item: CartItem, currency: str) -> Line:
-    return Line(product.sku, product.name, item.quantity, product.prices[currency])
+def _line(priced: PricedItem, item: CartItem, currency: str) -> Line:
+    return Line(priced.sku, priced.name, item.quantity, priced.prices[currency])
 
 
-def _refusal(code: int, message: str) -> StoreApiError:
+def _error(code: int, message: str) -> StoreApiError:
     return StoreApiError(HTTPStatus.UNPROCESSABLE_ENTITY, code, message)
-
-
-def refuse_body(message: str, *, empty_cart: bool) -> StoreApiError:
-    """Say what the body lacks; an empty cart has a number of its own."""
-    if empty_cart:
-        return _refusal(_BAD_CART_ITEMS, "Cart is empty")
-    return _refusal(_BAD_REQUEST, f"Unable to validate request: {message}")

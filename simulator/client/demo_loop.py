@@ -1,4 +1,4 @@
-"""Demo players that buy something every few seconds, through the public doors only."""
+"""Demo users that buy something every few seconds, through the store's public API and the payment page."""
 
 import asyncio
 import random
@@ -12,178 +12,179 @@ from typing import Any
 
 import httpx
 
-from simulator.client.store_client import Item, PlacedOrder, StoreClient, StoreTrouble
-from simulator.settings import at_base
+from simulator.client.store_client import Item, PlacedOrder, StoreClient, StoreError
+from simulator.settings import with_base
 
-_SHARE_OF_CONSUMABLES = 0.8
-_MOST_OF_ONE = 3
-_CONFLICT = 409
-# Notifications of the last orders may still be on their way when the loop ends.
-_SETTLE_SECONDS = 15.0
-_LOOK_AGAIN_SECONDS = 0.25
+_CONSUMABLES_SHARE = 0.8
+_MAX_QUANTITY = 3
+# When the loop ends, notifications of the last orders may not have been delivered yet.
+_COMPARE_TIMEOUT_SECONDS = 15.0
+_COMPARE_INTERVAL_SECONDS = 0.25
 
-_chance = random.Random()  # noqa: S311, whims of demo players are no secret
-
-
-Lines = dict[str, int]
+_random = random.Random()  # noqa: S311, what demo users buy needs no cryptography
 
 
-class Fate(Enum):
-    """What became of an order at the payment page."""
+class PaymentResult(Enum):
+    """How the payment of an order ended at the payment page."""
 
     PAID = auto()
     NOT_PAID = auto()
-    # The answer to Pay was lost: it may be paid or not, and both are right.
+    # The response to Pay was lost, so the order may be paid or not: both are accepted.
     UNKNOWN = auto()
 
 
 @dataclass(slots=True)
-class Ledger:
-    """Orders of one player: what was in them and what became of them."""
+class OrderHistory:
+    """The orders of one user: the quantities by SKU, and how the payment ended."""
 
-    orders: dict[str, tuple[Lines, Fate]] = field(default_factory=dict)
+    orders: dict[str, tuple[dict[str, int], PaymentResult]] = field(default_factory=dict)
 
     @property
-    def paid(self) -> int:
-        """How many orders were paid."""
-        return sum(fate is Fate.PAID for _, fate in self.orders.values())
+    def paid_count(self) -> int:
+        """The number of paid orders."""
+        return sum(result is PaymentResult.PAID for _, result in self.orders.values())
 
     def differences(self, library: Iterable[dict[str, Any]]) -> list[str]:
-        """Say in words where a library is not what was paid; an empty list means it is."""
-        granted = _by_order(library)
-        complaints = [
-            f"order {order_id}: {complaint}"
-            for order_id, (lines, fate) in self.orders.items()
-            if (complaint := _complaint(lines, fate, granted.get(order_id)))
+        """Return a text for each difference between a library and what was paid."""
+        purchases = _by_order(library)
+        differences = [
+            f"order {order_id}: {difference}"
+            for order_id, (quantities, result) in self.orders.items()
+            if (difference := _difference(quantities, result, purchases.get(order_id)))
         ]
-        strangers = granted.keys() - self.orders.keys()
-        return complaints + [f"order {order_id}: in the library, never placed" for order_id in strangers]
-
-
-def _by_order(library: Iterable[dict[str, Any]]) -> dict[str, Counter[tuple[str, int]]]:
-    granted: defaultdict[str, Counter[tuple[str, int]]] = defaultdict(Counter)
-    for row in library:
-        granted[str(row["order_id"])][row["item"]["sku"], row["quantity"]] += 1
-    return granted
-
-
-def _complaint(lines: Lines, fate: Fate, granted: Counter[tuple[str, int]] | None) -> str | None:
-    if granted is None:
-        return "paid, not in the library" if fate is Fate.PAID else None
-    if fate is Fate.NOT_PAID:
-        return "not paid, in the library"
-    if granted != Counter(lines.items()):
-        return f"paid for {lines}, the library has {dict(granted)}"
-    return None
+        unknown = purchases.keys() - self.orders.keys()
+        return differences + [f"order {order_id}: in the library, but never placed" for order_id in unknown]
 
 
 @dataclass(slots=True)
-class Player:
+class DemoUser:
     """A demo account, with what it owns as far as this process knows."""
 
     name: str
     token: str
-    owned: set[str] = field(default_factory=set)
-    ledger: Ledger = field(default_factory=Ledger)
+    owned_skus: set[str] = field(default_factory=set)
+    history: OrderHistory = field(default_factory=OrderHistory)
 
 
 class DemoLoop:
-    """Places and pays random orders until told to stop, then compares with the store's library."""
+    """Places and pays random orders until it is stopped, and then compares them with the store's libraries."""
 
     def __init__(self, client: httpx.AsyncClient, store_url: str, simulator_url: str) -> None:
         self._client = client
         self._store = StoreClient(client, store_url)
         self._simulator_url = simulator_url
-        self._players: list[Player] = []
+        self._users: list[DemoUser] = []
 
-    async def run(self, *, players: int, every: float, stop: asyncio.Event) -> bool:
-        """Buy until stopped; true when every paid order is in its owner's library exactly once."""
-        self._players = [await self._new_player() for _ in range(players)]
+    async def run(self, *, users: int, interval_seconds: float, stop: asyncio.Event) -> bool:
+        """Buy until stopped; return whether each paid order is in its user's library exactly once."""
+        self._users = [await self._register_user() for _ in range(users)]
         items = await self._store.items()
         if not items:
-            raise StoreTrouble("the store has no items for sale")
+            raise StoreError("the store has no items for sale")
         while not stop.is_set():
-            await self._buy_something(_chance.choice(self._players), items)
-            await _sleep(every, stop)
+            await self._buy_random_item(_random.choice(self._users), items)
+            await _wait_for_stop(stop, interval_seconds)
         return await self._compare()
 
-    async def _new_player(self) -> Player:
+    async def _register_user(self) -> DemoUser:
         name, password = f"demo{secrets.token_hex(4)}", secrets.token_urlsafe(16)
         await self._store.register(name, password)
-        return Player(name, await self._store.sign_in(name, password))
+        return DemoUser(name, await self._store.sign_in(name, password))
 
-    async def _buy_something(self, player: Player, items: list[Item]) -> None:
-        item = _choose(items, player.owned)
+    async def _buy_random_item(self, user: DemoUser, items: list[Item]) -> None:
+        item = _choose(items, user.owned_skus)
         if item is None:
-            _say(player, "owns all there is to own")
+            _print(user, "owns every item")
             return
-        wanted = {item.sku: _chance.randint(1, _MOST_OF_ONE) if item.is_consumable else 1}
+        quantities = {item.sku: _random.randint(1, _MAX_QUANTITY) if item.is_consumable else 1}
         try:
-            order = await self._store.place(player.token, wanted)
-        except StoreTrouble as trouble:
-            if trouble.status == _CONFLICT:
-                player.owned.add(item.sku)
-            _say(player, f"could not order {item.name}: {trouble}")
+            order = await self._store.place(user.token, quantities)
+        except StoreError as error:
+            if error.status == httpx.codes.CONFLICT:
+                user.owned_skus.add(item.sku)
+            _print(user, f"could not order {item.name}: {error}")
             return
-        fate, argv = await self._pay(order)
-        player.ledger.orders[order.id] = (wanted, fate)
-        if fate is Fate.PAID and not item.is_consumable:
-            player.owned.add(item.sku)
-        _say(player, f"{wanted[item.sku]} x {item.name}, {order.total}, order {order.id}: {argv}")
+        result, description = await self._pay(order)
+        user.history.orders[order.id] = (quantities, result)
+        if result is PaymentResult.PAID and not item.is_consumable:
+            user.owned_skus.add(item.sku)
+        _print(user, f"{quantities[item.sku]} x {item.name}, {order.total}, order {order.id}: {description}")
 
-    async def _pay(self, order: PlacedOrder) -> tuple[Fate, str]:
-        """Press Pay on the payment page, as the buyer's browser does."""
+    async def _pay(self, order: PlacedOrder) -> tuple[PaymentResult, str]:
+        """Click Pay on the payment page, as the user's browser does."""
         if order.payment_url is None:
-            return (Fate.PAID, "free") if order.status == "paid" else (Fate.NOT_PAID, order.status)
-        page = at_base(self._simulator_url, order.payment_url)
+            if order.status == "paid":
+                return PaymentResult.PAID, "free"
+            return PaymentResult.NOT_PAID, order.status
+        address = with_base(self._simulator_url, order.payment_url)
         try:
-            opened = await self._client.get(page)
-            if not opened.is_success:
-                return Fate.NOT_PAID, f"the payment page answered {opened.status_code}"
-            answer = await self._client.post(str(httpx.URL(page).join(f"pay?{opened.url.query.decode()}")))
+            page = await self._client.get(address)
+            if not page.is_success:
+                return PaymentResult.NOT_PAID, f"the payment page answered {page.status_code}"
+            response = await self._client.post(str(httpx.URL(address).join(f"pay?{page.url.query.decode()}")))
         except httpx.HTTPError as error:
-            return Fate.UNKNOWN, f"the payment page cannot be reached: {str(error) or type(error).__name__}"
-        if answer.is_redirect and "status=done" in answer.headers["Location"]:
-            return Fate.PAID, "paid"
-        return Fate.NOT_PAID, f"Pay was refused with {answer.status_code}"
+            reason = str(error) or type(error).__name__
+            return PaymentResult.UNKNOWN, f"the payment page cannot be reached: {reason}"
+        if response.is_redirect and "status=done" in response.headers["Location"]:
+            return PaymentResult.PAID, "paid"
+        return PaymentResult.NOT_PAID, f"Pay was refused with {response.status_code}"
 
     async def _compare(self) -> bool:
-        give_up_at = asyncio.get_running_loop().time() + _SETTLE_SECONDS
-        complaints = await self._differences()
-        while complaints and asyncio.get_running_loop().time() < give_up_at:
-            await asyncio.sleep(_LOOK_AGAIN_SECONDS)
-            complaints = await self._differences()
-        placed = sum(len(player.ledger.orders) for player in self._players)
-        paid = sum(player.ledger.paid for player in self._players)
-        for complaint in complaints:
-            print(f"DIFFERENT {complaint}")
-        print(f"{placed} orders placed, {paid} paid, {len(complaints)} differences with the libraries")
-        return not complaints
+        deadline = asyncio.get_running_loop().time() + _COMPARE_TIMEOUT_SECONDS
+        differences = await self._differences()
+        while differences and asyncio.get_running_loop().time() < deadline:
+            await asyncio.sleep(_COMPARE_INTERVAL_SECONDS)
+            differences = await self._differences()
+        placed = sum(len(user.history.orders) for user in self._users)
+        paid = sum(user.history.paid_count for user in self._users)
+        for difference in differences:
+            print(f"DIFFERENCE {difference}")
+        print(f"{placed} orders placed, {paid} paid, {len(differences)} differences with the libraries")
+        return not differences
 
     async def _differences(self) -> list[str]:
-        found: list[str] = []
-        for player in self._players:
+        differences: list[str] = []
+        for user in self._users:
             try:
-                library = await self._store.purchases(player.token)
-            except StoreTrouble as trouble:
-                found.append(f"library of {player.name}: {trouble}")
+                library = await self._store.purchases(user.token)
+            except StoreError as error:
+                differences.append(f"library of {user.name}: {error}")
             else:
-                found += [f"{player.name}, {each}" for each in player.ledger.differences(library)]
-        return found
+                differences += [f"{user.name}, {each}" for each in user.history.differences(library)]
+        return differences
 
 
-def _choose(items: list[Item], owned: set[str]) -> Item | None:
-    """Choose mostly consumables, and of the rest only what is not owned."""
+def _by_order(library: Iterable[dict[str, Any]]) -> dict[str, Counter[tuple[str, int]]]:
+    purchases: defaultdict[str, Counter[tuple[str, int]]] = defaultdict(Counter)
+    for row in library:
+        purchases[str(row["order_id"])][row["item"]["sku"], row["quantity"]] += 1
+    return purchases
+
+
+def _difference(
+    quantities: dict[str, int], result: PaymentResult, purchases: Counter[tuple[str, int]] | None
+) -> str | None:
+    if purchases is None:
+        return "paid, but not in the library" if result is PaymentResult.PAID else None
+    if result is PaymentResult.NOT_PAID:
+        return "not paid, but in the library"
+    if purchases != Counter(quantities.items()):
+        return f"paid for {quantities}, but the library has {dict(purchases)}"
+    return None
+
+
+def _choose(items: list[Item], owned_skus: set[str]) -> Item | None:
+    """Return a random item, usually a consumable, and never one that can be owned only once and is owned."""
     consumables = [item for item in items if item.is_consumable]
-    others = [item for item in items if not item.is_consumable and item.sku not in owned]
-    first, second = consumables, others
-    if _chance.random() >= _SHARE_OF_CONSUMABLES:
-        first, second = others, consumables
-    pool = first or second
-    return _chance.choice(pool) if pool else None
+    others = [item for item in items if not item.is_consumable and item.sku not in owned_skus]
+    preferred, second = consumables, others
+    if _random.random() >= _CONSUMABLES_SHARE:
+        preferred, second = others, consumables
+    candidates = preferred or second
+    return _random.choice(candidates) if candidates else None
 
 
-async def _sleep(seconds: float, stop: asyncio.Event) -> None:
+async def _wait_for_stop(stop: asyncio.Event, seconds: float) -> None:
     try:
         async with asyncio.timeout(seconds):
             await stop.wait()
@@ -191,5 +192,5 @@ async def _sleep(seconds: float, stop: asyncio.Event) -> None:
         return
 
 
-def _say(player: Player, argv: str) -> None:
-    print(f"{datetime.now(UTC):%H:%M:%S} {player.name}: {argv}", flush=True)
+def _print(user: DemoUser, text: str) -> None:
+    print(f"{datetime.now(UTC):%H:%M:%S} {user.name}: {text}", flush=True)

@@ -1,4 +1,8 @@
-"""A reproducible random mix of all scenarios against a running store, compared with its books at the end."""
+"""A reproducible random run of all scenarios against a running store.
+
+The run has three parts: plan the orders, place them and run their scenarios, and compare the simulator's
+orders with the store's. Planning and comparing are pure functions.
+"""
 
 import asyncio
 import random
@@ -10,305 +14,328 @@ from typing import Any
 
 import httpx
 
-from simulator.client.simulator_client import Laboratory, SimulatorTrouble
-from simulator.client.store_client import Item, StoreClient, StoreTrouble
+from simulator.client.simulator_client import SimulatorClient, SimulatorError
+from simulator.client.store_client import Item, StoreClient, StoreError
 from simulator.scenarios import Scenario
-from simulator.scenarios.expectations import Granted
+from simulator.scenarios.expectations import ExpectedPurchases
 from simulator.settings import Mode
 
-_MOST_OF_ONE = 3
-_SHARE_OF_CONSUMABLES = 0.85
+_MAX_QUANTITY = 3
+_CONSUMABLES_SHARE = 0.85
 _MODES: tuple[Mode, ...] = ("combined", "separate")
+
+_MAX_DELIVERY_SECONDS = 3000.0
+_HOLD_SECONDS = 86_000.0
+_COMPARE_INTERVAL_SECONDS = 1.0
+_COMPARE_TIMEOUT_SECONDS = 15.0
+# The store reconciles an order for the first time after two minutes, and then at growing intervals.
+_RECONCILIATION_TIMEOUT_SECONDS = 300.0
+_NOT_PLACED = "not placed"
+
+Json = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """One order: who buys what, and what happens to it."""
+class RunOptions:
+    """The options of a random run."""
+
+    seed: int
+    orders: int
+    users: int
+    speed: float = 3600
+    concurrency: int = 8
+    # Whether the store asks the provider about orders that no notification settled.
+    with_reconciliation: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedOrder:
+    """An order of the plan: who buys what, and which scenario is run on it."""
 
     number: int
-    player: int
+    user: int
     sku: str
     quantity: int
     scenario: Scenario
     mode: Mode
 
 
-def plan(seed: int, orders: int, players: int, items: Sequence[Item]) -> list[Step]:
-    """Plan a mix; each scenario occurs as soon as there are as many orders as scenarios.
-
-    Raises ValueError when nothing can be bought more than once.
-    """
-    chance = random.Random(seed)  # noqa: S311, the same seed has to give the same mix
-    shelf = _Shelf(chance, items)
-    scenarios = _scenarios(chance, orders)
-    steps = []
-    for number, scenario in enumerate(scenarios, 1):
-        player = chance.randrange(players)
-        item = shelf.choose(player)
-        quantity = chance.randint(1, _MOST_OF_ONE) if item.is_consumable else 1
-        steps.append(Step(number, player, item.sku, quantity, scenario, chance.choice(_MODES)))
-    return steps
-
-
-def _scenarios(chance: random.Random, orders: int) -> list[Scenario]:
-    every = list(Scenario)
-    chance.shuffle(every)
-    drawn = every[:orders] + chance.choices(every, k=max(0, orders - len(every)))
-    chance.shuffle(drawn)
-    return drawn
-
-
-class _Shelf:
-    """What may be bought: things owned once only once by each player, whatever becomes of the order."""
-
-    def __init__(self, chance: random.Random, items: Sequence[Item]) -> None:
-        self._chance = chance
-        # The store may list its items in any order.
-        sold = sorted((item for item in items if not item.is_free), key=lambda item: item.sku)
-        self._consumables = [item for item in sold if item.is_consumable]
-        self._others = [item for item in sold if not item.is_consumable]
-        self._bought: set[tuple[int, str]] = set()
-        if not self._consumables:
-            raise ValueError("the store sells nothing that can be bought more than once")
-
-    def choose(self, player: int) -> Item:
-        others = [item for item in self._others if (player, item.sku) not in self._bought]
-        if not others or self._chance.random() < _SHARE_OF_CONSUMABLES:
-            return self._chance.choice(self._consumables)
-        item = self._chance.choice(others)
-        self._bought.add((player, item.sku))
-        return item
-
-
-# The store asks about what it was never told after two minutes, and then at growing intervals.
-_REPAIR_SECONDS = 300.0
-_SETTLE_SECONDS = 15.0
-_LOOK_AGAIN_SECONDS = 1.0
-_LONGEST_DELIVERY = 3000.0
-_HELD_UNTIL_RELEASED = 86_000.0
-_UNPLACED = "never placed"
-
-
-Row = dict[str, Any]
-
-
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """How one order of a mix ended; an empty list of differences is what we want."""
+class Comparison:
+    """The differences between an order at the simulator and at the store; none, if all is well."""
 
-    step: Step
+    planned: PlannedOrder
     order_id: str
     differences: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
-    """What a mix may be told."""
+class _ExecutedOrder:
+    """A planned order with the id that the store gave to it; `error` says why something failed."""
 
-    seed: int
-    orders: int
-    players: int
-    speed: float = 3600
-    at_once: int = 8
-    with_repair: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class _Played:
-    """A step and the store's order it became; `trouble` says why it did not."""
-
-    step: Step
+    planned: PlannedOrder
     order_id: str
-    trouble: str = ""
+    error: str = ""
 
 
-class Mix:
-    """Places orders over the store's public API and makes the simulator do what the plan says."""
+def plan(seed: int, orders: int, users: int, items: Sequence[Item]) -> list[PlannedOrder]:
+    """Plan the orders of a run; each scenario occurs if there are at least as many orders as scenarios.
 
-    def __init__(self, client: httpx.AsyncClient, store_url: str, simulator_url: str, options: Options) -> None:
+    Raises ValueError if no item can be bought more than once.
+    """
+    generator = random.Random(seed)  # noqa: S311, the same seed must give the same run
+    picker = _ItemPicker(generator, items)
+    planned = []
+    for number, scenario in enumerate(_random_scenarios(generator, orders), 1):
+        user = generator.randrange(users)
+        item = picker.pick(user)
+        quantity = generator.randint(1, _MAX_QUANTITY) if item.is_consumable else 1
+        planned.append(PlannedOrder(number, user, item.sku, quantity, scenario, generator.choice(_MODES)))
+    return planned
+
+
+def _random_scenarios(generator: random.Random, count: int) -> list[Scenario]:
+    all_scenarios = list(Scenario)
+    generator.shuffle(all_scenarios)
+    repeated = generator.choices(all_scenarios, k=max(0, count - len(all_scenarios)))
+    chosen = all_scenarios[:count] + repeated
+    generator.shuffle(chosen)
+    return chosen
+
+
+class _ItemPicker:
+    """Picks random items; a user gets an item that can be owned only once at most once."""
+
+    def __init__(self, generator: random.Random, items: Sequence[Item]) -> None:
+        self._random = generator
+        # Sorted, because the store may list its items in any order.
+        sold = sorted((item for item in items if not item.is_free), key=lambda item: item.sku)
+        self._consumables = [item for item in sold if item.is_consumable]
+        self._others = [item for item in sold if not item.is_consumable]
+        self._picked: set[tuple[int, str]] = set()
+        if not self._consumables:
+            raise ValueError("the store sells nothing that can be bought more than once")
+
+    def pick(self, user: int) -> Item:
+        others = [item for item in self._others if (user, item.sku) not in self._picked]
+        if not others or self._random.random() < _CONSUMABLES_SHARE:
+            return self._random.choice(self._consumables)
+        item = self._random.choice(others)
+        self._picked.add((user, item.sku))
+        return item
+
+
+class RandomRun:
+    """Places orders through the store's public API and runs their scenarios in the simulator."""
+
+    def __init__(self, client: httpx.AsyncClient, store_url: str, simulator_url: str, options: RunOptions) -> None:
         self._store = StoreClient(client, store_url)
-        self._laboratory = Laboratory(simulator_url)
+        self._simulator = SimulatorClient(simulator_url)
         self._options = options
         self._tokens: list[str] = []
 
     async def run(self) -> bool:
-        """Play the whole mix and print the comparison; true when the books agree."""
+        """Run everything and print the comparison; return whether there are no differences."""
         options = self._options
         try:
-            steps = plan(options.seed, options.orders, options.players, await self._store.items())
+            planned = plan(options.seed, options.orders, options.users, await self._store.items())
         except ValueError as error:
-            raise StoreTrouble(str(error)) from None
-        self._tokens = [await self._new_player() for _ in range(options.players)]
-        print(f"Mix with seed {options.seed}: {options.orders} orders of {options.players} players", flush=True)
+            raise StoreError(str(error)) from None
+        self._tokens = [await self._register_user() for _ in range(options.users)]
+        print(f"Run with seed {options.seed}: {options.orders} orders of {options.users} users", flush=True)
         try:
-            played = await self._play_all(steps)
-            findings = await self._compare(played)
+            comparisons = await self._compare(await self._execute_all(planned))
         finally:
-            self._laboratory.close()
-        return _print_report(options.seed, findings)
+            self._simulator.close()
+        return _print_report(options.seed, comparisons)
 
-    async def _new_player(self) -> str:
-        name, password = f"mix{secrets.token_hex(4)}", secrets.token_urlsafe(16)
+    async def _register_user(self) -> str:
+        name, password = f"random{secrets.token_hex(4)}", secrets.token_urlsafe(16)
         await self._store.register(name, password)
         return await self._store.sign_in(name, password)
 
-    async def _play_all(self, steps: Sequence[Step]) -> list[_Played]:
-        free = asyncio.Semaphore(self._options.at_once)
+    async def _execute_all(self, planned: Sequence[PlannedOrder]) -> list[_ExecutedOrder]:
+        semaphore = asyncio.Semaphore(self._options.concurrency)
 
-        async def in_turn(step: Step) -> _Played:
-            async with free:
-                return await self._play(step)
+        async def execute(each: PlannedOrder) -> _ExecutedOrder:
+            async with semaphore:
+                return await self._execute(each)
 
-        return await asyncio.gather(*map(in_turn, steps))
+        return await asyncio.gather(*map(execute, planned))
 
-    async def _play(self, step: Step) -> _Played:
-        """Place one order and let the scenario happen to it, until all its deliveries are settled."""
-        token, order_id = self._tokens[step.player], _UNPLACED
+    async def _execute(self, planned: PlannedOrder) -> _ExecutedOrder:
+        """Place an order and run its scenario, until all its deliveries are finished."""
+        token, order_id = self._tokens[planned.user], _NOT_PLACED
         try:
-            placed = await self._store.place(token, {step.sku: step.quantity}, f"mix-{step.number}")
+            idempotency_key = f"random-run-{planned.number}"
+            placed = await self._store.place(token, {planned.sku: planned.quantity}, idempotency_key)
             order_id = placed.id
-            await self._happen(step, token, order_id)
-        except (StoreTrouble, SimulatorTrouble) as trouble:
-            return _Played(step, order_id, str(trouble))
-        return _Played(step, order_id)
+            await self._run_scenario(planned, token, order_id)
+        except (StoreError, SimulatorError) as error:
+            return _ExecutedOrder(planned, order_id, str(error))
+        return _ExecutedOrder(planned, order_id)
 
-    async def _happen(self, step: Step, token: str, order_id: str) -> None:
-        if step.scenario is Scenario.LATE:
-            await self._come_late(step, token, order_id)
+    async def _run_scenario(self, planned: PlannedOrder, token: str, order_id: str) -> None:
+        if planned.scenario is Scenario.LATE:
+            await self._cancel_before_notification(planned, token, order_id)
             return
-        if step.scenario is Scenario.REFUND:
-            await self._send(step, order_id, Scenario.HAPPY)
-        await self._send(step, order_id, step.scenario)
+        if planned.scenario is Scenario.REFUND:
+            await self._send(planned, order_id, Scenario.HAPPY)
+        await self._send(planned, order_id, planned.scenario)
 
-    async def _come_late(self, step: Step, token: str, order_id: str) -> None:
-        """Cancel the order at the store while the notification of its payment is on its way."""
-        await self._send(step, order_id, step.scenario, wait=0)
+    async def _cancel_before_notification(self, planned: PlannedOrder, token: str, order_id: str) -> None:
+        """Cancel a paid order at the store while the notification of the payment is held."""
+        await self._send(planned, order_id, planned.scenario, wait=0)
         await self._store.cancel(token, order_id)
-        await asyncio.to_thread(self._laboratory.release, order_id, wait=_LONGEST_DELIVERY)
+        await asyncio.to_thread(self._simulator.release, order_id, wait=_MAX_DELIVERY_SECONDS)
 
-    async def _send(self, step: Step, order_id: str, scenario: Scenario, wait: float = _LONGEST_DELIVERY) -> None:
+    async def _send(
+        self,
+        planned: PlannedOrder,
+        order_id: str,
+        scenario: Scenario,
+        wait: float = _MAX_DELIVERY_SECONDS,
+    ) -> None:
         await asyncio.to_thread(
-            self._laboratory.send,
+            self._simulator.send,
             order_id,
             scenario,
             wait=wait,
-            hold=_HELD_UNTIL_RELEASED,
-            mode=step.mode,
+            hold=_HOLD_SECONDS,
+            mode=planned.mode,
             speed=self._options.speed,
         )
 
-    async def _compare(self, played: Sequence[_Played]) -> list[Finding]:
-        """Look until the books agree or the store had its time; only what differs is looked at again."""
-        findings = {each.step.number: each for each in await self._look(played)}
-        give_up_at = asyncio.get_running_loop().time() + await self._patience(played)
-        while different := [each for each in played if findings[each.step.number].differences]:
-            if asyncio.get_running_loop().time() >= give_up_at:
+    async def _compare(self, executed: Sequence[_ExecutedOrder]) -> list[Comparison]:
+        """Compare until there are no differences or the timeout is over; repeat only what differs."""
+        comparisons = {each.planned.number: each for each in await self._compare_once(executed)}
+        deadline = asyncio.get_running_loop().time() + self._compare_timeout(executed)
+        while different := [each for each in executed if comparisons[each.planned.number].differences]:
+            if asyncio.get_running_loop().time() >= deadline:
                 break
-            await asyncio.sleep(_LOOK_AGAIN_SECONDS)
-            findings |= {each.step.number: each for each in await self._look(different)}
-        return [findings[each.step.number] for each in played]
+            await asyncio.sleep(_COMPARE_INTERVAL_SECONDS)
+            comparisons |= {each.planned.number: each for each in await self._compare_once(different)}
+        return [comparisons[each.planned.number] for each in executed]
 
-    async def _patience(self, played: Sequence[_Played]) -> float:
-        untold = any(each.step.scenario is Scenario.DROP_ALL for each in played)
-        return _REPAIR_SECONDS if untold and self._options.with_repair else _SETTLE_SECONDS
+    def _compare_timeout(self, executed: Sequence[_ExecutedOrder]) -> float:
+        needs_reconciliation = any(each.planned.scenario is Scenario.DROP_ALL for each in executed)
+        if needs_reconciliation and self._options.with_reconciliation:
+            return _RECONCILIATION_TIMEOUT_SECONDS
+        return _COMPARE_TIMEOUT_SECONDS
 
-    async def _look(self, played: Sequence[_Played]) -> list[Finding]:
-        players = sorted({each.step.player for each in played})
+    async def _compare_once(self, executed: Sequence[_ExecutedOrder]) -> list[Comparison]:
+        users = sorted({each.planned.user for each in executed})
         try:
-            libraries = {each: await self._store.purchases(self._tokens[each]) for each in players}
-        except StoreTrouble as trouble:
-            return [Finding(each.step, each.order_id, (str(trouble),)) for each in played]
-        return [await self._look_at(each, libraries[each.step.player]) for each in played]
+            libraries = {user: await self._store.purchases(self._tokens[user]) for user in users}
+        except StoreError as error:
+            return [Comparison(each.planned, each.order_id, (str(error),)) for each in executed]
+        return [await self._compare_order(each, libraries[each.planned.user]) for each in executed]
 
-    async def _look_at(self, played: _Played, library: list[Row]) -> Finding:
-        step, order_id = played.step, played.order_id
-        if played.trouble:
-            return Finding(step, order_id, (played.trouble,))
+    async def _compare_order(self, executed: _ExecutedOrder, library: list[Json]) -> Comparison:
+        planned, order_id = executed.planned, executed.order_id
+        if executed.error:
+            return Comparison(planned, order_id, (executed.error,))
         try:
-            booked = await asyncio.to_thread(self._laboratory.order, order_id)
-            status = await self._store.order_status(self._tokens[step.player], order_id)
-        except (StoreTrouble, SimulatorTrouble) as trouble:
-            return Finding(step, order_id, (str(trouble),))
-        rows = [row for row in library if str(row["order_id"]) == order_id]
-        found = differences(step, booked, status, rows, with_repair=self._options.with_repair)
-        return Finding(step, order_id, found)
-
-
-def _print_report(seed: int, findings: Sequence[Finding]) -> bool:
-    print(table(findings))
-    lines = complaints(findings)
-    for line in lines:
-        print(line)
-    print(f"Seed {seed}: {len(findings)} orders, {len(lines)} differences between the books and the store")
-    return not lines
+            at_simulator = await asyncio.to_thread(self._simulator.order, order_id)
+            store_status = await self._store.order_status(self._tokens[planned.user], order_id)
+        except (StoreError, SimulatorError) as error:
+            return Comparison(planned, order_id, (str(error),))
+        purchases = [row for row in library if str(row["order_id"]) == order_id]
+        found = differences(
+            planned,
+            at_simulator,
+            store_status,
+            purchases,
+            with_reconciliation=self._options.with_reconciliation,
+        )
+        return Comparison(planned, order_id, found)
 
 
 def differences(
-    step: Step, booked: Row, status: str, library: Iterable[Row], *, with_repair: bool = True
+    planned: PlannedOrder,
+    at_simulator: Json,
+    store_status: str,
+    purchases: Iterable[Json],
+    *,
+    with_reconciliation: bool = True,
 ) -> tuple[str, ...]:
-    """Say where the store differs from what the books imply.
+    """Return a text for each difference between an order at the store and what the simulator expects.
 
     Args:
-        step: what was planned for the order.
-        booked: the order in the simulator's books.
-        status: the order's status at the store.
-        library: what the player's library holds of this order.
-        with_repair: whether the store finds out by itself what it was never told.
+        planned: the order in the plan.
+        at_simulator: the order as the simulator's control API shows it.
+        store_status: the order's status at the store.
+        purchases: the purchases of this order in the user's library.
+        with_reconciliation: whether the store asks the provider about orders that no notification settled.
     """
-    should, granted = booked["implied"]["status"], Granted(booked["implied"]["granted"])
-    if not with_repair and not booked["told"]:
-        should, granted = "pending", Granted.NOTHING
-    found = [] if status == should else [f"the books imply {should}, the store says {status}"]
-    found += _in_library(step, granted, list(library))
-    return (*found, *_answers(booked["deliveries"]))
+    expected_status = at_simulator["expected"]["status"]
+    expected_purchases = ExpectedPurchases(at_simulator["expected"]["purchases"])
+    if not with_reconciliation and not at_simulator["store_notified"]:
+        expected_status, expected_purchases = "pending", ExpectedPurchases.NONE
+    found = []
+    if store_status != expected_status:
+        found.append(f"the status should be {expected_status}, but is {store_status}")
+    found += _purchase_differences(planned, expected_purchases, purchases)
+    return (*found, *_response_differences(at_simulator["deliveries"]))
 
 
-def _in_library(step: Step, granted: Granted, rows: list[Row]) -> list[str]:
-    seen = Counter((row["item"]["sku"], row["quantity"], row["status"]) for row in rows)
-    line = step.sku, step.quantity
-    right: list[Counter[tuple[str, int, str]]] = [Counter()]
-    if granted is Granted.EVERYTHING:
-        right = [Counter([(*line, "granted")])]
-    elif granted is Granted.TAKEN_BACK:
-        # One whose refund came first may be there as refunded, or not at all.
-        right = [Counter(), Counter([(*line, "refunded")])]
-    return [] if seen in right else [f"the order should have given {granted}, the library has {_in_words(seen)}"]
+def _purchase_differences(
+    planned: PlannedOrder, expected: ExpectedPurchases, purchases: Iterable[Json]
+) -> list[str]:
+    actual = Counter((row["item"]["sku"], row["quantity"], row["status"]) for row in purchases)
+    line = planned.sku, planned.quantity
+    accepted: list[Counter[tuple[str, int, str]]] = [Counter()]
+    if expected is ExpectedPurchases.GRANTED:
+        accepted = [Counter([(*line, "granted")])]
+    elif expected is ExpectedPurchases.REFUNDED:
+        # If the refund arrived before the payment, the store may have no purchase at all.
+        accepted = [Counter(), Counter([(*line, "refunded")])]
+    if actual in accepted:
+        return []
+    return [f"the purchases should be {expected}, but the library has {_describe(actual)}"]
 
 
-def _in_words(seen: Counter[tuple[str, int, str]]) -> str:
-    rows = [f"{count} x ({quantity} {sku}, {status})" for (sku, quantity, status), count in seen.items()]
-    return ", ".join(rows) or "nothing"
+def _describe(purchases: Counter[tuple[str, int, str]]) -> str:
+    texts = [f"{count} x ({quantity} {sku}, {status})" for (sku, quantity, status), count in purchases.items()]
+    return ", ".join(texts) or "none"
 
 
-def _answers(deliveries: Sequence[Row]) -> list[str]:
-    surprises = Counter(_surprise(told) for told in deliveries if not told["as_expected"])
-    return [argv if count == 1 else f"{count} x {argv}" for argv, count in surprises.items()]
+def _response_differences(deliveries: Sequence[Json]) -> list[str]:
+    texts = Counter(_response_difference(each) for each in deliveries if not each["as_expected"])
+    return [text if count == 1 else f"{count} x {text}" for text, count in texts.items()]
 
 
-def _surprise(told: Row) -> str:
-    seen = f"{told['type']} ended as {told['outcome']!r} with {told['last_status']}"
-    return f"{seen}, expected {told['expected_answer']}"
+def _response_difference(delivery: Json) -> str:
+    actual = f"{delivery['type']} is {delivery['status']!r} with {delivery['last_response_status']}"
+    return f"{actual}, expected {delivery['expected_response']}"
 
 
-def table(findings: Sequence[Finding]) -> str:
-    """Give the numbers of each scenario, and of all."""
-    numbers: defaultdict[str, list[int]] = defaultdict(lambda: [0, 0])
-    for finding in findings:
-        numbers[finding.step.scenario][bool(finding.differences)] += 1
-    lines = [_line(name, right, different) for name, (right, different) in sorted(numbers.items())]
-    total = [sum(column) for column in zip(*numbers.values(), strict=True)] or [0, 0]
+def table(comparisons: Sequence[Comparison]) -> str:
+    """Return a table with the number of orders of each scenario, and of all."""
+    counts: defaultdict[str, list[int]] = defaultdict(lambda: [0, 0])
+    for comparison in comparisons:
+        counts[comparison.planned.scenario][bool(comparison.differences)] += 1
+    rows = [_table_row(scenario, *numbers) for scenario, numbers in sorted(counts.items())]
+    totals = [sum(column) for column in zip(*counts.values(), strict=True)] or [0, 0]
     head = f"{'scenario':<20}{'orders':>8}{'as expected':>13}{'different':>11}"
-    return "\n".join([head, *lines, _line("all", *total)])
+    return "\n".join([head, *rows, _table_row("all", *totals)])
 
 
-def _line(name: str, right: int, different: int) -> str:
-    return f"{name:<20}{right + different:>8}{right:>13}{different:>11}"
+def _table_row(name: str, as_expected: int, different: int) -> str:
+    return f"{name:<20}{as_expected + different:>8}{as_expected:>13}{different:>11}"
 
 
-def complaints(findings: Sequence[Finding]) -> list[str]:
-    """Give a line for each difference."""
+def difference_lines(comparisons: Sequence[Comparison]) -> list[str]:
+    """Return a line for each difference."""
     return [
-        f"DIFFERENT {finding.step.scenario} ({finding.step.mode}), order {finding.order_id}: {argv}"
-        for finding in findings
-        for argv in finding.differences
+        f"DIFFERENCE {each.planned.scenario} ({each.planned.mode}), order {each.order_id}: {difference}"
+        for each in comparisons
+        for difference in each.differences
     ]
+
+
+def _print_report(seed: int, comparisons: Sequence[Comparison]) -> bool:
+    lines = difference_lines(comparisons)
+    print("\n".join([table(comparisons), *lines]))
+    print(f"Seed {seed}: {len(comparisons)} orders, {len(lines)} differences between simulator and store")
+    return not lines

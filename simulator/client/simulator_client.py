@@ -1,4 +1,4 @@
-"""A running simulator as programs and tests use it: make things happen, and read its books."""
+"""The Python client of a running simulator: run scenarios on orders, and read what happened to them."""
 
 from types import TracebackType
 from typing import Any, Self
@@ -9,18 +9,18 @@ import httpx
 from simulator.scenarios import HOLD_SECONDS, Scenario
 from simulator.settings import Mode
 
-# Longer than the simulator itself waits for the store.
-REDIS_TIMEOUT_SECONDS = 15.0
+# Added to the time for which the simulator waits itself; longer than its own timeout for the store.
+_TIMEOUT_SECONDS = 15.0
 
 
-class SimulatorTrouble(Exception):
-    """The simulator said no or nothing; the message says what, in words."""
+class SimulatorError(Exception):
+    """The simulator refused or did not respond; the message is a sentence."""
 
 
-class Laboratory:
-    """Scenarios by name; orders are named by their number here or by the store's own.
+class SimulatorClient:
+    """Calls of the simulator's control API. Orders are given by their id there or by the store's id.
 
-    Each call raises SimulatorTrouble unless the simulator agrees. May be used from several threads.
+    Each call raises SimulatorError unless it succeeds. Several threads can use one client.
     """
 
     def __init__(self, simulator_url: str) -> None:
@@ -31,7 +31,10 @@ class Laboratory:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        error_type: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
         self.close()
 
@@ -49,25 +52,26 @@ class Laboratory:
         mode: Mode | None = None,
         speed: float | None = None,
     ) -> dict[str, Any]:
-        """Run a scenario and wait for its deliveries; gives `order`, `deliveries`, `as_expected`.
+        """Run a scenario and wait for its deliveries; return `order`, `deliveries`, `as_expected`.
 
         Args:
-            order: which one.
-            scenario: what to make happen.
-            wait: seconds to wait at most; 0 comes back at once.
-            hold: seconds for which `late` keeps its notifications back, unless they are released.
-            mode: combined or separate; else the simulator's own.
-            speed: how many times faster than on schedule repeats are sent; else the simulator's own.
+            order: the order's id.
+            scenario: what happens to the order.
+            wait: how many seconds to wait at most; with 0, the call returns at once.
+            hold: for how many seconds `late` holds its notifications, unless they are released.
+            mode: combined or separate; the default is the simulator's setting.
+            speed: how many times faster than the provider's schedule failed deliveries are retried; the
+                default is the simulator's setting.
         """
         body = {"scenario": scenario, "wait": wait, "hold": hold, "mode": mode, "speed": speed}
         return self._call("POST", order, "/send", wait, body)
 
     def release(self, order: str | int, *, wait: float = 15) -> dict[str, Any]:
-        """Let the notifications go that `late` keeps back; the answer is that of `send`."""
+        """Send the notifications that `late` holds; return the same as `send`."""
         return self._call("POST", order, "/release", wait, {"wait": wait})
 
     def order(self, order: str | int) -> dict[str, Any]:
-        """Read what the books hold about an order: facts, what they imply for the store, deliveries."""
+        """Return an order with its transactions, its deliveries, and what it should be at the store."""
         return self._call("GET", order, "", 0, None)
 
     def _call(
@@ -75,16 +79,16 @@ class Laboratory:
     ) -> dict[str, Any]:
         address = f"{self._url}/simulator/orders/{quote(str(order), safe='')}{path}"
         try:
-            response = self._client.request(method, address, json=body, timeout=wait + REDIS_TIMEOUT_SECONDS)
+            response = self._client.request(method, address, json=body, timeout=wait + _TIMEOUT_SECONDS)
         except httpx.HTTPError as error:
-            raise SimulatorTrouble(f"No simulator answers at {self._url}: {error}.") from None
+            raise SimulatorError(f"No simulator answers at {self._url}: {error}.") from None
         if not response.is_success:
-            raise SimulatorTrouble(_words(response))
-        answer: dict[str, Any] = response.json()
-        return answer
+            raise SimulatorError(_error_message(response))
+        result: dict[str, Any] = response.json()
+        return result
 
 
-def _words(response: httpx.Response) -> str:
+def _error_message(response: httpx.Response) -> str:
     try:
         return str(response.json()["error"])
     except (ValueError, LookupError, TypeError):

@@ -1,4 +1,4 @@
-"""The store's public API, as a program of an ordinary player uses it."""
+"""A client of the store's public API, as any user's program could be."""
 
 import asyncio
 from dataclasses import dataclass
@@ -7,24 +7,25 @@ from typing import Any
 
 import httpx
 
-from simulator.settings import at_base
+from simulator.settings import with_base
 
-_PAGE = 100
+_PAGE_SIZE = 100
+# Limits for the waiting time that the store asks for when there are too many requests.
 _MIN_WAIT_SECONDS = 1.0
-_LONGEST_WAIT = 60.0
+_MAX_WAIT_SECONDS = 60.0
 
 
-class StoreTrouble(Exception):
-    """The store said no or nothing; the message says what, in words."""
+class StoreError(Exception):
+    """The store refused or did not respond; the message says why."""
 
-    def __init__(self, argv: str, status: int | None = None) -> None:
-        super().__init__(argv)
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
         self.status = status
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """Something for sale."""
+    """An item for sale."""
 
     sku: str
     name: str
@@ -34,7 +35,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class PlacedOrder:
-    """The store's answer to an order; one that costs nothing has no payment page."""
+    """The store's response to an order; an order that costs nothing has no payment page."""
 
     id: str
     status: str
@@ -43,68 +44,71 @@ class PlacedOrder:
 
 
 class StoreClient:
-    """Calls of the store's API; each raises StoreTrouble unless the store agrees."""
+    """Calls of the store's API; each raises StoreError unless it succeeds."""
 
     def __init__(self, client: httpx.AsyncClient, store_url: str) -> None:
         self._client = client
         self._store_url = store_url
 
     async def register(self, username: str, password: str) -> None:
-        """Create an account; waits when the store asks for patience."""
-        await self._patiently("/api/users", {"username": username, "password": password})
+        """Create an account; wait if there are too many requests."""
+        await self._call_when_allowed("/api/users", {"username": username, "password": password})
 
     async def sign_in(self, username: str, password: str) -> str:
-        """Give a session token; waits when the store asks for patience."""
-        answer = await self._patiently("/api/sessions", {"username": username, "password": password})
-        return str(answer["token"])
+        """Return a session token; wait if there are too many requests."""
+        body = {"username": username, "password": password}
+        session = await self._call_when_allowed("/api/sessions", body)
+        return str(session["token"])
 
     async def items(self) -> list[Item]:
-        """List everything for sale."""
-        rows = await self._all_pages(f"/api/items?limit={_PAGE}", None)
+        """Return all items for sale."""
+        rows = await self._all_pages(f"/api/items?limit={_PAGE_SIZE}", None)
         return [_item(row) for row in rows]
 
-    async def place(self, token: str, wanted: dict[str, int], key: str | None = None) -> PlacedOrder:
-        """Order quantities by SKU; an idempotency key keeps the order apart from others for the same."""
-        lines = [{"sku": sku, "quantity": quantity} for sku, quantity in wanted.items()]
-        response = await self._call("POST", "/api/purchases", token, {"items": lines}, key)
-        answer = response.json()
-        total = f"{answer['total']} {answer['currency']}"
-        return PlacedOrder(str(answer["order_id"]), answer["status"], total, answer.get("payment_url"))
+    async def place(
+        self, token: str, quantities: dict[str, int], idempotency_key: str | None = None
+    ) -> PlacedOrder:
+        """Place an order of quantities by SKU; with an idempotency key, equal orders are different orders."""
+        lines = [{"sku": sku, "quantity": quantity} for sku, quantity in quantities.items()]
+        response = await self._call("POST", "/api/purchases", token, {"items": lines}, idempotency_key)
+        order = response.json()
+        total = f"{order['total']} {order['currency']}"
+        return PlacedOrder(str(order["order_id"]), order["status"], total, order.get("payment_url"))
 
     async def order_status(self, token: str, order_id: str) -> str:
-        """Read where an order of the caller stands."""
+        """Return the status of one of the user's orders."""
         response = await self._call("GET", f"/api/orders/{order_id}", token)
         return str(response.json()["status"])
 
     async def cancel(self, token: str, order_id: str) -> None:
-        """Cancel an open order of the caller; one that is not open any more is left as it is."""
+        """Cancel one of the user's orders, unless it is no longer open."""
         try:
             await self._call("POST", f"/api/orders/{order_id}/cancel", token)
-        except StoreTrouble as trouble:
-            if trouble.status != httpx.codes.CONFLICT:
+        except StoreError as error:
+            if error.status != httpx.codes.CONFLICT:
                 raise
 
     async def purchases(self, token: str) -> list[dict[str, Any]]:
-        """List the caller's whole library."""
-        return await self._all_pages(f"/api/purchases?limit={_PAGE}", token)
+        """Return the user's whole library."""
+        return await self._all_pages(f"/api/purchases?limit={_PAGE_SIZE}", token)
 
-    async def _patiently(self, path: str, body: dict[str, str]) -> dict[str, Any]:
+    async def _call_when_allowed(self, path: str, body: dict[str, str]) -> dict[str, Any]:
         while True:
             try:
-                answer: dict[str, Any] = (await self._call("POST", path, None, body)).json()
-            except _TooMany as answer_later:
-                await asyncio.sleep(answer_later.seconds)
+                result: dict[str, Any] = (await self._call("POST", path, None, body)).json()
+            except _TooManyRequests as error:
+                await asyncio.sleep(error.wait_seconds)
             else:
-                return answer
+                return result
 
     async def _all_pages(self, path: str, token: str | None) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = []
-        address: str | None = path
-        while address is not None:
-            response = await self._call("GET", address, token)
+        next_path: str | None = path
+        while next_path is not None:
+            response = await self._call("GET", next_path, token)
             rows += response.json()
-            following = response.links.get("next", {}).get("url")
-            address = None if following is None else at_base("", following)
+            next_address = response.links.get("next", {}).get("url")
+            next_path = None if next_address is None else with_base("", next_address)
         return rows
 
     async def _call(
@@ -113,20 +117,30 @@ class StoreClient:
         path: str,
         token: str | None,
         body: dict[str, Any] | None = None,
-        key: str | None = None,
+        idempotency_key: str | None = None,
     ) -> httpx.Response:
         headers = {} if token is None else {"Authorization": f"Bearer {token}"}
-        if key is not None:
-            headers["Idempotency-Key"] = key
+        if idempotency_key is not None:
+            headers["Idempotency-Key"] = idempotency_key
         try:
             response = await self._client.request(method, self._store_url + path, headers=headers, json=body)
         except httpx.HTTPError as error:
-            raise StoreTrouble(f"the store cannot be reached: {str(error) or type(error).__name__}") from None
+            raise StoreError(f"the store cannot be reached: {str(error) or type(error).__name__}") from None
         if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
-            raise _TooMany(response)
+            raise _TooManyRequests(response)
         if not response.is_success:
-            raise StoreTrouble(_words(response), response.status_code)
+            raise StoreError(_error_message(response), response.status_code)
         return response
+
+
+class _TooManyRequests(StoreError):
+    """The store refuses further requests for some time."""
+
+    def __init__(self, response: httpx.Response) -> None:
+        super().__init__(_error_message(response), response.status_code)
+        retry_after = response.headers.get("Retry-After", "")
+        seconds = float(retry_after) if retry_after.isdigit() else _MIN_WAIT_SECONDS
+        self.wait_seconds = min(max(seconds, _MIN_WAIT_SECONDS), _MAX_WAIT_SECONDS)
 
 
 def _item(row: dict[str, Any]) -> Item:
@@ -134,21 +148,11 @@ def _item(row: dict[str, Any]) -> Item:
     return Item(str(row["sku"]), str(row["name"]), row["kind"] == "consumable", is_free)
 
 
-class _TooMany(StoreTrouble):
-    """The store asks to come back later."""
-
-    def __init__(self, response: httpx.Response) -> None:
-        super().__init__(_words(response), response.status_code)
-        asked = response.headers.get("Retry-After", "")
-        seconds = float(asked) if asked.isdigit() else _MIN_WAIT_SECONDS
-        self.seconds = min(max(seconds, _MIN_WAIT_SECONDS), _LONGEST_WAIT)
-
-
-def _words(response: httpx.Response) -> str:
-    """Read the sentence out of a problem answer."""
+def _error_message(response: httpx.Response) -> str:
+    """Return the sentence of a problem document."""
     try:
         problem = response.json()
-        argv = str(problem.get("detail") or problem.get("title") or "")
+        sentence = str(problem.get("detail") or problem.get("title") or "")
     except (ValueError, AttributeError):
-        argv = ""
-    return f"the store answered {response.status_code} {argv}".rstrip()
+        sentence = ""
+    return f"the store answered {response.status_code} {sentence}".rstrip()

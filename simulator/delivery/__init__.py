@@ -1,1 +1,1 @@
-"""Notifications: what they say, and how they are signed, sent and repeated."""
+"""Notifications: their payloads, and delivering them to the store."""

@@ -1,4 +1,7 @@
-"""One builder per notification type and their pieces: facts in, payload out, nothing sent."""
+"""The payloads of the notifications, in the format of captured ones: one function for each notification type.
+
+Nothing is sent here. The functions with names in `_part` build what several notifications contain.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
@@ -6,125 +9,134 @@ from decimal import Decimal
 from typing import Any
 
 from simulator.amounts import SALES_TAX_PERCENT, Breakdown, as_number, as_text, break_down
-from simulator.records import Buyer, Line, Mint, Order, Sale, Transaction
+from simulator.records import Line, Order, Sale, TokenType, Transaction, User
 from simulator.settings import Mode
 
 Json = dict[str, Any]
 
-_PROVIDER_ZONE = timezone(timedelta(hours=3))
+_PROVIDER_TIMEZONE = timezone(timedelta(hours=3))
+_AGREEMENT = 1536354
+_PAYMENT_METHOD = 1380
+_AUTHOR = "support@xsolla.com"
 
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """Whose notifications these are."""
+    """The project whose notifications are sent."""
 
     project_id: int
     merchant_id: int
 
     def as_settings(self) -> Json:
-        """The `settings` part."""
+        """Return the `settings` of a notification."""
         return {"project_id": self.project_id, "merchant_id": self.merchant_id}
 
 
 @dataclass(frozen=True, slots=True)
-class Reason:
-    """Why money goes back: the provider's code and words."""
+class RefundReason:
+    """Why money is refunded: the provider's code and text."""
 
     code: int
     text: str
 
     def as_details(self) -> Json:
-        """The `refund_details` part."""
-        return {"code": self.code, "reason": self.text, "author": "support@xsolla.com"}
+        """Return the `refund_details` of a notification."""
+        return {"code": self.code, "reason": self.text, "author": _AUTHOR}
 
 
-def after_payment(mode: Mode, project: Project, order: Order, made: Transaction) -> list[Json]:
-    """Notifications of a payment; each waits for the success of the one before it."""
-    if order.sale.mint is Mint.MERCHANT:
-        return [payment(project, order, made)]
+def for_payment(mode: Mode, project: Project, order: Order, transaction: Transaction) -> list[Json]:
+    """Return the notifications of a payment; each is sent after the success of the one before."""
+    if order.sale.token_type is TokenType.MERCHANT:
+        return [payment(project, order, transaction)]
     if mode == "combined":
-        return [order_paid(order, made, project)]
-    return [payment(project, order, made), order_paid(order, made, None)]
+        return [order_paid(order, transaction, project)]
+    return [payment(project, order, transaction), order_paid(order, transaction, None)]
 
 
-def after_refund(mode: Mode, project: Project, order: Order, made: Transaction, reason: Reason) -> list[Json]:
-    """Notifications of a payment given back in full."""
-    if order.sale.mint is Mint.MERCHANT:
-        return [refund(project, order, made, reason)]
+def for_refund(
+    mode: Mode, project: Project, order: Order, transaction: Transaction, reason: RefundReason
+) -> list[Json]:
+    """Return the notifications of a full refund; each is sent after the success of the one before."""
+    if order.sale.token_type is TokenType.MERCHANT:
+        return [refund(project, order, transaction, reason)]
     if mode == "combined":
-        return [order_canceled(order, made, reason, project)]
+        return [order_canceled(order, transaction, reason, project)]
     return [
-        refund(project, order, made, reason),
-        order_canceled(order, made, reason, None),
+        refund(project, order, transaction, reason),
+        order_canceled(order, transaction, reason, None),
     ]
 
 
 def user_validation(project: Project, order: Order) -> Json:
-    """Ask the store whether it knows the buyer."""
+    """The store is asked whether the user exists."""
     return {
         "notification_type": "user_validation",
         "settings": project.as_settings(),
-        "user": user_part(order.sale.buyer),
+        "user": user_part(order.sale.user),
     }
 
 
-def payment(project: Project, order: Order, made: Transaction) -> Json:
-    """Say that money was taken (separate mode, and tokens without a Store order)."""
+def payment(project: Project, order: Order, transaction: Transaction) -> Json:
+    """Money was paid (in separate mode, and for tokens without a Store order)."""
     sale = order.sale
     return {
         "notification_type": "payment",
         "settings": project.as_settings(),
         "purchase": purchase_part(sale, with_checkout=True),
-        "user": user_part(sale.buyer),
-        "transaction": transaction_part(sale, made),
+        "user": user_part(sale.user),
+        "transaction": transaction_part(sale, transaction),
         "payment_details": payment_details(sale),
         **custom_parameters_part(sale),
     }
 
 
-def order_paid(order: Order, made: Transaction, billing: Project | None) -> Json:
-    """Say that a Store order was paid; combined mode adds the billing of a project."""
-    payload = _store_order("order_paid", order, made, "paid")
+def order_paid(order: Order, transaction: Transaction, billing: Project | None) -> Json:
+    """A Store order was paid; in combined mode, the project's billing is included."""
+    payload = _store_order("order_paid", order, transaction, "paid")
     if billing is not None:
-        payload["billing"] = _payment_billing(billing, order, made)
+        payload["billing"] = _payment_billing(billing, order, transaction)
     return payload
 
 
-def order_canceled(order: Order, made: Transaction | None, reason: Reason, billing: Project | None) -> Json:
-    """Say that a Store order was canceled; when it had been paid, combined mode adds the refund's billing."""
-    payload = _store_order("order_canceled", order, made, "canceled")
-    if billing is not None and made is not None:
+def order_canceled(
+    order: Order, transaction: Transaction | None, reason: RefundReason, billing: Project | None
+) -> Json:
+    """A Store order was canceled; in combined mode, the billing of the refund is included if it was paid."""
+    payload = _store_order("order_canceled", order, transaction, "canceled")
+    if billing is not None and transaction is not None:
         details = {"notification_type": "refund", "refund_details": reason.as_details()}
-        payload["billing"] = _payment_billing(billing, order, made) | details
+        payload["billing"] = _payment_billing(billing, order, transaction) | details
     return payload
 
 
-def refund(project: Project, order: Order, made: Transaction, reason: Reason) -> Json:
-    """Say that a payment was given back in full."""
-    return _returned("refund", project, order, made, reason, order.sale.total)
+def refund(project: Project, order: Order, transaction: Transaction, reason: RefundReason) -> Json:
+    """A payment was refunded in full."""
+    return _refund("refund", project, order, transaction, reason, order.sale.total)
 
 
-def partial_refund(project: Project, order: Order, made: Transaction, reason: Reason, amount: Decimal) -> Json:
-    """Say that a part was given back.
+def partial_refund(
+    project: Project, order: Order, transaction: Transaction, reason: RefundReason, amount: Decimal
+) -> Json:
+    """A part of a payment was refunded.
 
-    `purchase` is the whole sale. Whether `payment_details.payment` means the part or the original is not
-    documented: here it is the part with its tax, and `payment` less `sales_tax` is the part of the price.
+    `purchase` is the whole sale. The provider does not document whether `payment_details.payment` is the part or
+    the whole payment. Here it is the part with its tax, so `payment` less `sales_tax` is the part of the price.
     """
-    payload = _returned("partial_refund", project, order, made, reason, amount)
-    return payload | {"transaction": partly_returned_transaction_part(order.sale, made)}
+    payload = _refund("partial_refund", project, order, transaction, reason, amount)
+    return payload | {"transaction": partial_refund_transaction_part(order.sale, transaction)}
 
 
-def ps_declined(project: Project, order: Order, made: Transaction) -> Json:
-    """Say that the payment system declined a try; the documented sample writes every number as text."""
+def ps_declined(project: Project, order: Order, transaction: Transaction) -> Json:
+    """The payment system declined a payment; the documented sample has all numbers as texts."""
     sale = order.sale
-    transaction = returned_transaction_part(sale, made) | {"payment_method": 1380}
+    part = refund_transaction_part(sale, transaction) | {"payment_method": _PAYMENT_METHOD}
     return {
         "notification_type": "ps_declined",
         "settings": {name: str(value) for name, value in project.as_settings().items()},
-        "user": user_part(sale.buyer),
-        "transaction": {name: str(value) for name, value in transaction.items() if name != "agreement"},
+        "user": user_part(sale.user),
+        "transaction": {name: str(value) for name, value in part.items() if name != "agreement"},
         "refund_details": {
-            "author": "support@xsolla.com",
+            "author": _AUTHOR,
             "code": "8",
             "reason": "Cancellation by the PS request",
             "reason_detail": "Insufficient funds",
@@ -133,140 +145,108 @@ def ps_declined(project: Project, order: Order, made: Transaction) -> Json:
     }
 
 
-def _store_order(kind: str, order: Order, made: Transaction | None, status: str) -> Json:
-    buyer = order.sale.buyer
+def _store_order(notification_type: str, order: Order, transaction: Transaction | None, order_status: str) -> Json:
+    user = order.sale.user
     return {
         "items": items_part(order.sale.lines),
-        "notification_type": kind,
-        "order": order_part(order, made, status),
-        "user": {"external_id": buyer.id, "email": buyer.email, "country": buyer.country},
+        "notification_type": notification_type,
+        "order": order_part(order, transaction, order_status),
+        "user": {"external_id": user.id, "email": user.email, "country": user.country},
         **custom_parameters_part(order.sale),
     }
 
 
-def _payment_billing(project: Project, order: Order, made: Transaction) -> Json:
+def _payment_billing(project: Project, order: Order, transaction: Transaction) -> Json:
     return {
         "notification_type": "payment",
         "settings": project.as_settings(),
         "purchase": purchase_part(order.sale, with_checkout=False),
-        "transaction": transaction_part(order.sale, made),
+        "transaction": transaction_part(order.sale, transaction),
         "payment_details": payment_details(order.sale),
     }
 
 
-def _returned(
-    kind: str, project: Project, order: Order, made: Transaction, reason: Reason, amount: Decimal
+def _refund(
+    notification_type: str,
+    project: Project,
+    order: Order,
+    transaction: Transaction,
+    reason: RefundReason,
+    amount: Decimal,
 ) -> Json:
     sale = order.sale
     return {
-        "notification_type": kind,
+        "notification_type": notification_type,
         "settings": project.as_settings(),
         "purchase": purchase_part(sale, with_checkout=True),
-        "user": user_part(sale.buyer),
-        "transaction": returned_transaction_part(sale, made),
+        "user": user_part(sale.user),
+        "transaction": refund_transaction_part(sale, transaction),
         "refund_details": reason.as_details(),
         "payment_details": refund_payment_details(amount, sale.currency),
         **custom_parameters_part(sale),
     }
 
 
-def sum_of(amount: Decimal, currency: str) -> Json:
-    """An amount as JSON number beside its currency."""
-    return {"currency": currency, "amount": as_number(amount)}
-
-
-def user_part(buyer: Buyer) -> Json:
-    """The buyer as money notifications name them."""
-    part = {"ip": buyer.ip, "email": buyer.email, "id": buyer.id, "country": buyer.country}
-    if buyer.name is not None:
-        part["name"] = buyer.name
-    if buyer.country == "US":
+def user_part(user: User) -> Json:
+    """Return the user as payment notifications describe them."""
+    part = {"ip": user.ip, "email": user.email, "id": user.id, "country": user.country}
+    if user.name is not None:
+        part["name"] = user.name
+    if user.country == "US":
         part["zip"] = "10001"
     return part
 
 
-def transaction_part(sale: Sale, made: Transaction) -> Json:
-    """The `transaction` part of a payment."""
+def transaction_part(sale: Sale, transaction: Transaction) -> Json:
+    """Return the `transaction` of a payment."""
     part: Json = {
-        "id": made.id,
-        "payment_method_order_id": str(made.id * 1000 + 113),
-        "agreement": 1536354,
-        "payment_date": payment_date(made),
-        "payment_method": 1380,
+        "id": transaction.id,
+        "payment_method_order_id": str(transaction.id * 1000 + 113),
+        "agreement": _AGREEMENT,
+        "payment_date": payment_date(transaction),
+        "payment_method": _PAYMENT_METHOD,
         "payment_method_name": "Bank card",
     }
-    return part | _marks(sale)
+    return part | _external_id_and_dry_run(sale)
 
 
-def returned_transaction_part(sale: Sale, made: Transaction) -> Json:
-    """The `transaction` part of a refund: the id is that of the payment it undoes."""
-    return {"id": made.id, "agreement": 1536354} | _marks(sale)
+def refund_transaction_part(sale: Sale, transaction: Transaction) -> Json:
+    """Return the `transaction` of a refund; its id is the id of the refunded payment."""
+    return {"id": transaction.id, "agreement": _AGREEMENT} | _external_id_and_dry_run(sale)
 
 
-def partly_returned_transaction_part(sale: Sale, made: Transaction) -> Json:
-    """The same for a part, with its date: without that, two equal parts would be the same bytes."""
-    part = returned_transaction_part(sale, made)
-    return part if made.returned_at is None else part | {"date": _date(made.returned_at)}
+def partial_refund_transaction_part(sale: Sale, transaction: Transaction) -> Json:
+    """Return the `transaction` of a partial refund, with its date.
+
+    Without the date, the notifications of two equal partial refunds would have the same bytes.
+    """
+    part = refund_transaction_part(sale, transaction)
+    return part if transaction.refunded_at is None else part | {"date": _date(transaction.refunded_at)}
 
 
-def _marks(sale: Sale) -> Json:
-    part: Json = {} if sale.external_id is None else {"external_id": sale.external_id}
-    # A real payment has no mark at all, rather than a mark of 0.
-    return part | ({"dry_run": 1} if sale.sandbox else {})
-
-
-def payment_date(made: Transaction) -> str:
-    """When a transaction was made, in the provider's zone."""
-    return _date(made.date)
-
-
-def _date(moment: datetime) -> str:
-    return moment.astimezone(_PROVIDER_ZONE).isoformat(timespec="seconds")
+def payment_date(transaction: Transaction) -> str:
+    """Return the time of a transaction in the provider's time zone."""
+    return _date(transaction.created_at)
 
 
 def purchase_part(sale: Sale, *, with_checkout: bool) -> Json:
-    """What was sold, at the store's price: tax is not in it."""
-    total = sum_of(sale.total, sale.currency)
+    """Return the `purchase`: the price at the store, without tax."""
+    total = _amount_part(sale.total, sale.currency)
     return {"checkout": dict(total), "total": total} if with_checkout else {"total": total}
 
 
 def payment_details(sale: Sale) -> Json:
-    """Where the money went; `payment` holds the sales tax and so differs from the purchase."""
+    """Return how the payment was divided; `payment` includes the sales tax, so it differs from the purchase."""
     split = break_down(sale.total, sale.currency)
     return _flows(split) | _taxes(split)
 
 
-def _flows(split: Breakdown) -> Json:
-    amounts = {
-        "payment": split.payment,
-        "payment_method_sum": split.payment,
-        "xsolla_balance_sum": Decimal(0),
-        "payout": split.payout,
-        "xsolla_fee": split.fee,
-        "payment_method_fee": split.fee,
-        "repatriation_commission": Decimal(0),
-    }
-    return {name: sum_of(amount, split.currency) for name, amount in amounts.items()}
+def refund_payment_details(refunded: Decimal, currency: str) -> Json:
+    """Return how a refund was divided; refunds have their amounts as texts.
 
-
-def _taxes(split: Breakdown) -> Json:
-    nothing = {**sum_of(Decimal(0), split.currency), "percent": 0}
-    return {
-        "vat": dict(nothing),
-        "sales_tax": {**sum_of(split.sales_tax, split.currency), "percent": as_number(SALES_TAX_PERCENT)},
-        "direct_wht": dict(nothing),
-        "payout_currency_rate": "1",
-        "country_wht": dict(nothing),
-        "user_acquisition_fee": dict(nothing),
-    }
-
-
-def refund_payment_details(returned: Decimal, currency: str) -> Json:
-    """Where returned money came from; refunds write their amounts as texts.
-
-    `payment` less `sales_tax` is what goes back of the price, as in the notification of a payment.
+    As in the notification of a payment, `payment` less `sales_tax` is the price.
     """
-    split = break_down(returned, currency)
+    split = break_down(refunded, currency)
     amounts = {
         "xsolla_fee": split.fee,
         "payout": split.payout,
@@ -280,7 +260,7 @@ def refund_payment_details(returned: Decimal, currency: str) -> Json:
 
 
 def items_part(lines: tuple[Line, ...]) -> list[Json]:
-    """The items of a Store order; `amount` is the price of one, as far as the documents let us see."""
+    """Return the items of a Store order; in the documented samples, `amount` seems to be the price of one."""
     return [
         {
             "sku": line.sku,
@@ -294,22 +274,62 @@ def items_part(lines: tuple[Line, ...]) -> list[Json]:
     ]
 
 
-def order_part(of: Order, made: Transaction | None, status: str) -> Json:
-    """The Store order; its invoice number is the transaction, written as text."""
+def order_part(order: Order, transaction: Transaction | None, status: str) -> Json:
+    """Return the Store order; its invoice id is the id of the transaction as a text."""
     return {
-        "id": of.id,
-        "mode": "sandbox" if of.sale.sandbox else "default",
+        "id": order.id,
+        "mode": "sandbox" if order.sale.sandbox else "default",
         "currency_type": "real",
-        "currency": of.sale.currency,
-        "amount": as_text(of.sale.total),
+        "currency": order.sale.currency,
+        "amount": as_text(order.sale.total),
         "status": status,
         "platform": "xsolla",
         "comment": None,
-        "invoice_id": None if made is None else str(made.id),
+        "invoice_id": None if transaction is None else str(transaction.id),
         "promotions": [],
     }
 
 
 def custom_parameters_part(sale: Sale) -> Json:
-    """What the store gave to be handed back, if anything."""
+    """Return the store's own parameters, if the token request had any."""
     return {} if sale.custom_parameters is None else {"custom_parameters": sale.custom_parameters}
+
+
+def _amount_part(amount: Decimal, currency: str) -> Json:
+    return {"currency": currency, "amount": as_number(amount)}
+
+
+def _external_id_and_dry_run(sale: Sale) -> Json:
+    part: Json = {} if sale.external_id is None else {"external_id": sale.external_id}
+    # A real payment has no `dry_run` at all, instead of a `dry_run` of 0.
+    return part | ({"dry_run": 1} if sale.sandbox else {})
+
+
+def _date(moment: datetime) -> str:
+    return moment.astimezone(_PROVIDER_TIMEZONE).isoformat(timespec="seconds")
+
+
+def _flows(split: Breakdown) -> Json:
+    amounts = {
+        "payment": split.payment,
+        "payment_method_sum": split.payment,
+        "xsolla_balance_sum": Decimal(0),
+        "payout": split.payout,
+        "xsolla_fee": split.fee,
+        "payment_method_fee": split.fee,
+        "repatriation_commission": Decimal(0),
+    }
+    return {name: _amount_part(amount, split.currency) for name, amount in amounts.items()}
+
+
+def _taxes(split: Breakdown) -> Json:
+    zero = {**_amount_part(Decimal(0), split.currency), "percent": 0}
+    sales_tax = _amount_part(split.sales_tax, split.currency)
+    return {
+        "vat": dict(zero),
+        "sales_tax": {**sales_tax, "percent": as_number(SALES_TAX_PERCENT)},
+        "direct_wht": dict(zero),
+        "payout_currency_rate": "1",
+        "country_wht": dict(zero),
+        "user_acquisition_fee": dict(zero),
+    }

@@ -1,4 +1,4 @@
-"""Delivering notifications: signing, sending, repeating, in order."""
+"""Delivering notifications: sign them, send them in order, and retry them on the provider's schedule."""
 
 import asyncio
 import hashlib
@@ -12,167 +12,176 @@ from itertools import groupby
 
 import httpx
 
-from simulator.records import Attempt, Clock, Delivery, Order, Outcome
-
-
-def sign(body: bytes, secret: str) -> str:
-    """Give the value of the Authorization header for a body."""
-    # SHA-1 with the secret behind is the provider's choice, not ours.
-    return f"Signature {hashlib.sha1(body + secret.encode()).hexdigest()}"  # noqa: S324
-
-
-ANSWER_WITHIN = timedelta(seconds=10)
-
-_ACKNOWLEDGED = frozenset({200, 201, 204})
-_FINAL = frozenset({400, 401, 402, 403, 404, 409, 415, 422})
-
-
-def _minutes(*pauses: int) -> tuple[timedelta, ...]:
-    return tuple(timedelta(minutes=pause) for pause in pauses)
-
-
-_ORDER_PAUSES = _minutes(*[5] * 2, *[15] * 7, *[60] * 10)
-# Only "growing, at most 12, within 48 hours" is documented; the steps are ours.
-_PAYMENT_PAUSES = _minutes(1, 2, 5, 10, 20, 30, 60, 120, 240, 480, 720, 960)
-
-
-def pauses(notification_type: str) -> tuple[timedelta, ...]:
-    """Give the pauses before each repeat of a notification that was not answered."""
-    if notification_type == "user_validation":
-        return ()
-    if notification_type in {"order_paid", "order_canceled"}:
-        return _ORDER_PAUSES
-    return _PAYMENT_PAUSES
-
-
-def verdict(status: int | None) -> Outcome:
-    """Tell what an answer means; no answer and unlisted codes ask for a repeat."""
-    if status in _ACKNOWLEDGED:
-        return Outcome.ACKNOWLEDGED
-    return Outcome.REFUSED if status in _FINAL else Outcome.WAITING
-
+from simulator.records import Clock, Delivery, DeliveryAttempt, DeliveryStatus, Order
 
 _log = logging.getLogger(__name__)
 
-SIGNATURE_REFUSED = (
-    "The store refused our signature: XSOLLA_WEBHOOK_SECRET differs between simulator and store, "
-    "make them equal and restart."
+_SIGNATURE_REFUSED = (
+    "The store refused the signature: XSOLLA_WEBHOOK_SECRET differs between simulator and store. "
+    "Set both to the same value and restart."
 )
-_KEPT_ANSWER = 500
-# Long enough for a request to arrive, too short for most answers.
-_IMPATIENCE = timedelta(milliseconds=20)
+_MAX_RESPONSE_CHARS = 500
+_RESPONSE_TIMEOUT = timedelta(seconds=10)
+# Long enough for the request to arrive, too short for most responses.
+_ABORT_AFTER = timedelta(milliseconds=20)
+
+_ACKNOWLEDGING_STATUSES = frozenset({200, 201, 204})
+_REFUSING_STATUSES = frozenset({400, 401, 402, 403, 404, 409, 415, 422})
+
+# The delays before the retries, in minutes.
+_ORDER_DELAYS = (*[5] * 2, *[15] * 7, *[60] * 10)
+# The provider documents only "growing, at most 12, within 48 hours". The single delays are our choice.
+_PAYMENT_DELAYS = (1, 2, 5, 10, 20, 30, 60, 120, 240, 480, 720, 960)
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
-    """How a chain leaves; the defaults are the ordinary way."""
+class SequenceOptions:
+    """How a sequence of deliveries is sent; the defaults are how the provider sends one."""
 
-    # How many times faster than the schedule; none is the factor of the settings.
+    # How many times faster than the schedule; None means the speed of the settings.
     speed: float | None = None
-    # Seconds before it leaves, unless it is released earlier.
-    hold: float = 0
-    # Goes on after a failure.
-    stubborn: bool = False
-    # Equal notifications beside each other leave at once.
-    at_once: bool = False
+    # The delay before the first delivery, unless the order is released earlier.
+    hold_seconds: float = 0
+    continue_after_failure: bool = False
+    # Send equal notifications at the same time if they follow each other.
+    parallel_duplicates: bool = False
 
 
-_ORDINARY = Way()
+_DEFAULT_SEQUENCE = SequenceOptions()
 
 
-class Courier:
-    """Carries deliveries to the store's webhook; chains run in the background until they end or it closes."""
+class DeliverySender:
+    """Sends deliveries to the store's webhook; sequences run in the background until they end or it closes."""
 
-    def __init__(self, client: httpx.AsyncClient, url: str, secret: str, speed: float, clock: Clock) -> None:
+    def __init__(
+        self, client: httpx.AsyncClient, webhook_url: str, secret: str, speed: float, clock: Clock
+    ) -> None:
         self._client = client
-        self._url = url
+        self._webhook_url = webhook_url
         self._secret = secret
         self._speed = speed
         self._clock = clock
-        self._chains: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
 
-    def dispatch(self, order: Order, deliveries: Sequence[Delivery], way: Way = _ORDINARY) -> None:
-        """Start delivering a chain; the next notification leaves after the success of the one before."""
-        if way.hold > 0:
-            # Here and not in the chain, which may have to wait: whoever releases it meanwhile means it.
+    def start(
+        self, order: Order, deliveries: Sequence[Delivery], options: SequenceOptions = _DEFAULT_SEQUENCE
+    ) -> None:
+        """Start a sequence: each delivery begins after the success of the one before."""
+        if options.hold_seconds > 0:
+            # Not in the task: it may have to wait for the delivery lock, and a release during that time counts.
             order.released.clear()
-        task = asyncio.create_task(self._run_chain(order, deliveries, way))
-        self._chains.add(task)
-        task.add_done_callback(self._chains.discard)
+        task = asyncio.create_task(self._send_sequence(order, deliveries, options))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def close(self) -> None:
-        """Stop all chains where they are."""
-        for task in self._chains:
+        """Cancel all sequences."""
+        for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._chains, return_exceptions=True)
-
-    async def knock(self, delivery: Delivery) -> Outcome:
-        """Try once and write down the answer."""
-        attempt = await self._try(delivery)
-        delivery.attempts.append(attempt)
-        if _is_signature_refusal(attempt) and not delivery.manner.forged:
-            _log.error("%s of order %s: %s", delivery.type, delivery.order_id, SIGNATURE_REFUSED)
-        else:
-            _log.info("%s of order %s: %s", delivery.type, delivery.order_id, attempt.status or attempt.answer)
-        return Outcome.WAITING if _is_lost(delivery) else verdict(attempt.status)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def deliver(self, delivery: Delivery, speed: float | None = None) -> None:
-        """Try until the store answers for good or the schedule is over."""
-        outcome = await self.knock(delivery)
-        for pause in pauses(delivery.type):
-            if outcome is not Outcome.WAITING:
+        """Try until the store acknowledges or refuses, or the retry schedule ends."""
+        status = await self._attempt(delivery)
+        for delay in retry_delays(delivery.notification_type):
+            if status is not DeliveryStatus.WAITING:
                 break
-            await asyncio.sleep(pause / timedelta(seconds=speed or self._speed))
-            outcome = await self.knock(delivery)
-        delivery.settle(Outcome.GIVEN_UP if outcome is Outcome.WAITING else outcome)
+            await asyncio.sleep(delay / timedelta(seconds=speed or self._speed))
+            status = await self._attempt(delivery)
+        delivery.finish(DeliveryStatus.GIVEN_UP if status is DeliveryStatus.WAITING else status)
 
-    async def _run_chain(self, order: Order, deliveries: Sequence[Delivery], way: Way) -> None:
-        async with order.outgoing:
-            await _hold(order, way.hold)
-            steps = _steps(deliveries, way)
-            for position, step in enumerate(steps):
-                await asyncio.gather(*(self.deliver(each, way.speed) for each in step))
-                if not way.stubborn and not all(each.acknowledged for each in step):
-                    _hold_back(steps[position + 1 :])
+    async def _send_sequence(self, order: Order, deliveries: Sequence[Delivery], options: SequenceOptions) -> None:
+        async with order.delivery_lock:
+            await _wait_for_release(order, options.hold_seconds)
+            steps = _steps(deliveries, options)
+            for position, step in enumerate(steps, 1):
+                await asyncio.gather(*(self.deliver(delivery, options.speed) for delivery in step))
+                if not options.continue_after_failure and not all(d.acknowledged for d in step):
+                    _block(steps[position:])
                     return
 
-    async def _try(self, delivery: Delivery) -> Attempt:
-        started = self._clock()
-        patience = _IMPATIENCE if len(delivery.attempts) < delivery.manner.abandoned else ANSWER_WITHIN
+    async def _attempt(self, delivery: Delivery) -> DeliveryStatus:
+        """Send the delivery once and record the response."""
+        attempt = await self._send(delivery)
+        delivery.attempts.append(attempt)
+        if _is_signature_refusal(attempt) and not delivery.options.invalid_signature:
+            result = _SIGNATURE_REFUSED
+            level = logging.ERROR
+        else:
+            result = str(attempt.response_status or attempt.response_text)
+            level = logging.INFO
+        _log.log(level, "%s of order %s: %s", delivery.notification_type, delivery.order_id, result)
+        return DeliveryStatus.WAITING if _is_response_lost(delivery) else status_after(attempt.response_status)
+
+    async def _send(self, delivery: Delivery) -> DeliveryAttempt:
+        started_at = self._clock()
+        is_aborted = len(delivery.attempts) < delivery.options.aborted_attempts
+        seconds = (_ABORT_AFTER if is_aborted else _RESPONSE_TIMEOUT).total_seconds()
         try:
-            async with asyncio.timeout(patience.total_seconds()):
+            async with asyncio.timeout(seconds):
                 response = await self._client.post(
-                    self._url, content=delivery.body, headers=self._headers(delivery)
+                    self._webhook_url, content=delivery.body, headers=self._headers(delivery)
                 )
         except TimeoutError:
-            return Attempt(started, None, f"No answer within {patience.total_seconds():g} seconds")
+            return DeliveryAttempt(started_at, None, f"No response within {seconds:g} seconds")
         except httpx.HTTPError as error:
-            return Attempt(started, None, f"The store cannot be reached: {str(error) or type(error).__name__}")
-        return Attempt(started, response.status_code, response.text[:_KEPT_ANSWER])
+            reason = str(error) or type(error).__name__
+            return DeliveryAttempt(started_at, None, f"The store cannot be reached: {reason}")
+        return DeliveryAttempt(started_at, response.status_code, response.text[:_MAX_RESPONSE_CHARS])
 
     def _headers(self, delivery: Delivery) -> dict[str, str]:
-        secret = secrets.token_hex() if delivery.manner.forged else self._secret
+        secret = secrets.token_hex() if delivery.options.invalid_signature else self._secret
         return {"Authorization": sign(delivery.body, secret), "Content-Type": "application/json"}
 
 
-def explain(delivery: Delivery) -> str:
-    """Say in words how the store answered last."""
+def sign(body: bytes, secret: str) -> str:
+    """Return the value of the Authorization header for a body."""
+    # The provider chose SHA-1 over the body followed by the secret.
+    return f"Signature {hashlib.sha1(body + secret.encode()).hexdigest()}"  # noqa: S324
+
+
+def retry_delays(notification_type: str) -> list[timedelta]:
+    """Return the delays before the retries of a notification that the store neither acknowledged nor refused."""
+    if notification_type == "user_validation":
+        return []
+    is_about_order = notification_type in {"order_paid", "order_canceled"}
+    return [timedelta(minutes=each) for each in (_ORDER_DELAYS if is_about_order else _PAYMENT_DELAYS)]
+
+
+def status_after(response_status: int | None) -> DeliveryStatus:
+    """Return the status of a delivery after a response; it waits for a retry unless the response is final."""
+    if response_status in _ACKNOWLEDGING_STATUSES:
+        return DeliveryStatus.ACKNOWLEDGED
+    return DeliveryStatus.REFUSED if response_status in _REFUSING_STATUSES else DeliveryStatus.WAITING
+
+
+def describe_response(delivery: Delivery) -> str:
+    """Return a sentence about the last response of the store."""
     last = delivery.attempts[-1]
-    if last.status is None:
-        return last.answer
+    if last.response_status is None:
+        return last.response_text
     if _is_signature_refusal(last):
-        return SIGNATURE_REFUSED
+        return _SIGNATURE_REFUSED
     code, message = error_of(last)
-    return f"The store answered {last.status} {code} {message}".rstrip()
+    return f"The store answered {last.response_status} {code} {message}".rstrip()
 
 
-def _steps(deliveries: Sequence[Delivery], way: Way) -> list[list[Delivery]]:
-    if way.at_once:
+def error_of(attempt: DeliveryAttempt) -> tuple[str, str]:
+    """Return code and message of a refusal, both empty if the response has another format."""
+    try:
+        error = json.loads(attempt.response_text)["error"]
+        return str(error["code"]), str(error.get("message", ""))
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return "", ""
+
+
+def _steps(deliveries: Sequence[Delivery], options: SequenceOptions) -> list[list[Delivery]]:
+    if options.parallel_duplicates:
         return [list(equal) for _, equal in groupby(deliveries, key=lambda each: each.body)]
     return [[each] for each in deliveries]
 
 
-async def _hold(order: Order, seconds: float) -> None:
+async def _wait_for_release(order: Order, seconds: float) -> None:
     if seconds <= 0:
         return
     try:
@@ -182,24 +191,15 @@ async def _hold(order: Order, seconds: float) -> None:
         return
 
 
-def _hold_back(steps: Sequence[Sequence[Delivery]]) -> None:
+def _block(steps: Sequence[Sequence[Delivery]]) -> None:
     for delivery in (each for step in steps for each in step):
-        delivery.settle(Outcome.HELD_BACK)
+        delivery.finish(DeliveryStatus.BLOCKED)
 
 
-def _is_lost(delivery: Delivery) -> bool:
-    """Tell whether the answer to the newest try is meant not to reach us."""
-    return delivery.manner.deaf or len(delivery.attempts) <= delivery.manner.abandoned
+def _is_response_lost(delivery: Delivery) -> bool:
+    """Return whether the response to the latest attempt is to be ignored, because the scenario loses it."""
+    return delivery.options.lose_responses or len(delivery.attempts) <= delivery.options.aborted_attempts
 
 
-def _is_signature_refusal(attempt: Attempt) -> bool:
-    return attempt.status == 400 and error_of(attempt)[0] == "INVALID_SIGNATURE"
-
-
-def error_of(attempt: Attempt) -> tuple[str, str]:
-    """Read code and message of a refusal; a foreign answer has neither."""
-    try:
-        error = json.loads(attempt.answer)["error"]
-        return str(error["code"]), str(error.get("message", ""))
-    except (ValueError, LookupError, TypeError, AttributeError):
-        return "", ""
+def _is_signature_refusal(attempt: DeliveryAttempt) -> bool:
+    return attempt.response_status == 400 and error_of(attempt)[0] == "INVALID_SIGNATURE"

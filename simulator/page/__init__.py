@@ -1,1 +1,1 @@
-"""The pages of the simulator: the payment page and the developer's window."""
+"""The pages: the payment page for users, and the dashboard for developers."""

@@ -1,12 +1,13 @@
-"""What may be made to happen to an order, by name."""
+"""The scenarios: named sequences of events that can happen to an order."""
 
 from enum import StrEnum
 
+# How long the scenario `late` holds its notifications, unless they are released earlier.
 HOLD_SECONDS = 30.0
 
 
 class Scenario(StrEnum):
-    """What may be made to happen to an order."""
+    """The names of the scenarios; `runner` says what each of them does."""
 
     HAPPY = "happy"
     DECLINE = "decline"

@@ -1,13 +1,13 @@
-"""What the store should have made of it: of one notification by its answer, of an order by where it stands."""
+"""What the store should do: how it should answer a notification, and what status an order should have there."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
-from simulator.delivery.sender import error_of, verdict
-from simulator.records import Delivery, Order, Outcome, TransactionStatus
+from simulator.delivery.sender import error_of, status_after
+from simulator.records import Delivery, DeliveryStatus, Order, TransactionStatus
 
-# The status of a transaction, and the store's own word for an order that was paid by it.
-_AFTER = {
+# The statuses of a paid order, in the names of the store's public API.
+_STORE_STATUSES = {
     TransactionStatus.DONE: "paid",
     TransactionStatus.PARTIALLY_REFUNDED: "partially_refunded",
     TransactionStatus.REFUNDED: "refunded",
@@ -15,71 +15,73 @@ _AFTER = {
 }
 
 
-class Granted(StrEnum):
-    """What an order should have given to its player."""
+class ExpectedPurchases(StrEnum):
+    """What the user's library should contain of an order."""
 
-    NOTHING = "nothing"
-    EVERYTHING = "everything"
-    # Given and taken back, or never given.
-    TAKEN_BACK = "taken back"
+    NONE = "none"
+    GRANTED = "granted"
+    # Refunded purchases, or none if the refund arrived before the payment.
+    REFUNDED = "refunded"
 
 
 @dataclass(frozen=True, slots=True)
-class Implied:
-    """Where an order should stand at the store, in the words of the store's public API."""
+class ExpectedOrder:
+    """What an order should look like in the store's public API."""
 
     status: str
-    granted: Granted
+    purchases: ExpectedPurchases
 
 
-def implied(order: Order) -> Implied:
-    """Say what the books imply for the store, once it knows all that they hold."""
-    if order.payment is not None and _is_as_asked(order):
-        made = order.payment
-        back = order.is_refunded
-        return Implied(_AFTER[made.status], Granted.TAKEN_BACK if back else Granted.EVERYTHING)
+def expected_order(order: Order) -> ExpectedOrder:
+    """Return what the order should be at the store, once the store knows everything that happened to it."""
+    if order.payment is not None and _is_sold_as_requested(order):
+        purchases = ExpectedPurchases.REFUNDED if order.is_refunded else ExpectedPurchases.GRANTED
+        return ExpectedOrder(_STORE_STATUSES[order.payment.status], purchases)
     if order.canceled:
-        return Implied("canceled", Granted.NOTHING)
-    if order.just_declined:
-        return Implied("failed", Granted.NOTHING)
-    return Implied("pending", Granted.NOTHING)
+        return ExpectedOrder("canceled", ExpectedPurchases.NONE)
+    if order.is_declined:
+        return ExpectedOrder("failed", ExpectedPurchases.NONE)
+    return ExpectedOrder("pending", ExpectedPurchases.NONE)
 
 
-def was_told(order: Order) -> bool:
-    """Tell whether any notification about the order was meant to be sent; else only a look-up tells."""
-    facts = [each for each in order.deliveries if each.type != "user_validation"]
-    return not facts or any(each.outcome is not Outcome.NEVER_SENT for each in facts)
+def is_store_notified(order: Order) -> bool:
+    """Return whether notifications about the order are sent; otherwise the store must ask the provider."""
+    events = [each for each in order.deliveries if each.notification_type != "user_validation"]
+    return not events or any(each.status is not DeliveryStatus.NEVER_SENT for each in events)
 
 
 def is_as_expected(delivery: Delivery) -> bool:
-    """Tell whether a delivery ended as its manner asks for."""
-    manner = delivery.manner
-    if delivery.outcome is Outcome.NEVER_SENT:
+    """Return whether a delivery ended as its options demand."""
+    options = delivery.options
+    if delivery.status is DeliveryStatus.NEVER_SENT:
         return True
-    if manner.deaf:
-        # Nobody heard the answers, but they were yes.
-        return delivery.outcome is Outcome.GIVEN_UP and verdict(delivery.last_status) is Outcome.ACKNOWLEDGED
-    if not manner.refusal:
+    if options.lose_responses:
+        is_acknowledged = status_after(delivery.last_response_status) is DeliveryStatus.ACKNOWLEDGED
+        return delivery.status is DeliveryStatus.GIVEN_UP and is_acknowledged
+    if not options.expected_refusal:
         return delivery.acknowledged
-    return _is_refused(delivery) or (_may_be_noted(delivery) and delivery.acknowledged)
+    return _is_refused(delivery) or (_may_be_acknowledged(delivery) and delivery.acknowledged)
 
 
-def expected_answer(delivery: Delivery) -> str:
-    """Say which answer a delivery should have had."""
-    return f"400 {delivery.manner.refusal}" if delivery.manner.refusal else "204"
+def expected_response(delivery: Delivery) -> str:
+    """Return the response that a delivery should get."""
+    return f"400 {delivery.options.expected_refusal}" if delivery.options.expected_refusal else "204"
 
 
-def _is_as_asked(order: Order) -> bool:
-    sold, asked = order.sale, order.asked
-    return (sold.total, sold.currency, sold.buyer.id) == (asked.total, asked.currency, asked.buyer.id)
+def _is_sold_as_requested(order: Order) -> bool:
+    sold, requested = order.sale, order.requested
+    return (sold.total, sold.currency, sold.user.id) == (requested.total, requested.currency, requested.user.id)
 
 
 def _is_refused(delivery: Delivery) -> bool:
-    if delivery.outcome is Outcome.HELD_BACK:
+    if delivery.status is DeliveryStatus.BLOCKED:
         return True
-    return delivery.outcome is Outcome.REFUSED and error_of(delivery.attempts[-1])[0] == delivery.manner.refusal
+    if delivery.status is not DeliveryStatus.REFUSED:
+        return False
+    code, _ = error_of(delivery.attempts[-1])
+    return code == delivery.options.expected_refusal
 
 
-def _may_be_noted(delivery: Delivery) -> bool:
-    """Refusing a genuine `payment` does not give the buyer the money back, so a yes is right as well."""
-    return delivery.type == "payment" and not delivery.manner.forged
+def _may_be_acknowledged(delivery: Delivery) -> bool:
+    """Refusing a `payment` with a valid signature does not refund the user, so the store may acknowledge it."""
+    return delivery.notification_type == "payment" and not delivery.options.invalid_signature

@@ -1,149 +1,189 @@
-"""Named courses of events, for the command line, the developer's window and tests."""
+"""Running scenarios: for the command line, the dashboard and tests."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 from decimal import Decimal
 
-from simulator.amounts import smallest_unit, split_evenly
-from simulator.delivery.sender import Way
-from simulator.payments import BY_REQUEST, NotNow, Payments
-from simulator.records import Delivery, Manner, Order, OrderStatus, Sale
+from simulator.amounts import minor_unit, split_evenly
+from simulator.delivery.sender import SequenceOptions
+from simulator.payments import REQUESTED_BY_USER, ActionRefused, Payments
+from simulator.records import Delivery, DeliveryOptions, Order, OrderStatus, Sale
 from simulator.scenarios import HOLD_SECONDS, Scenario
 
-_BURST = 50
-_PARTS = 3
-# How many tries of each notification the client hangs up on.
-_ABANDONED = 2
+_BURST_SIZE = 50
+_REFUND_PARTS = 3
+_ABORTED_ATTEMPTS = 2
+_UNKNOWN_USER_ID = "unknown-user"
 
 
-async def run(payments: Payments, order: Order, scenario: Scenario, hold: float = HOLD_SECONDS) -> list[Delivery]:
-    """Make it happen; gives the deliveries, which may still be on their way.
+async def run(
+    payments: Payments, order: Order, scenario: Scenario, hold_seconds: float = HOLD_SECONDS
+) -> list[Delivery]:
+    """Run a scenario on an order; return the deliveries, which may continue in the background.
 
-    `hold` is for `late`: its notifications leave after so many seconds, or when they are released.
-    Raises BuyerRefused and NotNow.
+    `hold_seconds` is for the scenario `late`: how long its notifications are held, unless they are released.
+    Raises UserRefused and ActionRefused.
     """
     if scenario is Scenario.LATE:
-        return await _late(payments, order, hold)
-    return await _COURSES[scenario](payments, order)
+        return await _late(payments, order, hold_seconds)
+    return await _SCENARIOS[scenario](payments, order)
 
 
-def fitting(order: Order, status: OrderStatus) -> list[Scenario]:
-    """Give the scenarios that may be run on an order now."""
+def possible_scenarios(order: Order, status: OrderStatus) -> list[Scenario]:
+    """Return the scenarios that can be run on an order now."""
     if status is OrderStatus.NEW:
-        return [each for each in Scenario if each is not Scenario.REFUND]
-    fits = [Scenario.DUPLICATE] if order.newest_chain else []
+        return [scenario for scenario in Scenario if scenario is not Scenario.REFUND]
+    possible = [Scenario.DUPLICATE] if order.latest_deliveries else []
     if order.payment is not None and not order.is_refunded:
-        fits += _WHEN_PAID
-    return fits
+        possible += _FOR_PAID_ORDERS
+    return possible
 
 
-async def wait_for(deliveries: Iterable[Delivery], seconds: float) -> None:
-    """Wait until all deliveries are settled, or for so long."""
-    ends = (delivery.settled.wait() for delivery in deliveries)
+async def wait_for(deliveries: Iterable[Delivery], timeout_seconds: float) -> None:
+    """Wait until all deliveries are finished, or until the timeout."""
+    finished = (delivery.finished.wait() for delivery in deliveries)
     try:
-        async with asyncio.timeout(seconds):
-            await asyncio.gather(*ends)
+        async with asyncio.timeout(timeout_seconds):
+            await asyncio.gather(*finished)
     except TimeoutError:
         return
 
 
 async def _happy(payments: Payments, order: Order) -> list[Delivery]:
-    return await _take(payments, order) + payments.tell(order, payments.about_payment(order))
+    """The order is paid."""
+    validation = await _take_payment(payments, order)
+    return validation + payments.notify(order, payments.payment_notifications(order))
 
 
 async def _refund(payments: Payments, order: Order) -> list[Delivery]:
-    return payments.refund(order, BY_REQUEST)
+    """The payment is refunded in full."""
+    return payments.refund(order, REQUESTED_BY_USER)
 
 
 async def _duplicate(payments: Payments, order: Order) -> list[Delivery]:
-    """Pay unless it is done, then tell the newest fact once more."""
-    return await payments.pay(order) + payments.repeat(order)
+    """The order is paid unless it was already; then the notifications of the latest event are sent again."""
+    return await payments.pay(order) + payments.resend(order)
 
 
 async def _burst(payments: Payments, order: Order) -> list[Delivery]:
-    """Fifty equal notifications of the payment at once, with no earlier one of that kind on a new order."""
-    taken = await payments.take(order)
-    *first, last = payments.about_payment(order)
-    return taken + payments.tell(order, [*first, *[last] * _BURST], Way(at_once=True))
+    """The order is paid unless it was already; then its last notification is sent many times in parallel."""
+    validation = await payments.take_payment(order)
+    *first, last = payments.payment_notifications(order)
+    options = SequenceOptions(parallel_duplicates=True)
+    return validation + payments.notify(order, [*first, *[last] * _BURST_SIZE], options)
 
 
 async def _out_of_order(payments: Payments, order: Order) -> list[Delivery]:
-    """Paid and refunded, then told backwards, with all notifications of the separate mode."""
-    taken = await _take(payments, order)
-    payments.give_back(order)
-    facts = payments.about_payment(order, mode="separate") + payments.about_refund(order, BY_REQUEST, "separate")
-    return taken + payments.tell(order, facts[::-1], Way(stubborn=True))
+    """The order is paid and refunded; all notifications of separate mode are sent in reverse order."""
+    validation = await _take_payment(payments, order)
+    payments.record_refund(order)
+    payloads = payments.payment_notifications(order, mode="separate")
+    payloads += payments.refund_notifications(order, REQUESTED_BY_USER, mode="separate")
+    return validation + payments.notify(order, payloads[::-1], SequenceOptions(continue_after_failure=True))
 
 
-async def _late(payments: Payments, order: Order, hold: float) -> list[Delivery]:
-    """Paid, and told when the store may have given the order up."""
-    taken = await _take(payments, order)
-    return taken + payments.tell(order, payments.about_payment(order), Way(hold=hold))
+async def _late(payments: Payments, order: Order, hold_seconds: float) -> list[Delivery]:
+    """The order is paid; its notifications are held, so that the store can cancel the order meanwhile."""
+    validation = await _take_payment(payments, order)
+    options = SequenceOptions(hold_seconds=hold_seconds)
+    return validation + payments.notify(order, payments.payment_notifications(order), options)
 
 
 async def _refund_first(payments: Payments, order: Order) -> list[Delivery]:
-    """Paid and refunded; the refund is told before the payment."""
-    taken = await _take(payments, order)
-    payments.give_back(order)
-    refunded = payments.tell(order, payments.about_refund(order, BY_REQUEST))
-    return taken + refunded + payments.tell(order, payments.about_payment(order))
+    """The order is paid and refunded; the notification of the refund is sent before that of the payment."""
+    validation = await _take_payment(payments, order)
+    payments.record_refund(order)
+    refund = payments.notify(order, payments.refund_notifications(order, REQUESTED_BY_USER))
+    return validation + refund + payments.notify(order, payments.payment_notifications(order))
 
 
 async def _partial_refund(payments: Payments, order: Order) -> list[Delivery]:
-    """Paid unless it is, and the first of those parts given back."""
+    """The order is paid unless it was already, and a part of the payment is refunded."""
     paid = await payments.pay(order)
-    return paid + payments.partial_refund(order, BY_REQUEST, _parts_left(order)[0])
+    return paid + payments.partial_refund(order, REQUESTED_BY_USER, _parts_to_refund(order)[0])
 
 
 async def _partial_refunds(payments: Payments, order: Order) -> list[Delivery]:
-    """Paid unless it is, and all that is left given back in parts, the first of which are equal."""
+    """The order is paid unless it was already, and the rest of the payment is refunded in parts."""
     deliveries = await payments.pay(order)
-    for part in _parts_left(order):
-        deliveries += payments.partial_refund(order, BY_REQUEST, part)
+    for part in _parts_to_refund(order):
+        deliveries += payments.partial_refund(order, REQUESTED_BY_USER, part)
     return deliveries
 
 
-def _parts_left(order: Order) -> list[Decimal]:
-    returned = order.payment.returned if order.payment else Decimal(0)
-    return split_evenly(order.sale.total - returned, _PARTS, order.sale.currency)
-
-
 async def _chargeback(payments: Payments, order: Order) -> list[Delivery]:
-    """Paid unless it is, and taken back by the bank."""
+    """The order is paid unless it was already, and the bank takes the money back."""
     return await payments.pay(order) + payments.charge_back(order)
 
 
 async def _declined_then_paid(payments: Payments, order: Order) -> list[Delivery]:
+    """A payment is declined, the next one succeeds."""
     declined = await payments.decline(order)
     return declined + await payments.pay(order)
 
 
 async def _drop_all(payments: Payments, order: Order) -> list[Delivery]:
-    """Paid, and nobody tells the store: only a look-up does."""
-    return await _take(payments, order) + payments.withhold(order, payments.about_payment(order))
+    """The order is paid, but no notification is sent: the store must ask the provider."""
+    validation = await _take_payment(payments, order)
+    return validation + payments.add_unsent(order, payments.payment_notifications(order))
 
 
 async def _slow(payments: Payments, order: Order) -> list[Delivery]:
-    """Paid; the first tries of each notification are abandoned by the client and repeated."""
-    taken = await _take(payments, order)
-    return taken + payments.tell(order, payments.about_payment(order), manner=Manner(abandoned=_ABANDONED))
+    """The order is paid; the first attempts to deliver each notification are aborted and retried."""
+    return await _pay_with(payments, order, DeliveryOptions(aborted_attempts=_ABORTED_ATTEMPTS))
 
 
 async def _never_acknowledged(payments: Payments, order: Order) -> list[Delivery]:
-    """Paid; every answer of the store is lost, so that it hears the same until the schedule is over."""
-    taken = await _take(payments, order)
-    return taken + payments.tell(order, payments.about_payment(order), manner=Manner(deaf=True))
+    """The order is paid; all responses are lost, so the last notification is retried until the schedule ends."""
+    return await _pay_with(payments, order, DeliveryOptions(lose_responses=True))
 
 
-async def _take(payments: Payments, order: Order) -> list[Delivery]:
-    taken = await payments.take(order)
-    if not taken:
-        raise NotNow(f"Order {order.id} is paid already; the scenario duplicate sends its notifications again.")
-    return taken
+# The following scenarios are fraud or errors: the store must refuse them, because something else was sold than
+# it asked for, or nothing was sold at all.
 
 
-_WHEN_PAID = [
+async def _wrong_amount(payments: Payments, order: Order) -> list[Delivery]:
+    """The amount paid is one minor unit too low (or too high, if it would be zero)."""
+    unit = minor_unit(order.sale.currency)
+    total = order.sale.total - unit if order.sale.total > unit else order.sale.total + unit
+    return await _sell_instead(payments, order, replace(order.sale, total=total), "INCORRECT_AMOUNT")
+
+
+async def _wrong_currency(payments: Payments, order: Order) -> list[Delivery]:
+    """The order is paid in another currency."""
+    currency = "EUR" if order.sale.currency != "EUR" else "USD"
+    return await _sell_instead(payments, order, replace(order.sale, currency=currency), "INCORRECT_AMOUNT")
+
+
+async def _wrong_user(payments: Payments, order: Order) -> list[Delivery]:
+    """The order is paid for another user: for one of the store's users if the simulator knows another."""
+    user = replace(order.sale.user, id=_other_user_id(payments, order))
+    return await _sell_instead(payments, order, replace(order.sale, user=user), "INVALID_USER")
+
+
+async def _unknown_order(payments: Payments, order: Order) -> list[Delivery]:
+    """The notifications are about an order that the store never placed; the given order stays as it is."""
+    transaction = payments.repository.unsaved_payment()
+    store_order_id = f"unknown-{transaction.id}"
+    sale = replace(order.sale, external_id=f"{store_order_id}-1", custom_parameters={"order_id": store_order_id})
+    unknown = payments.repository.unsaved_order(sale)
+    return payments.notify(order, payments.payment_notifications(unknown, transaction))
+
+
+async def _bad_signature(payments: Payments, order: Order) -> list[Delivery]:
+    """An attacker who does not know the secret sends the notifications of a payment; nothing was paid."""
+    _require_new(payments, order)
+    payloads = payments.payment_notifications(order, payments.repository.unsaved_payment())
+    return payments.notify(
+        order,
+        payloads,
+        SequenceOptions(continue_after_failure=True),
+        DeliveryOptions(invalid_signature=True, expected_refusal="INVALID_SIGNATURE"),
+    )
+
+
+_FOR_PAID_ORDERS = [
     Scenario.BURST,
     Scenario.REFUND,
     Scenario.PARTIAL_REFUND,
@@ -152,63 +192,7 @@ _WHEN_PAID = [
     Scenario.CANCEL,
 ]
 
-_STRANGER = "somebody-else"
-
-
-async def wrong_amount(payments: Payments, order: Order) -> list[Delivery]:
-    """Paid, but the smallest unit less than the store asked for (more, where less would be nothing)."""
-    unit = smallest_unit(order.sale.currency)
-    total = order.sale.total - unit if order.sale.total > unit else order.sale.total + unit
-    return await _sell(payments, order, replace(order.sale, total=total), "INCORRECT_AMOUNT")
-
-
-async def wrong_currency(payments: Payments, order: Order) -> list[Delivery]:
-    """Paid, but in another currency."""
-    other = "EUR" if order.sale.currency != "EUR" else "USD"
-    return await _sell(payments, order, replace(order.sale, currency=other), "INCORRECT_AMOUNT")
-
-
-async def wrong_user(payments: Payments, order: Order) -> list[Delivery]:
-    """Paid, but for another buyer: one that the store knows, if we know one."""
-    buyer = replace(order.sale.buyer, id=_another_buyer(payments, order))
-    return await _sell(payments, order, replace(order.sale, buyer=buyer), "INVALID_USER")
-
-
-async def unknown_order(payments: Payments, order: Order) -> list[Delivery]:
-    """Told of a payment for an order that the store never placed; the order at hand stays as it is."""
-    made = payments.books.imagine_payment()
-    name = f"unknown-{made.id}"
-    sale = replace(order.sale, external_id=f"{name}-1", custom_parameters={"order_id": name})
-    return payments.tell(order, payments.about_payment(payments.books.imagine_order(sale), made))
-
-
-async def bad_signature(payments: Payments, order: Order) -> list[Delivery]:
-    """Told of a payment by somebody who does not know the secret; nothing was paid."""
-    _must_be_new(payments, order)
-    payloads = payments.about_payment(order, payments.books.imagine_payment())
-    return payments.tell(order, payloads, Way(stubborn=True), Manner(forged=True, refusal="INVALID_SIGNATURE"))
-
-
-async def _sell(payments: Payments, order: Order, sale: Sale, refusal: str) -> list[Delivery]:
-    """Sell something else; our books say so too, as every look-up shows."""
-    _must_be_new(payments, order)
-    taken = await payments.take(order)
-    order.sale = sale
-    return taken + payments.tell(order, payments.about_payment(order), manner=Manner(refusal=refusal))
-
-
-def _another_buyer(payments: Payments, order: Order) -> str:
-    others = (each.asked.buyer.id for each in reversed(payments.books.orders.values()))
-    return next((other for other in others if other != order.sale.buyer.id), _STRANGER)
-
-
-def _must_be_new(payments: Payments, order: Order) -> None:
-    status = order.status_at(payments.books.clock())
-    if status is not OrderStatus.NEW:
-        raise NotNow(f"Order {order.id} is {status}; the scenario is for orders that wait for their payment.")
-
-
-_COURSES: dict[Scenario, Callable[[Payments, Order], Awaitable[list[Delivery]]]] = {
+_SCENARIOS: dict[Scenario, Callable[[Payments, Order], Awaitable[list[Delivery]]]] = {
     Scenario.HAPPY: _happy,
     Scenario.DECLINE: Payments.decline,
     Scenario.CANCEL: Payments.cancel,
@@ -221,12 +205,51 @@ _COURSES: dict[Scenario, Callable[[Payments, Order], Awaitable[list[Delivery]]]]
     Scenario.PARTIAL_REFUNDS: _partial_refunds,
     Scenario.CHARGEBACK: _chargeback,
     Scenario.DECLINED_THEN_PAID: _declined_then_paid,
-    Scenario.WRONG_AMOUNT: wrong_amount,
-    Scenario.WRONG_CURRENCY: wrong_currency,
-    Scenario.WRONG_USER: wrong_user,
-    Scenario.UNKNOWN_ORDER: unknown_order,
-    Scenario.BAD_SIGNATURE: bad_signature,
+    Scenario.WRONG_AMOUNT: _wrong_amount,
+    Scenario.WRONG_CURRENCY: _wrong_currency,
+    Scenario.WRONG_USER: _wrong_user,
+    Scenario.UNKNOWN_ORDER: _unknown_order,
+    Scenario.BAD_SIGNATURE: _bad_signature,
     Scenario.DROP_ALL: _drop_all,
     Scenario.SLOW: _slow,
     Scenario.NEVER_ACKNOWLEDGED: _never_acknowledged,
 }
+
+
+async def _take_payment(payments: Payments, order: Order) -> list[Delivery]:
+    validation = await payments.take_payment(order)
+    if not validation:
+        raise ActionRefused(
+            f"Order {order.id} is already paid; the scenario duplicate sends its notifications again."
+        )
+    return validation
+
+
+async def _pay_with(payments: Payments, order: Order, options: DeliveryOptions) -> list[Delivery]:
+    validation = await _take_payment(payments, order)
+    return validation + payments.notify(order, payments.payment_notifications(order), delivery_options=options)
+
+
+async def _sell_instead(payments: Payments, order: Order, sale: Sale, refusal: str) -> list[Delivery]:
+    """Sell something else than the store asked for; the simulator's APIs then show the other sale as well."""
+    _require_new(payments, order)
+    validation = await payments.take_payment(order)
+    order.sale = sale
+    options = DeliveryOptions(expected_refusal=refusal)
+    return validation + payments.notify(order, payments.payment_notifications(order), delivery_options=options)
+
+
+def _parts_to_refund(order: Order) -> list[Decimal]:
+    refunded = order.payment.refunded if order.payment else Decimal(0)
+    return split_evenly(order.sale.total - refunded, _REFUND_PARTS, order.sale.currency)
+
+
+def _other_user_id(payments: Payments, order: Order) -> str:
+    user_ids = (each.requested.user.id for each in reversed(payments.repository.orders.values()))
+    return next((user_id for user_id in user_ids if user_id != order.sale.user.id), _UNKNOWN_USER_ID)
+
+
+def _require_new(payments: Payments, order: Order) -> None:
+    status = order.status_at(payments.repository.clock())
+    if status is not OrderStatus.NEW:
+        raise ActionRefused(f"Order {order.id} is {status}; the scenario is for orders that can still be paid.")

@@ -1,4 +1,4 @@
-"""Catalogue upkeep: the store's items at the provider, and carts priced from them."""
+"""The catalogue calls of the store API, and the prices of carts with and without a catalogue."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -13,10 +13,10 @@ from tests.integration.simulator.fake_store import FakeStore, free_port, served
 
 @pytest.fixture(scope="module")
 def shared() -> Iterator[Driver]:
-    """One simulator for all refusals, which leave nothing behind."""
+    """A simulator for all tests of refused requests, which change nothing."""
     port = free_port()
-    with served(create_app(settings_for("http://127.0.0.1:9", port)), port) as own:
-        yield Driver(own)
+    with served(create_app(settings_for("http://127.0.0.1:9", port)), port) as url:
+        yield Driver(url)
 
 
 def item(sku: str = "potion", **changed: Any) -> dict[str, Any]:
@@ -37,9 +37,9 @@ def call(simulator: Driver, method: str, path: str = "", **options: Any) -> http
     return simulator.http.request(method, address, **options)
 
 
-def test_items_are_made_read_changed_and_deleted(simulator: Driver) -> None:
-    made = call(simulator, "POST", json=item())
-    assert (made.status_code, made.json()) == (201, {"sku": "potion"})
+def test_items_are_created_read_updated_and_deleted(simulator: Driver) -> None:
+    created = call(simulator, "POST", json=item())
+    assert (created.status_code, created.json()) == (201, {"sku": "potion"})
     shown = call(simulator, "GET", "/sku/potion").json()
     assert {name: shown[name] for name in item()} == item()
     assert call(simulator, "PUT", "/sku/potion", json=item(name={"en": "Cure"})).status_code == 204
@@ -49,32 +49,32 @@ def test_items_are_made_read_changed_and_deleted(simulator: Driver) -> None:
     assert call(simulator, "GET").json() == {"items": []}
 
 
-def test_a_sku_is_made_once(simulator: Driver) -> None:
+def test_a_sku_cannot_be_created_twice(simulator: Driver) -> None:
     call(simulator, "POST", json=item())
-    again = call(simulator, "POST", json=item())
-    assert (again.status_code, again.json()["errorCode"]) == (409, 4003)
-    assert again.json()["statusCode"] == 409
+    second = call(simulator, "POST", json=item())
+    assert (second.status_code, second.json()["errorCode"]) == (409, 4003)
+    assert second.json()["statusCode"] == 409
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
 def test_an_unknown_sku_is_not_found(shared: Driver, method: str) -> None:
-    options = {"json": item("nobody")} if method == "PUT" else {}
-    answer = call(shared, method, "/sku/nobody", **options)
-    assert (answer.status_code, answer.json()["errorCode"]) == (404, 4001)
-    assert answer.json()["errorMessage"] == "[0401-4001]: Item with sku = 'nobody' not found"
+    options = {"json": item("unknown-sku")} if method == "PUT" else {}
+    response = call(shared, method, "/sku/unknown-sku", **options)
+    assert (response.status_code, response.json()["errorCode"]) == (404, 4001)
+    assert response.json()["errorMessage"] == "[0401-4001]: Item with sku = 'unknown-sku' not found"
 
 
 @pytest.mark.parametrize(("method", "path"), [("GET", ""), ("POST", ""), ("PUT", "/sku/x"), ("DELETE", "/sku/x")])
-def test_strangers_are_refused(shared: Driver, method: str, path: str) -> None:
-    answer = call(shared, method, path, auth=(str(PROJECT), "wrong"))
-    assert (answer.status_code, answer.json()["errorCode"]) == (401, 1020)
+def test_wrong_credentials_are_refused(shared: Driver, method: str, path: str) -> None:
+    response = call(shared, method, path, auth=(str(PROJECT), "wrong"))
+    assert (response.status_code, response.json()["errorCode"]) == (401, 1020)
 
 
 @pytest.mark.parametrize(
     "changed",
     [
         {"sku": ""},
-        {"sku": "two words"},
+        {"sku": "with space"},
         {"sku": "x" * 256},
         {"name": {}},
         {"name": "Health Potion"},
@@ -92,17 +92,17 @@ def test_strangers_are_refused(shared: Driver, method: str, path: str) -> None:
         },
     ],
 )
-def test_bad_items(shared: Driver, changed: dict[str, Any]) -> None:
-    answer = call(shared, "POST", json=item(**changed))
-    assert (answer.status_code, answer.json()["errorCode"]) == (422, 1102)
+def test_invalid_items_are_refused(shared: Driver, changed: dict[str, Any]) -> None:
+    response = call(shared, "POST", json=item(**changed))
+    assert (response.status_code, response.json()["errorCode"]) == (422, 1102)
 
 
 @pytest.mark.parametrize("query", [{"limit": "0"}, {"limit": "x"}, {"offset": "-1"}, {"offset": "1" * 20}])
-def test_bad_pages(shared: Driver, query: dict[str, str]) -> None:
+def test_invalid_limits_and_offsets_are_refused(shared: Driver, query: dict[str, str]) -> None:
     assert call(shared, "GET", params=query).status_code == 422
 
 
-def test_the_address_names_the_item_that_is_changed(simulator: Driver) -> None:
+def test_an_update_with_another_sku_is_refused(simulator: Driver) -> None:
     call(simulator, "POST", json=item())
     assert call(simulator, "PUT", "/sku/potion", json=item("another")).status_code == 422
 
@@ -114,14 +114,14 @@ def test_items_are_listed_in_pages(simulator: Driver) -> None:
     assert [each["sku"] for each in page] == ["item-2", "item-3"]
 
 
-def test_carts_are_priced_from_the_items_once_there_are_some(simulator: Driver, store: FakeStore) -> None:
+def test_carts_have_the_prices_of_the_catalogue_once_it_is_in_use(simulator: Driver, store: FakeStore) -> None:
     _, before = simulator.new_order()
     call(simulator, "POST", json=item())
-    reads = store.list_reads
+    requests_before = store.item_list_requests
     _, after = simulator.new_order()
     assert [simulator.order(each)["total"] for each in (before, after)] == ["1.9900", "2.4900"]
-    assert store.list_reads == reads, "the store's own list is not asked any more"
-    unknown = simulator.ask_token(token_body(sku="sword"))
+    assert store.item_list_requests == requests_before, "the store's item list is no longer read"
+    unknown = simulator.request_token(token_body(sku="sword"))
     assert (unknown.status_code, unknown.json()["errorCode"]) == (422, 1417)
 
 
@@ -135,18 +135,18 @@ def test_carts_are_priced_from_the_items_once_there_are_some(simulator: Driver, 
         ({"prices": [{"currency": "USD", "amount": 1, "is_enabled": False}]}, 1401),
     ],
 )
-def test_what_cannot_be_bought(simulator: Driver, changed: dict[str, Any], code: int) -> None:
+def test_items_that_are_not_for_sale_are_refused(simulator: Driver, changed: dict[str, Any], code: int) -> None:
     call(simulator, "POST", json=item(**changed))
-    answer = simulator.ask_token(token_body())
-    assert (answer.status_code, answer.json()["errorCode"]) == (422, code)
+    response = simulator.request_token(token_body())
+    assert (response.status_code, response.json()["errorCode"]) == (422, code)
 
 
-def test_the_asked_currency_decides_else_the_default(simulator: Driver) -> None:
+def test_a_cart_has_the_requested_currency_or_else_the_default(simulator: Driver) -> None:
     prices = [{"currency": "USD", "amount": 2.49}, {"currency": "EUR", "amount": 2.2, "is_default": True}]
     call(simulator, "POST", json=item(prices=prices))
     _, in_dollars = simulator.new_order()
     body = token_body()
     del body["settings"]["currency"]
-    in_euros = simulator.ask_token(body).json()["order_id"]
+    in_euros = simulator.request_token(body).json()["order_id"]
     shown = [simulator.order(each) for each in (in_dollars, in_euros)]
     assert [(each["total"], each["currency"]) for each in shown] == [("2.4900", "USD"), ("2.2000", "EUR")]

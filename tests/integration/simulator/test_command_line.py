@@ -1,4 +1,4 @@
-"""The real process and its command line."""
+"""The command line and the server process."""
 
 import os
 import socket
@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.simulator.driver import KEY, MERCHANT, PROJECT, SECRET, Driver
-from tests.integration.simulator.fake_store import FakeStore, answers, eventually, free_port
+from tests.integration.simulator.driver import KEY, MERCHANT, PROJECT, SECRET, STORE_ORDER_ID, Driver
+from tests.integration.simulator.fake_store import FakeStore, free_port, is_successful, wait_until
 
 ROOT = Path(__file__).parents[3]
 Environment = dict[str, str]
@@ -19,7 +19,7 @@ Environment = dict[str, str]
 
 @pytest.fixture
 def environment(store: FakeStore, tmp_path: Path) -> Environment:
-    """Settings by environment only; the working folder is elsewhere, so that no `.env` is read."""
+    """Return settings for the environment; the working directory has no `.env` file that could be read."""
     return os.environ | {
         "PYTHONPATH": str(ROOT),
         "XSOLLA_WEBHOOK_SECRET": f"{SECRET}, older_secret",
@@ -28,7 +28,7 @@ def environment(store: FakeStore, tmp_path: Path) -> Environment:
         "XSOLLA_API_KEY": KEY,
         "PUBLIC_URL": store.url,
         "SIMULATOR_PORT": str(free_port()),
-        "WORK": str(tmp_path),
+        "WORKING_DIRECTORY": str(tmp_path),
     }
 
 
@@ -36,7 +36,7 @@ def simulator_command(environment: Environment, *arguments: str) -> subprocess.C
     return subprocess.run(
         [sys.executable, "-m", "simulator", *arguments],
         env=environment,
-        cwd=environment["WORK"],
+        cwd=environment["WORKING_DIRECTORY"],
         capture_output=True,
         text=True,
         timeout=15,
@@ -46,19 +46,19 @@ def simulator_command(environment: Environment, *arguments: str) -> subprocess.C
 
 @contextmanager
 def running(environment: Environment) -> Iterator[tuple[Driver, Path]]:
-    """Run the server; gives a driver and the file of its log."""
-    log = Path(environment["WORK"], "log")
+    """Run the server; yield a driver and the path of its log."""
+    log = Path(environment["WORKING_DIRECTORY"], "log")
     with log.open("w") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "simulator", "serve"],
             env=environment,
-            cwd=environment["WORK"],
+            cwd=environment["WORKING_DIRECTORY"],
             stdout=output,
             stderr=output,
         )
     driver = Driver(f"http://127.0.0.1:{environment['SIMULATOR_PORT']}")
     try:
-        eventually(lambda: answers(f"{driver.url}/livez"), log.read_text)
+        wait_until(lambda: is_successful(f"{driver.url}/livez"), log.read_text)
         yield driver, log
     finally:
         driver.http.close()
@@ -66,54 +66,56 @@ def running(environment: Environment) -> Iterator[tuple[Driver, Path]]:
         assert process.wait(8) == 0, log.read_text()
 
 
-def test_serve_and_send(environment: Environment, store: FakeStore) -> None:
+def test_the_server_runs_and_send_and_release_use_it(environment: Environment, store: FakeStore) -> None:
     with running(environment) as (driver, log):
         driver.new_order()
-        done = simulator_command(environment, "send", "--order", "4F7K-2M9Q")
-        assert done.returncode == 0, done.stderr
-        assert "order_paid: acknowledged, 204" in done.stdout
+        completed = simulator_command(environment, "send", "--order", STORE_ORDER_ID)
+        assert completed.returncode == 0, completed.stderr
+        assert "order_paid: acknowledged, 204" in completed.stdout
 
-        again = simulator_command(environment, "send", "--order", "4F7K-2M9Q")
-        assert again.returncode == 1
-        assert "is paid already" in again.stderr
+        second = simulator_command(environment, "send", "--order", STORE_ORDER_ID)
+        assert second.returncode == 1
+        assert "is already paid" in second.stderr
 
         store.will_answer("order_canceled", 400, code="INVALID_SIGNATURE")
-        refused = simulator_command(environment, "send", "--order", "4F7K-2M9Q", "--scenario", "refund")
+        refused = simulator_command(environment, "send", "--order", STORE_ORDER_ID, "--scenario", "refund")
         assert refused.returncode == 1
         assert "order_canceled: refused, 400" in refused.stdout
         assert log.read_text().count("XSOLLA_WEBHOOK_SECRET differs between simulator and store") == 1
 
-        driver.new_order(store_order="another")
+        driver.new_order(store_order_id="another")
         driver.send("another", "late", wait=0)
         released = simulator_command(environment, "release", "--order", "another")
         assert released.returncode == 0, released.stderr
         assert "order_paid: acknowledged, 204" in released.stdout
 
-        driver.new_order(store_order="third")
+        driver.new_order(store_order_id="third")
         options = ("--scenario", "slow", "--mode", "separate", "--speed", "100000")
         slow = simulator_command(environment, "send", "--order", "third", *options, "--wait", "0")
-        assert slow.returncode == 1, "nothing was waited for"
+        assert slow.returncode == 1, "the command did not wait"
         assert "payment: waiting" in slow.stdout
 
-        busy = simulator_command(environment, "serve")
-        assert busy.returncode == 1
+        occupied = simulator_command(environment, "serve")
+        assert occupied.returncode == 1
         assert (
-            busy.stderr == f"Port {environment['SIMULATOR_PORT']} is in use: "
-            "stop what listens there, or set SIMULATOR_PORT to another.\n"
+            occupied.stderr == f"Port {environment['SIMULATOR_PORT']} is in use: "
+            "stop the process that listens on it, or set SIMULATOR_PORT to another.\n"
         )
 
 
-def test_send_without_a_simulator(environment: Environment) -> None:
-    done = simulator_command(environment, "send", "--order", "1")
-    assert done.returncode == 1
-    assert done.stderr.startswith("No simulator answers at ")
+def test_send_reports_that_no_simulator_runs(environment: Environment) -> None:
+    completed = simulator_command(environment, "send", "--order", "1")
+    assert completed.returncode == 1
+    assert completed.stderr.startswith("No simulator answers at ")
 
 
 @pytest.mark.parametrize("command", [("loop", "--for", "1"), ("mix", "--orders", "1")])
-def test_demo_players_without_a_store(environment: Environment, command: tuple[str, ...]) -> None:
+def test_loop_and_mix_report_that_the_store_cannot_be_reached(
+    environment: Environment, command: tuple[str, ...]
+) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         environment["PUBLIC_URL"] = f"http://127.0.0.1:{unused.getsockname()[1]}"
-        done = simulator_command(environment, *command)
-    assert done.returncode == 1
-    assert "the store cannot be reached" in done.stderr
+        completed = simulator_command(environment, *command)
+    assert completed.returncode == 1
+    assert "the store cannot be reached" in completed.stderr

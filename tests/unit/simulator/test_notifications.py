@@ -1,4 +1,4 @@
-"""Payloads, against captured notifications of the provider."""
+"""The payloads of notifications, compared with notifications captured from the provider."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -7,13 +7,13 @@ from typing import Any
 
 from simulator.amounts import break_down
 from simulator.delivery import notifications
-from simulator.delivery.notifications import Project, Reason
-from simulator.records import Buyer, Line, Mint, Order, Sale, Transaction
-from simulator.repository import Books
+from simulator.delivery.notifications import Project, RefundReason
+from simulator.records import Line, Order, Sale, TokenType, Transaction, User
+from simulator.repository import Repository
 
 PROJECT = Project(308077, 887981)
 NOW = datetime(2026, 7, 29, 11, 2, 38, tzinfo=UTC)
-REASON = Reason(1, "Cancellation by the user request / the game request")
+REASON = RefundReason(1, "Cancellation by the user request / the game request")
 
 CAPTURED_DETAILS = json.loads(
     """{"payment":{"currency":"USD","amount":2.17},"payment_method_sum":{"currency":"USD","amount":2.17},
@@ -28,10 +28,12 @@ CAPTURED_DETAILS = json.loads(
 )
 
 
-def an_order(*, mint: Mint = Mint.STORE, sandbox: bool = True) -> tuple[Books, Order, Transaction]:
+def paid_order(
+    *, token_type: TokenType = TokenType.STORE, sandbox: bool = True
+) -> tuple[Repository, Order, Transaction]:
     sale = Sale(
-        mint=mint,
-        buyer=Buyer("42", "buyer@example.com", "US", "8.29.109.241", None),
+        token_type=token_type,
+        user=User("42", "buyer@example.com", "US", "8.29.109.241", None),
         lines=(Line("my_game", "My game", 1, Decimal("1.99")),),
         currency="USD",
         total=Decimal("1.99"),
@@ -40,19 +42,19 @@ def an_order(*, mint: Mint = Mint.STORE, sandbox: bool = True) -> tuple[Books, O
         return_url=None,
         custom_parameters={"order_id": "1001", "share": Decimal("0.5")},
     )
-    books = Books(lambda: NOW)
-    order = books.open_order(sale)
-    return books, order, books.book_payment(order)
+    repository = Repository(lambda: NOW)
+    order = repository.create_order(sale)
+    return repository, order, repository.record_payment(order)
 
 
-def sent(books: Books, order: Order, payload: dict[str, Any]) -> Any:
-    """Give a payload as the store would parse it."""
-    return json.loads(books.write_delivery(order, payload).body)
+def serialized(repository: Repository, order: Order, payload: dict[str, Any]) -> Any:
+    """Return a payload as the store parses it."""
+    return json.loads(repository.add_delivery(order, payload).body)
 
 
-def test_payment_is_as_captured() -> None:
-    books, order, made = an_order()
-    assert sent(books, order, notifications.payment(PROJECT, order, made)) == {
+def test_a_payment_has_the_captured_format() -> None:
+    repository, order, transaction = paid_order()
+    assert serialized(repository, order, notifications.payment(PROJECT, order, transaction)) == {
         "notification_type": "payment",
         "settings": {"project_id": 308077, "merchant_id": 887981},
         "purchase": {
@@ -67,9 +69,9 @@ def test_payment_is_as_captured() -> None:
             "zip": "10001",
         },
         "transaction": {
-            "id": made.id,
+            "id": transaction.id,
             "external_id": "ORDER-1001",
-            "payment_method_order_id": str(made.id * 1000 + 113),
+            "payment_method_order_id": str(transaction.id * 1000 + 113),
             "dry_run": 1,
             "agreement": 1536354,
             "payment_date": "2026-07-29T14:02:38+03:00",
@@ -81,9 +83,9 @@ def test_payment_is_as_captured() -> None:
     }
 
 
-def test_order_paid_is_as_captured() -> None:
-    books, order, made = an_order()
-    payload = sent(books, order, notifications.order_paid(order, made, PROJECT))
+def test_order_paid_has_the_captured_format() -> None:
+    repository, order, transaction = paid_order()
+    payload = serialized(repository, order, notifications.order_paid(order, transaction, PROJECT))
     assert payload["items"] == [
         {
             "sku": "my_game",
@@ -103,7 +105,7 @@ def test_order_paid_is_as_captured() -> None:
         "status": "paid",
         "platform": "xsolla",
         "comment": None,
-        "invoice_id": str(made.id),
+        "invoice_id": str(transaction.id),
         "promotions": [],
     }
     assert payload["user"] == {"external_id": "42", "email": "buyer@example.com", "country": "US"}
@@ -114,26 +116,26 @@ def test_order_paid_is_as_captured() -> None:
     assert billing["payment_details"] == CAPTURED_DETAILS
 
 
-def test_real_money_has_no_sandbox_mark() -> None:
-    _, order, made = an_order(sandbox=False)
-    paid = notifications.order_paid(order, made, PROJECT)
+def test_a_real_payment_has_no_dry_run() -> None:
+    _, order, transaction = paid_order(sandbox=False)
+    paid = notifications.order_paid(order, transaction, PROJECT)
     assert paid["order"]["mode"] == "default"
     assert "dry_run" not in paid["billing"]["transaction"]
 
 
-def test_refund_names_the_payment_and_writes_texts() -> None:
-    _, order, made = an_order()
-    payload = notifications.refund(PROJECT, order, made, REASON)
-    assert payload["transaction"]["id"] == made.id
+def test_a_refund_has_the_id_of_the_payment_and_amounts_as_texts() -> None:
+    _, order, transaction = paid_order()
+    payload = notifications.refund(PROJECT, order, transaction, REASON)
+    assert payload["transaction"]["id"] == transaction.id
     assert payload["refund_details"]["code"] == 1
     assert payload["payment_details"]["payment"] == {"currency": "USD", "amount": "2.17"}
     assert payload["purchase"]["total"] == {"currency": "USD", "amount": 1.99}
 
 
-def test_partial_refund_carries_the_part() -> None:
-    books, order, made = an_order()
-    books.book_return(order, made, Decimal("1.00"))
-    payload = notifications.partial_refund(PROJECT, order, made, REASON, Decimal("1.00"))
+def test_a_partial_refund_has_the_refunded_part() -> None:
+    repository, order, transaction = paid_order()
+    repository.record_refund(order, transaction, Decimal("1.00"))
+    payload = notifications.partial_refund(PROJECT, order, transaction, REASON, Decimal("1.00"))
     details = payload["payment_details"]
     assert (details["payment"]["amount"], details["sales_tax"]["amount"]) == ("1.09", "0.09")
     assert payload["purchase"]["total"]["amount"] == 1.99
@@ -141,47 +143,47 @@ def test_partial_refund_carries_the_part() -> None:
     assert payload["custom_parameters"]["order_id"] == "1001"
 
 
-def test_combined_cancellation_carries_the_refund() -> None:
-    _, order, made = an_order()
-    payload = notifications.order_canceled(order, made, REASON, PROJECT)
+def test_a_combined_cancellation_contains_the_refund() -> None:
+    _, order, transaction = paid_order()
+    payload = notifications.order_canceled(order, transaction, REASON, PROJECT)
     assert payload["billing"]["notification_type"] == "refund"
     assert payload["billing"]["refund_details"] == REASON.as_details()
 
 
-def test_a_decline_writes_numbers_as_texts() -> None:
-    _, order, made = an_order()
-    payload = notifications.ps_declined(PROJECT, order, made)
+def test_a_decline_has_numbers_as_texts() -> None:
+    _, order, transaction = paid_order()
+    payload = notifications.ps_declined(PROJECT, order, transaction)
     assert payload["settings"] == {"project_id": "308077", "merchant_id": "887981"}
     assert payload["transaction"] == {
-        "id": str(made.id),
+        "id": str(transaction.id),
         "external_id": "ORDER-1001",
         "dry_run": "1",
         "payment_method": "1380",
     }
 
 
-def test_sequences_of_both_modes() -> None:
-    _, order, made = an_order()
-    _, amount_only, paid = an_order(mint=Mint.MERCHANT)
+def test_each_mode_has_its_sequence_of_notifications() -> None:
+    _, order, transaction = paid_order()
+    _, amount_only, paid = paid_order(token_type=TokenType.MERCHANT)
 
     def types(payloads: list[dict[str, Any]]) -> list[str]:
         return [payload["notification_type"] for payload in payloads]
 
-    assert types(notifications.after_payment("combined", PROJECT, order, made)) == ["order_paid"]
-    assert types(notifications.after_payment("separate", PROJECT, order, made)) == ["payment", "order_paid"]
-    assert types(notifications.after_payment("combined", PROJECT, amount_only, paid)) == ["payment"]
-    assert types(notifications.after_refund("combined", PROJECT, order, made, REASON)) == ["order_canceled"]
-    separate = notifications.after_refund("separate", PROJECT, order, made, REASON)
+    assert types(notifications.for_payment("combined", PROJECT, order, transaction)) == ["order_paid"]
+    assert types(notifications.for_payment("separate", PROJECT, order, transaction)) == ["payment", "order_paid"]
+    assert types(notifications.for_payment("combined", PROJECT, amount_only, paid)) == ["payment"]
+    assert types(notifications.for_refund("combined", PROJECT, order, transaction, REASON)) == ["order_canceled"]
+    separate = notifications.for_refund("separate", PROJECT, order, transaction, REASON)
     assert types(separate) == ["refund", "order_canceled"]
-    assert types(notifications.after_refund("separate", PROJECT, amount_only, paid, REASON)) == ["refund"]
+    assert types(notifications.for_refund("separate", PROJECT, amount_only, paid, REASON)) == ["refund"]
 
 
-def test_a_restarted_simulator_gives_no_number_twice() -> None:
-    _, order, made = an_order()
-    later = Books(lambda: NOW + timedelta(seconds=1))
-    assert later.open_order(order.sale).id > max(order.id, made.id)
+def test_a_restarted_simulator_does_not_reuse_ids() -> None:
+    _, order, transaction = paid_order()
+    later = Repository(lambda: NOW + timedelta(seconds=1))
+    assert later.create_order(order.sale).id > max(order.id, transaction.id)
 
 
-def test_currencies_without_decimals_are_rounded_to_whole_units() -> None:
+def test_amounts_without_decimals_are_rounded_to_whole_units() -> None:
     split = break_down(Decimal(500), "JPY")
     assert (split.sales_tax, split.payment, split.fee) == (Decimal(44), Decimal(544), Decimal(27))
