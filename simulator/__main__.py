@@ -114,19 +114,20 @@ def _report(result: dict[str, Any], action: str) -> str:
     order = result["order"]
     lines = [f"Order {order['id']} (store order {order['store_order_id']}), {action}: now {order['status']}"]
     counts: dict[str, int] = {}
-    for delivery in result["deliveries"]:
-        line = _delivery_line(delivery)
+    for notification in result["notifications"]:
+        line = _notification_line(notification)
         counts[line] = counts.get(line, 0) + 1
     lines += [f"  {line}" if count == 1 else f"  {count} x {line}" for line, count in counts.items()]
     return "\n".join(lines)
 
 
-def _delivery_line(delivery: dict[str, Any]) -> str:
-    line = f"{delivery['type']}: {delivery['status']}, {delivery['last_response_status'] or 'no response'}"
-    line += f", attempts: {delivery['attempts']}"
-    if not delivery["acknowledged"] and delivery["last_response"]:
-        line += f" {delivery['last_response']}"
-    return line if delivery["as_expected"] else f"{line} (expected {delivery['expected_response']})"
+def _notification_line(notification: dict[str, Any]) -> str:
+    response = notification["last_response_status"] or "no response"
+    line = f"{notification['type']}: {notification['status']}, {response}"
+    line += f", deliveries: {notification['deliveries']}"
+    if not notification["acknowledged"] and notification["last_response"]:
+        line += f" {notification['last_response']}"
+    return line if notification["as_expected"] else f"{line} (expected {notification['expected_response']})"
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -7,8 +7,8 @@ import httpx
 from fastapi import Depends, Request
 
 from simulator.catalogue import Catalogue, PriceList
-from simulator.delivery.notifications import Project
-from simulator.delivery.sender import DeliverySender
+from simulator.delivery.payloads import Project
+from simulator.delivery.sender import NotificationSender
 from simulator.payments import Payments
 from simulator.records import Clock
 from simulator.repository import Repository
@@ -24,11 +24,11 @@ class Simulator:
     repository: Repository
     catalogue: Catalogue
     price_list: PriceList
-    sender: DeliverySender
+    sender: NotificationSender
     payments: Payments
 
     async def close(self) -> None:
-        """Stop all deliveries and close all connections."""
+        """Cancel all deliveries and close all connections."""
         await self.sender.close()
         await self.client.aclose()
 
@@ -39,7 +39,7 @@ def build_simulator(settings: Settings, clock: Clock) -> Simulator:
     client = httpx.AsyncClient(trust_env=False, timeout=10)
     repository, catalogue = Repository(clock), Catalogue()
     webhook_url = f"{settings.store_url}/api/webhooks/payment"
-    sender = DeliverySender(client, webhook_url, settings.signing_secret, settings.simulator_speed, clock)
+    sender = NotificationSender(client, webhook_url, settings.signing_secret, settings.simulator_speed, clock)
     project = Project(settings.xsolla_project_id, settings.xsolla_merchant_id)
     return Simulator(
         settings=settings,

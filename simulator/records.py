@@ -1,4 +1,4 @@
-"""The simulator's records: orders, transactions and deliveries; and the clock that dates them."""
+"""The simulator's records: orders, transactions and notifications; and the clock that dates them."""
 
 import asyncio
 from collections.abc import Callable
@@ -45,8 +45,8 @@ class TransactionStatus(StrEnum):
     CANCELED = "canceled"
 
 
-class DeliveryStatus(StrEnum):
-    """The state of a delivery."""
+class NotificationStatus(StrEnum):
+    """The state of a notification."""
 
     WAITING = "waiting"
     ACKNOWLEDGED = "acknowledged"
@@ -58,12 +58,12 @@ class DeliveryStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DeliveryOptions:
-    """How a scenario changes the delivery of a notification; the defaults change nothing."""
+    """How a scenario changes the deliveries of a notification; the defaults change nothing."""
 
     # Sign with a secret that the store does not know.
     invalid_signature: bool = False
-    # Abort this number of first attempts before the store can have answered.
-    aborted_attempts: int = 0
+    # Abort this number of first deliveries before the store can have answered.
+    aborted_deliveries: int = 0
     # Treat every response as lost, so that the whole retry schedule is used.
     lose_responses: bool = False
     # The error code with which the store must refuse; empty if it must acknowledge.
@@ -132,7 +132,7 @@ class Transaction:
 
 
 @dataclass(frozen=True, slots=True)
-class DeliveryAttempt:
+class Delivery:
     """One request to the webhook; the response status is None when there was no response."""
 
     started_at: datetime
@@ -142,33 +142,30 @@ class DeliveryAttempt:
 
 
 @dataclass(slots=True)
-class Delivery:
-    """A notification and all attempts to deliver it, each of which the store sees as a delivery of its own.
-
-    The body is fixed, so that every attempt sends the same bytes.
-    """
+class Notification:
+    """A notification with its deliveries; the body is fixed, so that each of them sends the same bytes."""
 
     id: int
     order_id: int
-    notification_type: str
+    type: str
     body: bytes
     created_at: datetime
     options: DeliveryOptions = DeliveryOptions()
-    status: DeliveryStatus = DeliveryStatus.WAITING
-    attempts: list[DeliveryAttempt] = field(default_factory=list)
+    status: NotificationStatus = NotificationStatus.WAITING
+    deliveries: list[Delivery] = field(default_factory=list)
     finished: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def last_response_status(self) -> int | None:
         """The HTTP status of the latest response."""
-        return self.attempts[-1].response_status if self.attempts else None
+        return self.deliveries[-1].response_status if self.deliveries else None
 
     @property
     def acknowledged(self) -> bool:
         """Whether the store acknowledged the notification."""
-        return self.status is DeliveryStatus.ACKNOWLEDGED
+        return self.status is NotificationStatus.ACKNOWLEDGED
 
-    def finish(self, status: DeliveryStatus) -> None:
+    def finish(self, status: NotificationStatus) -> None:
         """Set the final status and wake everything that waits for it."""
         self.status = status
         self.finished.set()
@@ -188,9 +185,9 @@ class Order:
     expires_at: datetime
     canceled: bool = False
     transactions: list[Transaction] = field(default_factory=list)
-    deliveries: list[Delivery] = field(default_factory=list)
-    # The deliveries about the latest event, kept so that they can be sent again.
-    latest_deliveries: list[Delivery] = field(default_factory=list)
+    notifications: list[Notification] = field(default_factory=list)
+    # The notifications about the latest event, kept so that they can be sent again.
+    latest_notifications: list[Notification] = field(default_factory=list)
     # Held from checking whether the order is paid until the payment is recorded, so that two clicks on Pay
     # cannot both pay.
     payment_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -224,6 +221,6 @@ class Order:
         if self.canceled or self.is_refunded:
             return OrderStatus.CANCELED
         if self.payment is not None:
-            delivered = any(d.notification_type == "order_paid" and d.acknowledged for d in self.deliveries)
+            delivered = any(n.type == "order_paid" and n.acknowledged for n in self.notifications)
             return OrderStatus.DONE if delivered else OrderStatus.PAID
         return OrderStatus.EXPIRED if now >= self.expires_at else OrderStatus.NEW

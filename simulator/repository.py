@@ -1,4 +1,4 @@
-"""All orders, transactions and deliveries of the simulator, in memory."""
+"""All orders, transactions and notifications of the simulator, in memory."""
 
 import json
 import secrets
@@ -12,27 +12,27 @@ from typing import Any
 from simulator.amounts import as_number
 from simulator.records import (
     Clock,
-    Delivery,
     DeliveryOptions,
-    DeliveryStatus,
+    Notification,
+    NotificationStatus,
     Order,
     Sale,
     Transaction,
     TransactionStatus,
 )
 
-TOKEN_LIFETIME = timedelta(hours=24)
+_TOKEN_LIFETIME = timedelta(hours=24)
 _DEFAULT_OPTIONS = DeliveryOptions()
 _ID_EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class Repository:
-    """Stores orders, transactions and deliveries, and finds orders by their various ids."""
+    """Stores orders, transactions and notifications, and finds orders by their various ids."""
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
         self.orders: dict[int, Order] = {}
-        self.deliveries: list[Delivery] = []
+        self.notifications: list[Notification] = []
         self._by_token: dict[str, Order] = {}
         self._by_store_id: defaultdict[str, list[Order]] = defaultdict(list)
         self._by_transaction: dict[int, Order] = {}
@@ -106,25 +106,25 @@ class Repository:
     def unsaved_order(self, sale: Sale) -> Order:
         """Return an order that was never placed: it has an id of its own but is not stored."""
         now = self.clock()
-        return Order(next(self._ids), secrets.token_urlsafe(24), sale, now, now + TOKEN_LIFETIME)
+        return Order(next(self._ids), secrets.token_urlsafe(24), sale, now, now + _TOKEN_LIFETIME)
 
-    def add_delivery(
+    def add_notification(
         self, order: Order, payload: dict[str, Any], options: DeliveryOptions = _DEFAULT_OPTIONS
-    ) -> Delivery:
+    ) -> Notification:
         """Add a notification that is to be delivered."""
         body = json.dumps(payload, ensure_ascii=False, separators=(",", ":"), default=as_number).encode()
-        return self._add_delivery(order, payload["notification_type"], body, options)
+        return self._add_notification(order, payload["notification_type"], body, options)
 
-    def add_unsent_delivery(self, order: Order, payload: dict[str, Any]) -> Delivery:
+    def add_unsent_notification(self, order: Order, payload: dict[str, Any]) -> Notification:
         """Add a notification that is not delivered unless somebody sends it again."""
-        delivery = self.add_delivery(order, payload)
-        delivery.finish(DeliveryStatus.NEVER_SENT)
-        return delivery
+        notification = self.add_notification(order, payload)
+        notification.finish(NotificationStatus.NEVER_SENT)
+        return notification
 
-    def copy_delivery(self, order: Order, original: Delivery) -> Delivery:
-        """Add a repeat of a notification with the same bytes; no attempt is aborted and no response is lost."""
-        options = replace(original.options, aborted_attempts=0, lose_responses=False)
-        return self._add_delivery(order, original.notification_type, original.body, options)
+    def copy_notification(self, order: Order, original: Notification) -> Notification:
+        """Add a repeat of a notification with the same bytes; no delivery is aborted and no response is lost."""
+        options = replace(original.options, aborted_deliveries=0, lose_responses=False)
+        return self._add_notification(order, original.type, original.body, options)
 
     def _later_than(self, previous: datetime | None) -> datetime:
         """Return the current time, but at least a second after the previous one.
@@ -140,11 +140,11 @@ class Repository:
         self._by_transaction[transaction.id] = order
         return transaction
 
-    def _add_delivery(
+    def _add_notification(
         self, order: Order, notification_type: str, body: bytes, options: DeliveryOptions
-    ) -> Delivery:
-        delivery_id = len(self.deliveries) + 1
-        delivery = Delivery(delivery_id, order.id, notification_type, body, self.clock(), options)
-        self.deliveries.append(delivery)
-        order.deliveries.append(delivery)
-        return delivery
+    ) -> Notification:
+        notification_id = len(self.notifications) + 1
+        notification = Notification(notification_id, order.id, notification_type, body, self.clock(), options)
+        self.notifications.append(notification)
+        order.notifications.append(notification)
+        return notification

@@ -10,7 +10,7 @@ from simulator.amounts import as_text
 from simulator.api.requests import CONTROL_GUARDS, ControlApiError, order_not_found
 from simulator.context import Simulator, SimulatorDep
 from simulator.payments import ActionRefused, UserRefused
-from simulator.records import Delivery, Order
+from simulator.records import Notification, Order
 from simulator.scenarios import HOLD_SECONDS, Scenario
 from simulator.scenarios.expectations import (
     expected_order,
@@ -48,35 +48,35 @@ async def send(reference: str, body: SendRequest, simulator: SimulatorDep) -> di
     order = _find(simulator, reference)
     payments = simulator.payments.with_options(body.mode, body.speed)
     try:
-        deliveries = await run(payments, order, body.scenario, body.hold)
+        notifications = await run(payments, order, body.scenario, body.hold)
     except UserRefused as refusal:
-        deliveries = [refusal.delivery]
+        notifications = [refusal.notification]
     except ActionRefused as refusal:
         raise ControlApiError(HTTPStatus.CONFLICT, str(refusal)) from None
-    await wait_for(deliveries, body.wait)
-    return _result(simulator, order, deliveries)
+    await wait_for(notifications, body.wait)
+    return _result(simulator, order, notifications)
 
 
 @router.post("/orders/{reference}/release")
 async def release(reference: str, body: ReleaseRequest, simulator: SimulatorDep) -> dict[str, Any]:
     """Send the notifications of an order that the scenario `late` holds."""
     order = _find(simulator, reference)
-    deliveries = simulator.payments.release(order)
-    await wait_for(deliveries, body.wait)
-    return _result(simulator, order, deliveries)
+    notifications = simulator.payments.release(order)
+    await wait_for(notifications, body.wait)
+    return _result(simulator, order, notifications)
 
 
 @router.get("/orders/{reference}")
 async def show_order(reference: str, simulator: SimulatorDep) -> dict[str, Any]:
-    """Return an order with its transactions, its deliveries, and what it should be at the store."""
+    """Return an order with its transactions, its notifications, and what it should be at the store."""
     order = _find(simulator, reference)
-    return _order(simulator, order) | {"deliveries": [_delivery(each) for each in order.deliveries]}
+    return _order(simulator, order) | {"notifications": [_notification(each) for each in order.notifications]}
 
 
-@router.get("/deliveries")
-async def list_deliveries(simulator: SimulatorDep) -> list[dict[str, Any]]:
-    """Return all deliveries, oldest first."""
-    return [_delivery(delivery) for delivery in simulator.repository.deliveries]
+@router.get("/notifications")
+async def list_notifications(simulator: SimulatorDep) -> list[dict[str, Any]]:
+    """Return all notifications, oldest first."""
+    return [_notification(notification) for notification in simulator.repository.notifications]
 
 
 def _find(simulator: Simulator, reference: str) -> Order:
@@ -86,12 +86,12 @@ def _find(simulator: Simulator, reference: str) -> Order:
     return order
 
 
-def _result(simulator: Simulator, order: Order, deliveries: list[Delivery]) -> dict[str, Any]:
+def _result(simulator: Simulator, order: Order, notifications: list[Notification]) -> dict[str, Any]:
     return {
         "order": _order(simulator, order),
-        "deliveries": [_delivery(delivery) for delivery in deliveries],
-        "acknowledged": all(delivery.acknowledged for delivery in deliveries),
-        "as_expected": all(is_as_expected(delivery) for delivery in deliveries),
+        "notifications": [_notification(notification) for notification in notifications],
+        "acknowledged": all(notification.acknowledged for notification in notifications),
+        "as_expected": all(is_as_expected(notification) for notification in notifications),
     }
 
 
@@ -115,16 +115,16 @@ def _order(simulator: Simulator, order: Order) -> dict[str, Any]:
     }
 
 
-def _delivery(delivery: Delivery) -> dict[str, Any]:
+def _notification(notification: Notification) -> dict[str, Any]:
     return {
-        "id": delivery.id,
-        "order_id": delivery.order_id,
-        "type": delivery.notification_type,
-        "status": delivery.status,
-        "attempts": len(delivery.attempts),
-        "last_response_status": delivery.last_response_status,
-        "last_response": delivery.attempts[-1].response_text if delivery.attempts else None,
-        "acknowledged": delivery.acknowledged,
-        "expected_response": expected_response(delivery),
-        "as_expected": is_as_expected(delivery),
+        "id": notification.id,
+        "order_id": notification.order_id,
+        "type": notification.type,
+        "status": notification.status,
+        "deliveries": len(notification.deliveries),
+        "last_response_status": notification.last_response_status,
+        "last_response": notification.deliveries[-1].response_text if notification.deliveries else None,
+        "acknowledged": notification.acknowledged,
+        "expected_response": expected_response(notification),
+        "as_expected": is_as_expected(notification),
     }

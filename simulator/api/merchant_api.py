@@ -10,7 +10,7 @@ from simulator.amounts import Amount, round_to
 from simulator.api.requests import InvalidBody, MerchantApiError, read_body, require_merchant
 from simulator.api.sales import MerchantTokenRequest, sale_of_amount
 from simulator.context import Simulator, SimulatorDep
-from simulator.delivery.notifications import payment_date, payment_details
+from simulator.delivery.payloads import payment_date, payment_details
 from simulator.payments import REQUESTED_BY_USER, ActionRefused
 from simulator.records import Order, Transaction
 

@@ -22,7 +22,7 @@ from simulator.api.requests import (
 from simulator.api.sales import StoreTokenRequest, invalid_request, sale_of_items
 from simulator.catalogue import VirtualItem
 from simulator.context import Simulator, SimulatorDep
-from simulator.delivery.notifications import items_part
+from simulator.delivery.payloads import items_part
 from simulator.records import Order, OrderStatus, TokenType
 
 router = APIRouter()

@@ -164,7 +164,7 @@ class RandomRun:
         return await asyncio.gather(*map(execute, planned))
 
     async def _execute(self, planned: PlannedOrder) -> _ExecutedOrder:
-        """Place an order and run its scenario, until all its deliveries are finished."""
+        """Place an order and run its scenario, until all its notifications are finished."""
         token, order_id = self._tokens[planned.user], _NOT_PLACED
         try:
             idempotency_key = f"random-run-{planned.number}"
@@ -276,7 +276,7 @@ def differences(
     if store_status != expected_status:
         found.append(f"the status should be {expected_status}, but is {store_status}")
     found += _purchase_differences(planned, expected_purchases, purchases)
-    return (*found, *_response_differences(at_simulator["deliveries"]))
+    return (*found, *_response_differences(at_simulator["notifications"]))
 
 
 def _purchase_differences(
@@ -300,14 +300,14 @@ def _describe(purchases: Counter[tuple[str, int, str]]) -> str:
     return ", ".join(texts) or "none"
 
 
-def _response_differences(deliveries: Sequence[Json]) -> list[str]:
-    texts = Counter(_response_difference(each) for each in deliveries if not each["as_expected"])
+def _response_differences(notifications: Sequence[Json]) -> list[str]:
+    texts = Counter(_response_difference(each) for each in notifications if not each["as_expected"])
     return [text if count == 1 else f"{count} x {text}" for text, count in texts.items()]
 
 
-def _response_difference(delivery: Json) -> str:
-    actual = f"{delivery['type']} is {delivery['status']!r} with {delivery['last_response_status']}"
-    return f"{actual}, expected {delivery['expected_response']}"
+def _response_difference(notification: Json) -> str:
+    actual = f"{notification['type']} is {notification['status']!r} with {notification['last_response_status']}"
+    return f"{actual}, expected {notification['expected_response']}"
 
 
 def table(comparisons: Sequence[Comparison]) -> str:

@@ -52,7 +52,7 @@ class SimulatorClient:
         mode: Mode | None = None,
         speed: float | None = None,
     ) -> dict[str, Any]:
-        """Run a scenario and wait for its deliveries; return `order`, `deliveries`, `as_expected`.
+        """Run a scenario and wait for its notifications; return `order`, `notifications`, `as_expected`.
 
         Args:
             order: the order's id.
@@ -71,7 +71,7 @@ class SimulatorClient:
         return self._call("POST", order, "/release", wait, {"wait": wait})
 
     def order(self, order: str | int) -> dict[str, Any]:
-        """Return an order with its transactions, its deliveries, and what it should be at the store."""
+        """Return an order with its transactions, its notifications, and what it should be at the store."""
         return self._call("GET", order, "", 0, None)
 
     def _call(

@@ -68,7 +68,7 @@ class StoreClient:
     async def place(
         self, token: str, quantities: dict[str, int], idempotency_key: str | None = None
     ) -> PlacedOrder:
-        """Place an order of quantities by SKU; with an idempotency key, equal orders are different orders."""
+        """Place an order of quantities by SKU; equal orders with different keys are separate orders."""
         lines = [{"sku": sku, "quantity": quantity} for sku, quantity in quantities.items()]
         response = await self._call("POST", "/api/purchases", token, {"items": lines}, idempotency_key)
         order = response.json()

@@ -12,7 +12,7 @@ from itertools import groupby
 
 import httpx
 
-from simulator.records import Clock, Delivery, DeliveryAttempt, DeliveryStatus, Order
+from simulator.records import Clock, Delivery, Notification, NotificationStatus, Order
 
 _log = logging.getLogger(__name__)
 
@@ -36,11 +36,11 @@ _PAYMENT_DELAYS = (1, 2, 5, 10, 20, 30, 60, 120, 240, 480, 720, 960)
 
 @dataclass(frozen=True, slots=True)
 class SequenceOptions:
-    """How a sequence of deliveries is sent; the defaults are how the provider sends one."""
+    """How a sequence of notifications is sent; the defaults are how the provider sends one."""
 
     # How many times faster than the schedule; None means the speed of the settings.
     speed: float | None = None
-    # The delay before the first delivery, unless the order is released earlier.
+    # The delay before the first notification, unless the order is released earlier.
     hold_seconds: float = 0
     continue_after_failure: bool = False
     # Send equal notifications at the same time if they follow each other.
@@ -50,8 +50,8 @@ class SequenceOptions:
 _DEFAULT_SEQUENCE = SequenceOptions()
 
 
-class DeliverySender:
-    """Sends deliveries to the store's webhook; sequences run in the background until they end or it closes."""
+class NotificationSender:
+    """Sends notifications to the store's webhook; sequences run in the background until they end or it closes."""
 
     def __init__(
         self, client: httpx.AsyncClient, webhook_url: str, secret: str, speed: float, clock: Clock
@@ -64,13 +64,13 @@ class DeliverySender:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start(
-        self, order: Order, deliveries: Sequence[Delivery], options: SequenceOptions = _DEFAULT_SEQUENCE
+        self, order: Order, notifications: Sequence[Notification], options: SequenceOptions = _DEFAULT_SEQUENCE
     ) -> None:
-        """Start a sequence: each delivery begins after the success of the one before."""
+        """Start a sequence: each notification is sent after the success of the one before."""
         if options.hold_seconds > 0:
             # Not in the task: it may have to wait for the delivery lock, and a release during that time counts.
             order.released.clear()
-        task = asyncio.create_task(self._send_sequence(order, deliveries, options))
+        task = asyncio.create_task(self._send_sequence(order, notifications, options))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -80,58 +80,62 @@ class DeliverySender:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def deliver(self, delivery: Delivery, speed: float | None = None) -> None:
+    async def deliver(self, notification: Notification, speed: float | None = None) -> None:
         """Try until the store acknowledges or refuses, or the retry schedule ends."""
-        status = await self._attempt(delivery)
-        for delay in retry_delays(delivery.notification_type):
-            if status is not DeliveryStatus.WAITING:
+        status = await self._deliver_once(notification)
+        for delay in retry_delays(notification.type):
+            if status is not NotificationStatus.WAITING:
                 break
             await asyncio.sleep(delay / timedelta(seconds=speed or self._speed))
-            status = await self._attempt(delivery)
-        delivery.finish(DeliveryStatus.GIVEN_UP if status is DeliveryStatus.WAITING else status)
+            status = await self._deliver_once(notification)
+        notification.finish(NotificationStatus.GIVEN_UP if status is NotificationStatus.WAITING else status)
 
-    async def _send_sequence(self, order: Order, deliveries: Sequence[Delivery], options: SequenceOptions) -> None:
+    async def _send_sequence(
+        self, order: Order, notifications: Sequence[Notification], options: SequenceOptions
+    ) -> None:
         async with order.delivery_lock:
             await _wait_for_release(order, options.hold_seconds)
-            steps = _steps(deliveries, options)
+            steps = _steps(notifications, options)
             for position, step in enumerate(steps, 1):
-                await asyncio.gather(*(self.deliver(delivery, options.speed) for delivery in step))
-                if not options.continue_after_failure and not all(d.acknowledged for d in step):
+                await asyncio.gather(*(self.deliver(notification, options.speed) for notification in step))
+                if not options.continue_after_failure and not all(each.acknowledged for each in step):
                     _block(steps[position:])
                     return
 
-    async def _attempt(self, delivery: Delivery) -> DeliveryStatus:
-        """Send the delivery once and record the response."""
-        attempt = await self._send(delivery)
-        delivery.attempts.append(attempt)
-        if _is_signature_refusal(attempt) and not delivery.options.invalid_signature:
+    async def _deliver_once(self, notification: Notification) -> NotificationStatus:
+        """Send the notification once and record the response."""
+        delivery = await self._send(notification)
+        notification.deliveries.append(delivery)
+        if _is_signature_refusal(delivery) and not notification.options.invalid_signature:
             result = _SIGNATURE_REFUSED
             level = logging.ERROR
         else:
-            result = str(attempt.response_status or attempt.response_text)
+            result = str(delivery.response_status or delivery.response_text)
             level = logging.INFO
-        _log.log(level, "%s of order %s: %s", delivery.notification_type, delivery.order_id, result)
-        return DeliveryStatus.WAITING if _is_response_lost(delivery) else status_after(attempt.response_status)
+        _log.log(level, "%s of order %s: %s", notification.type, notification.order_id, result)
+        if _is_response_lost(notification):
+            return NotificationStatus.WAITING
+        return status_after(delivery.response_status)
 
-    async def _send(self, delivery: Delivery) -> DeliveryAttempt:
+    async def _send(self, notification: Notification) -> Delivery:
         started_at = self._clock()
-        is_aborted = len(delivery.attempts) < delivery.options.aborted_attempts
+        is_aborted = len(notification.deliveries) < notification.options.aborted_deliveries
         seconds = (_ABORT_AFTER if is_aborted else _RESPONSE_TIMEOUT).total_seconds()
         try:
             async with asyncio.timeout(seconds):
                 response = await self._client.post(
-                    self._webhook_url, content=delivery.body, headers=self._headers(delivery)
+                    self._webhook_url, content=notification.body, headers=self._headers(notification)
                 )
         except TimeoutError:
-            return DeliveryAttempt(started_at, None, f"No response within {seconds:g} seconds")
+            return Delivery(started_at, None, f"No response within {seconds:g} seconds")
         except httpx.HTTPError as error:
             reason = str(error) or type(error).__name__
-            return DeliveryAttempt(started_at, None, f"The store cannot be reached: {reason}")
-        return DeliveryAttempt(started_at, response.status_code, response.text[:_MAX_RESPONSE_CHARS])
+            return Delivery(started_at, None, f"The store cannot be reached: {reason}")
+        return Delivery(started_at, response.status_code, response.text[:_MAX_RESPONSE_CHARS])
 
-    def _headers(self, delivery: Delivery) -> dict[str, str]:
-        secret = secrets.token_hex() if delivery.options.invalid_signature else self._secret
-        return {"Authorization": sign(delivery.body, secret), "Content-Type": "application/json"}
+    def _headers(self, notification: Notification) -> dict[str, str]:
+        secret = secrets.token_hex() if notification.options.invalid_signature else self._secret
+        return {"Authorization": sign(notification.body, secret), "Content-Type": "application/json"}
 
 
 def sign(body: bytes, secret: str) -> str:
@@ -148,16 +152,16 @@ def retry_delays(notification_type: str) -> list[timedelta]:
     return [timedelta(minutes=each) for each in (_ORDER_DELAYS if is_about_order else _PAYMENT_DELAYS)]
 
 
-def status_after(response_status: int | None) -> DeliveryStatus:
-    """Return the status of a delivery after a response; it waits for a retry unless the response is final."""
+def status_after(response_status: int | None) -> NotificationStatus:
+    """Return the status of a notification after a response; it waits for a retry unless the response is final."""
     if response_status in _ACKNOWLEDGING_STATUSES:
-        return DeliveryStatus.ACKNOWLEDGED
-    return DeliveryStatus.REFUSED if response_status in _REFUSING_STATUSES else DeliveryStatus.WAITING
+        return NotificationStatus.ACKNOWLEDGED
+    return NotificationStatus.REFUSED if response_status in _REFUSING_STATUSES else NotificationStatus.WAITING
 
 
-def describe_response(delivery: Delivery) -> str:
+def describe_response(notification: Notification) -> str:
     """Return a sentence about the last response of the store."""
-    last = delivery.attempts[-1]
+    last = notification.deliveries[-1]
     if last.response_status is None:
         return last.response_text
     if _is_signature_refusal(last):
@@ -166,19 +170,19 @@ def describe_response(delivery: Delivery) -> str:
     return f"The store answered {last.response_status} {code} {message}".rstrip()
 
 
-def error_of(attempt: DeliveryAttempt) -> tuple[str, str]:
+def error_of(delivery: Delivery) -> tuple[str, str]:
     """Return code and message of a refusal, both empty if the response has another format."""
     try:
-        error = json.loads(attempt.response_text)["error"]
+        error = json.loads(delivery.response_text)["error"]
         return str(error["code"]), str(error.get("message", ""))
     except (ValueError, LookupError, TypeError, AttributeError):
         return "", ""
 
 
-def _steps(deliveries: Sequence[Delivery], options: SequenceOptions) -> list[list[Delivery]]:
+def _steps(notifications: Sequence[Notification], options: SequenceOptions) -> list[list[Notification]]:
     if options.parallel_duplicates:
-        return [list(equal) for _, equal in groupby(deliveries, key=lambda each: each.body)]
-    return [[each] for each in deliveries]
+        return [list(equal) for _, equal in groupby(notifications, key=lambda each: each.body)]
+    return [[each] for each in notifications]
 
 
 async def _wait_for_release(order: Order, seconds: float) -> None:
@@ -191,15 +195,16 @@ async def _wait_for_release(order: Order, seconds: float) -> None:
         return
 
 
-def _block(steps: Sequence[Sequence[Delivery]]) -> None:
-    for delivery in (each for step in steps for each in step):
-        delivery.finish(DeliveryStatus.BLOCKED)
+def _block(steps: Sequence[Sequence[Notification]]) -> None:
+    for notification in (each for step in steps for each in step):
+        notification.finish(NotificationStatus.BLOCKED)
 
 
-def _is_response_lost(delivery: Delivery) -> bool:
-    """Return whether the response to the latest attempt is to be ignored, because the scenario loses it."""
-    return delivery.options.lose_responses or len(delivery.attempts) <= delivery.options.aborted_attempts
+def _is_response_lost(notification: Notification) -> bool:
+    """Return whether the response to the latest delivery is to be ignored, because the scenario loses it."""
+    options = notification.options
+    return options.lose_responses or len(notification.deliveries) <= options.aborted_deliveries
 
 
-def _is_signature_refusal(attempt: DeliveryAttempt) -> bool:
-    return attempt.response_status == 400 and error_of(attempt)[0] == "INVALID_SIGNATURE"
+def _is_signature_refusal(delivery: Delivery) -> bool:
+    return delivery.response_status == 400 and error_of(delivery)[0] == "INVALID_SIGNATURE"

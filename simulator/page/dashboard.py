@@ -1,4 +1,4 @@
-"""The dashboard: the latest orders with their deliveries, and buttons that run scenarios on them."""
+"""The dashboard: the latest orders with their notifications, and buttons that run scenarios on them."""
 
 from html import escape
 from http import HTTPStatus
@@ -13,7 +13,7 @@ from simulator.api.requests import CONTROL_GUARDS, order_not_found
 from simulator.context import Simulator, SimulatorDep
 from simulator.page.markup import STYLE, buttons, card, link, notice, page, paragraph, post_button, select_form
 from simulator.payments import ActionRefused, UserRefused
-from simulator.records import Delivery, DeliveryStatus, Order, OrderStatus
+from simulator.records import Notification, NotificationStatus, Order, OrderStatus
 from simulator.scenarios import Scenario
 from simulator.scenarios.runner import possible_scenarios, run
 
@@ -46,7 +46,7 @@ async def release(order_id: int, simulator: SimulatorDep) -> Response:
 
 @router.post("/orders/{order_id}/{scenario}", dependencies=CONTROL_GUARDS)
 async def run_scenario(order_id: int, scenario: Scenario, simulator: SimulatorDep) -> Response:
-    """Run a scenario and show the dashboard again; deliveries continue in the background."""
+    """Run a scenario and show the dashboard again; notifications continue in the background."""
     order = _find(simulator, order_id)
     try:
         await run(simulator.payments, order, scenario)
@@ -91,7 +91,7 @@ def _article(order: Order, status: OrderStatus) -> str:
     return (
         f'<article class="card"><div class="head"><h2>Order {order.id}: {escape(status)}</h2>'
         f"<span>{for_display(order.sale.total, order.sale.currency)}</span></div>"
-        f'<p class="muted">{escape(_summary(order))}</p>{_deliveries(order)}{_buttons(order, status)}</article>'
+        f'<p class="muted">{escape(_summary(order))}</p>{_notifications(order)}{_buttons(order, status)}</article>'
     )
 
 
@@ -101,18 +101,18 @@ def _summary(order: Order) -> str:
     return f"{items}; {store_order}user {order.sale.user.id}, {order.created_at:%Y-%m-%d %H:%M:%S} UTC"
 
 
-def _deliveries(order: Order) -> str:
-    lines = ((line, len(list(equal))) for line, equal in groupby(map(_delivery, order.deliveries)))
+def _notifications(order: Order) -> str:
+    lines = ((line, len(list(equal))) for line, equal in groupby(map(_notification, order.notifications)))
     counted = (line if count == 1 else f"{count} x {line}" for line, count in lines)
     return f"<ul>{''.join(f'<li>{escape(line)}</li>' for line in counted)}</ul>"
 
 
-def _delivery(delivery: Delivery) -> str:
-    status = delivery.last_response_status
+def _notification(notification: Notification) -> str:
+    status = notification.last_response_status
     response = "no response" if status is None else f"response {status}"
-    attempts = len(delivery.attempts)
-    count = "1 attempt" if attempts == 1 else f"{attempts} attempts"
-    return f"{delivery.notification_type}: {delivery.status}, {response}, {count}"
+    deliveries = len(notification.deliveries)
+    count = "1 delivery" if deliveries == 1 else f"{deliveries} deliveries"
+    return f"{notification.type}: {notification.status}, {response}, {count}"
 
 
 def _buttons(order: Order, status: OrderStatus) -> str:
@@ -121,16 +121,16 @@ def _buttons(order: Order, status: OrderStatus) -> str:
         actions += [("happy", "Pay"), ("decline", "Decline")]
     if order.payment is not None and not order.is_refunded:
         actions.append(("refund", "Refund"))
-    if order.latest_deliveries:
+    if order.latest_notifications:
         actions.append(("duplicate", "Send again"))
-    if any(_is_not_sent_yet(delivery) for delivery in order.deliveries):
+    if any(_is_not_sent_yet(notification) for notification in order.notifications):
         actions.append(("release", "Send held notifications now"))
     forms = [post_button(f"/orders/{order.id}/{name}", label) for name, label in actions]
     return buttons(*forms, _scenario_form(order, status))
 
 
-def _is_not_sent_yet(delivery: Delivery) -> bool:
-    return delivery.status is DeliveryStatus.WAITING and not delivery.attempts
+def _is_not_sent_yet(notification: Notification) -> bool:
+    return notification.status is NotificationStatus.WAITING and not notification.deliveries
 
 
 def _scenario_form(order: Order, status: OrderStatus) -> str:

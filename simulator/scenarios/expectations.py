@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from simulator.delivery.sender import error_of, status_after
-from simulator.records import Delivery, DeliveryStatus, Order, TransactionStatus
+from simulator.records import Notification, NotificationStatus, Order, TransactionStatus
 
 # The statuses of a paid order, in the names of the store's public API.
 _STORE_STATUSES = {
@@ -46,26 +46,26 @@ def expected_order(order: Order) -> ExpectedOrder:
 
 def is_store_notified(order: Order) -> bool:
     """Return whether notifications about the order are sent; otherwise the store must ask the provider."""
-    events = [each for each in order.deliveries if each.notification_type != "user_validation"]
-    return not events or any(each.status is not DeliveryStatus.NEVER_SENT for each in events)
+    events = [each for each in order.notifications if each.type != "user_validation"]
+    return not events or any(each.status is not NotificationStatus.NEVER_SENT for each in events)
 
 
-def is_as_expected(delivery: Delivery) -> bool:
-    """Return whether a delivery ended as its options demand."""
-    options = delivery.options
-    if delivery.status is DeliveryStatus.NEVER_SENT:
+def is_as_expected(notification: Notification) -> bool:
+    """Return whether a notification ended as its options demand."""
+    options = notification.options
+    if notification.status is NotificationStatus.NEVER_SENT:
         return True
     if options.lose_responses:
-        is_acknowledged = status_after(delivery.last_response_status) is DeliveryStatus.ACKNOWLEDGED
-        return delivery.status is DeliveryStatus.GIVEN_UP and is_acknowledged
+        is_acknowledged = status_after(notification.last_response_status) is NotificationStatus.ACKNOWLEDGED
+        return notification.status is NotificationStatus.GIVEN_UP and is_acknowledged
     if not options.expected_refusal:
-        return delivery.acknowledged
-    return _is_refused(delivery) or (_may_be_acknowledged(delivery) and delivery.acknowledged)
+        return notification.acknowledged
+    return _is_refused(notification) or (_may_be_acknowledged(notification) and notification.acknowledged)
 
 
-def expected_response(delivery: Delivery) -> str:
-    """Return the response that a delivery should get."""
-    return f"400 {delivery.options.expected_refusal}" if delivery.options.expected_refusal else "204"
+def expected_response(notification: Notification) -> str:
+    """Return the response that a notification should get."""
+    return f"400 {notification.options.expected_refusal}" if notification.options.expected_refusal else "204"
 
 
 def _is_sold_as_requested(order: Order) -> bool:
@@ -73,15 +73,15 @@ def _is_sold_as_requested(order: Order) -> bool:
     return (sold.total, sold.currency, sold.user.id) == (requested.total, requested.currency, requested.user.id)
 
 
-def _is_refused(delivery: Delivery) -> bool:
-    if delivery.status is DeliveryStatus.BLOCKED:
+def _is_refused(notification: Notification) -> bool:
+    if notification.status is NotificationStatus.BLOCKED:
         return True
-    if delivery.status is not DeliveryStatus.REFUSED:
+    if notification.status is not NotificationStatus.REFUSED:
         return False
-    code, _ = error_of(delivery.attempts[-1])
-    return code == delivery.options.expected_refusal
+    code, _ = error_of(notification.deliveries[-1])
+    return code == notification.options.expected_refusal
 
 
-def _may_be_acknowledged(delivery: Delivery) -> bool:
+def _may_be_acknowledged(notification: Notification) -> bool:
     """Refusing a `payment` with a valid signature does not refund the user, so the store may acknowledge it."""
-    return delivery.notification_type == "payment" and not delivery.options.invalid_signature
+    return notification.type == "payment" and not notification.options.invalid_signature

@@ -97,14 +97,15 @@ class Driver:
         order: dict[str, Any] = response.json()
         return order
 
-    def deliveries(self, reference: object) -> list[tuple[str, str]]:
-        """Return type and status of an order's deliveries, without user validations."""
-        deliveries = self.order(reference)["deliveries"]
-        return [(each["type"], each["status"]) for each in deliveries if each["type"] != "user_validation"]
+    def notifications(self, reference: object) -> list[tuple[str, str]]:
+        """Return type and status of an order's notifications, without user validations."""
+        notifications = self.order(reference)["notifications"]
+        return [(each["type"], each["status"]) for each in notifications if each["type"] != "user_validation"]
 
-    def wait_for(self, reference: object, *deliveries: tuple[str, str]) -> None:
+    def wait_for(self, reference: object, *notifications: tuple[str, str]) -> None:
         wait_until(
-            lambda: self.deliveries(reference) == list(deliveries), lambda: self.order(reference)["deliveries"]
+            lambda: self.notifications(reference) == list(notifications),
+            lambda: self.order(reference)["notifications"],
         )
 
     def transaction_id(self, reference: object) -> int:

@@ -139,7 +139,7 @@ def test_an_order_can_be_given_by_its_id_at_the_store(simulator: Driver, store: 
     simulator.new_order()
     result = simulator.send(STORE_ORDER_ID, "duplicate").json()
     assert result["acknowledged"]
-    assert [each["type"] for each in result["deliveries"]] == ["user_validation", "order_paid", "order_paid"]
+    assert [each["type"] for each in result["notifications"]] == ["user_validation", "order_paid", "order_paid"]
     assert len({each.body for each in store.of_type("order_paid")}) == 1
     assert simulator.send(STORE_ORDER_ID, "duplicate").json()["acknowledged"]
     store.wait_for("order_paid", "order_paid", "order_paid")
@@ -185,16 +185,20 @@ def test_a_refused_user_validation_is_in_the_result(simulator: Driver, store: Fa
     _, order_id = simulator.new_order()
     result = simulator.send(order_id, "happy").json()
     assert not result["acknowledged"]
-    assert [(each["type"], each["status"], each["last_response_status"]) for each in result["deliveries"]] == [
+    assert [(each["type"], each["status"], each["last_response_status"]) for each in result["notifications"]] == [
         ("user_validation", "refused", 400)
     ]
 
 
-def test_all_deliveries_are_listed(simulator: Driver) -> None:
+def test_all_notifications_are_listed(simulator: Driver) -> None:
     _, order_id, _ = paid_order(simulator)
-    [_, delivery] = simulator.http.get("/simulator/deliveries").json()
-    assert (delivery["type"], delivery["order_id"], delivery["attempts"]) == ("order_paid", order_id, 1)
-    assert (delivery["last_response_status"], delivery["acknowledged"]) == (204, True)
+    [_, notification] = simulator.http.get("/simulator/notifications").json()
+    assert (notification["type"], notification["order_id"], notification["deliveries"]) == (
+        "order_paid",
+        order_id,
+        1,
+    )
+    assert (notification["last_response_status"], notification["acknowledged"]) == (204, True)
 
 
 def test_the_dashboard_shows_orders_and_its_buttons_work(simulator: Driver, store: FakeStore) -> None:
@@ -203,7 +207,7 @@ def test_the_dashboard_shows_orders_and_its_buttons_work(simulator: Driver, stor
     assert f'action="/orders/{order_id}/happy"' in simulator.http.get("/").text
     assert simulator.http.post(f"/orders/{order_id}/happy").status_code == 303
     store.wait_for("order_paid")
-    wait_until(lambda: "order_paid: acknowledged, response 204, 1 attempt" in simulator.http.get("/").text, str)
+    wait_until(lambda: "order_paid: acknowledged, response 204, 1 delivery" in simulator.http.get("/").text, str)
     assert simulator.http.post(f"/orders/{order_id}/refund").status_code == 303
     refused = simulator.http.post(f"/orders/{order_id}/refund")
     assert refused.status_code == 409

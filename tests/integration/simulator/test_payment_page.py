@@ -95,7 +95,7 @@ def test_a_final_status_ends_the_retries(simulator: Driver, store: FakeStore) ->
     assert simulator.order(order_id)["status"] == "paid"
 
 
-def test_a_delivery_is_given_up_at_the_end_of_the_schedule(start: StartSimulator, store: FakeStore) -> None:
+def test_a_notification_is_given_up_at_the_end_of_the_schedule(start: StartSimulator, store: FakeStore) -> None:
     simulator = start(simulator_speed=10_000_000)
     store.will_answer("order_paid", *[500] * 20)
     token, order_id = simulator.new_order()

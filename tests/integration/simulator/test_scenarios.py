@@ -1,4 +1,4 @@
-"""Each scenario: which deliveries the store gets, in which order, and what the simulator shows afterwards."""
+"""Each scenario: which notifications the store gets, in which order, and what the simulator shows afterwards."""
 
 from collections.abc import Iterator
 from decimal import Decimal
@@ -76,7 +76,7 @@ def test_late_holds_its_notifications_until_they_are_released(
     assert f'action="/orders/{order_id}/release"' in simulator.http.get("/").text
     result = client.release(order_id)
     assert result["as_expected"]
-    assert [each["type"] for each in result["deliveries"]] == ["order_paid"]
+    assert [each["type"] for each in result["notifications"]] == ["order_paid"]
     assert result["order"]["expected"] == {"status": "paid", "purchases": "granted"}
 
 
@@ -207,8 +207,8 @@ def test_drop_all_sends_no_notification(client: SimulatorClient, simulator: Driv
 def test_slow_aborts_two_attempts_of_each_notification(client: SimulatorClient, simulator: Driver) -> None:
     result = run_scenario(client, simulator, Scenario.SLOW, mode="separate")
     assert result["as_expected"]
-    attempts = [(each["type"], each["attempts"]) for each in result["deliveries"]]
-    assert attempts == [("user_validation", 1), ("payment", 3), ("order_paid", 3)]
+    deliveries = [(each["type"], each["deliveries"]) for each in result["notifications"]]
+    assert deliveries == [("user_validation", 1), ("payment", 3), ("order_paid", 3)]
 
 
 def test_never_acknowledged_retries_until_the_end_of_the_schedule(
@@ -217,7 +217,7 @@ def test_never_acknowledged_retries_until_the_end_of_the_schedule(
     result = run_scenario(client, simulator, Scenario.NEVER_ACKNOWLEDGED, mode="separate")
     assert result["as_expected"]
     assert (len(store.of_type("payment")), len(store.of_type("order_paid"))) == (1, 20)
-    assert result["deliveries"][-1]["status"] == "given up"
+    assert result["notifications"][-1]["status"] == "given up"
 
 
 @pytest.mark.parametrize("scenario", [each for each in Scenario if each.value.startswith(("wrong", "bad"))])
@@ -249,5 +249,5 @@ def test_a_scenario_can_use_the_other_delivery_mode(start: StartSimulator, store
     with SimulatorClient(simulator.url) as client:
         assert client.send(order_id, mode="combined")["as_expected"]
         assert "billing" in store.received[-1].json
-        assert client.order(order_id)["deliveries"][-1]["type"] == "order_paid"
+        assert client.order(order_id)["notifications"][-1]["type"] == "order_paid"
         wait_until(lambda: store.types() == ["order_paid"], store.types)

@@ -10,10 +10,10 @@ import pytest
 from simulator.amounts import split_evenly
 from simulator.records import (
     Delivery,
-    DeliveryAttempt,
     DeliveryOptions,
-    DeliveryStatus,
     Line,
+    Notification,
+    NotificationStatus,
     Order,
     Sale,
     TokenType,
@@ -47,20 +47,20 @@ def order(repository: Repository) -> Order:
 
 
 def finished(
-    status: DeliveryStatus,
+    status: NotificationStatus,
     response_status: int | None = None,
     code: str = "",
     notification_type: str = "order_paid",
-) -> Delivery:
-    """Return a delivery that ended with a status and a response."""
-    attempt = DeliveryAttempt(NOW, response_status, f'{{"error": {{"code": "{code}"}}}}')
-    return Delivery(1, 1, notification_type, b"{}", NOW, status=status, attempts=[attempt])
+) -> Notification:
+    """Return a notification that ended with a status and a response."""
+    delivery = Delivery(NOW, response_status, f'{{"error": {{"code": "{code}"}}}}')
+    return Notification(1, 1, notification_type, b"{}", NOW, status=status, deliveries=[delivery])
 
 
-def is_expected(delivery: Delivery, **options: Any) -> bool:
-    """Return whether a delivery with some options ended as expected."""
-    delivery.options = replace(DeliveryOptions(), **options)
-    return is_as_expected(delivery)
+def is_expected(notification: Notification, **options: Any) -> bool:
+    """Return whether a notification with some options ended as expected."""
+    notification.options = replace(DeliveryOptions(), **options)
+    return is_as_expected(notification)
 
 
 def test_an_unpaid_order_grants_nothing(repository: Repository, order: Order) -> None:
@@ -114,37 +114,37 @@ def test_equal_partial_refunds_have_different_dates(repository: Repository, orde
 
 def test_the_store_is_notified_unless_no_notification_is_sent(repository: Repository, order: Order) -> None:
     assert is_store_notified(order)
-    repository.add_unsent_delivery(order, {"notification_type": "order_paid"})
-    repository.add_delivery(order, {"notification_type": "user_validation"})
+    repository.add_unsent_notification(order, {"notification_type": "order_paid"})
+    repository.add_notification(order, {"notification_type": "user_validation"})
     assert not is_store_notified(order)
-    repository.add_delivery(order, {"notification_type": "order_paid"})
+    repository.add_notification(order, {"notification_type": "order_paid"})
     assert is_store_notified(order)
 
 
-def test_a_delivery_without_options_must_be_acknowledged() -> None:
-    assert is_expected(finished(DeliveryStatus.ACKNOWLEDGED, 204))
-    assert is_expected(finished(DeliveryStatus.NEVER_SENT))
-    unexpected = (DeliveryStatus.WAITING, DeliveryStatus.REFUSED, DeliveryStatus.BLOCKED)
+def test_a_notification_without_options_must_be_acknowledged() -> None:
+    assert is_expected(finished(NotificationStatus.ACKNOWLEDGED, 204))
+    assert is_expected(finished(NotificationStatus.NEVER_SENT))
+    unexpected = (NotificationStatus.WAITING, NotificationStatus.REFUSED, NotificationStatus.BLOCKED)
     assert not any(is_expected(finished(status)) for status in unexpected)
 
 
 def test_lost_responses_must_acknowledge() -> None:
-    assert is_expected(finished(DeliveryStatus.GIVEN_UP, 204), lose_responses=True)
-    assert not is_expected(finished(DeliveryStatus.GIVEN_UP, 500), lose_responses=True)
-    assert not is_expected(finished(DeliveryStatus.GIVEN_UP), lose_responses=True)
+    assert is_expected(finished(NotificationStatus.GIVEN_UP, 204), lose_responses=True)
+    assert not is_expected(finished(NotificationStatus.GIVEN_UP, 500), lose_responses=True)
+    assert not is_expected(finished(NotificationStatus.GIVEN_UP), lose_responses=True)
 
 
 def test_an_expected_refusal_must_have_the_right_code() -> None:
     code = "INCORRECT_AMOUNT"
-    assert is_expected(finished(DeliveryStatus.REFUSED, 400, code), expected_refusal=code)
-    assert is_expected(finished(DeliveryStatus.BLOCKED), expected_refusal=code)
-    assert not is_expected(finished(DeliveryStatus.REFUSED, 400, "INVALID_USER"), expected_refusal=code)
-    assert not is_expected(finished(DeliveryStatus.ACKNOWLEDGED, 204), expected_refusal=code)
+    assert is_expected(finished(NotificationStatus.REFUSED, 400, code), expected_refusal=code)
+    assert is_expected(finished(NotificationStatus.BLOCKED), expected_refusal=code)
+    assert not is_expected(finished(NotificationStatus.REFUSED, 400, "INVALID_USER"), expected_refusal=code)
+    assert not is_expected(finished(NotificationStatus.ACKNOWLEDGED, 204), expected_refusal=code)
 
 
 def test_a_payment_may_be_acknowledged_instead_of_refused_unless_its_signature_is_invalid() -> None:
-    def acknowledged() -> Delivery:
-        return finished(DeliveryStatus.ACKNOWLEDGED, 204, notification_type="payment")
+    def acknowledged() -> Notification:
+        return finished(NotificationStatus.ACKNOWLEDGED, 204, notification_type="payment")
 
     assert is_expected(acknowledged(), expected_refusal="INCORRECT_AMOUNT")
     assert not is_expected(acknowledged(), expected_refusal="INVALID_SIGNATURE", invalid_signature=True)

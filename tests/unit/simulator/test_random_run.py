@@ -25,9 +25,9 @@ PLANNED = PlannedOrder(1, 0, "potion", 2, Scenario.HAPPY, "combined")
 
 
 def at_simulator(
-    expected_status: str, purchases: str, *, store_notified: bool = True, **delivery: Any
+    expected_status: str, purchases: str, *, store_notified: bool = True, **notification: Any
 ) -> dict[str, Any]:
-    """Return an order as the control API shows it, with one delivery."""
+    """Return an order as the control API shows it, with one notification."""
     acknowledged = {
         "type": "order_paid",
         "status": "acknowledged",
@@ -36,7 +36,7 @@ def at_simulator(
         "expected_response": "204",
     }
     expected = {"status": expected_status, "purchases": purchases}
-    return {"expected": expected, "store_notified": store_notified, "deliveries": [acknowledged | delivery]}
+    return {"expected": expected, "store_notified": store_notified, "notifications": [acknowledged | notification]}
 
 
 def purchase(status: str = "granted", quantity: int = 2) -> dict[str, Any]:

@@ -1,11 +1,11 @@
-"""When deliveries are retried, and which responses end that."""
+"""When notifications are sent again, and which responses end that."""
 
 from datetime import timedelta
 
 import pytest
 
 from simulator.delivery.sender import retry_delays, status_after
-from simulator.records import DeliveryStatus
+from simulator.records import NotificationStatus
 
 
 @pytest.mark.parametrize("notification_type", ["order_paid", "order_canceled"])
@@ -27,15 +27,15 @@ def test_user_validation_is_not_retried() -> None:
 
 
 @pytest.mark.parametrize("response_status", [200, 201, 204])
-def test_success_acknowledges_a_delivery(response_status: int) -> None:
-    assert status_after(response_status) is DeliveryStatus.ACKNOWLEDGED
+def test_success_acknowledges_a_notification(response_status: int) -> None:
+    assert status_after(response_status) is NotificationStatus.ACKNOWLEDGED
 
 
 @pytest.mark.parametrize("response_status", [400, 401, 402, 403, 404, 409, 415, 422])
-def test_a_documented_final_status_refuses_a_delivery(response_status: int) -> None:
-    assert status_after(response_status) is DeliveryStatus.REFUSED
+def test_a_documented_final_status_refuses_a_notification(response_status: int) -> None:
+    assert status_after(response_status) is NotificationStatus.REFUSED
 
 
 @pytest.mark.parametrize("response_status", [None, 202, 302, 405, 408, 429, 500, 502, 503])
 def test_no_response_and_other_statuses_are_retried(response_status: int | None) -> None:
-    assert status_after(response_status) is DeliveryStatus.WAITING
+    assert status_after(response_status) is NotificationStatus.WAITING

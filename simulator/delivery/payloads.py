@@ -45,7 +45,7 @@ class RefundReason:
 
 
 def for_payment(mode: Mode, project: Project, order: Order, transaction: Transaction) -> list[Json]:
-    """Return the notifications of a payment; each is sent after the success of the one before."""
+    """Return the payloads for a payment; each is sent after the success of the one before."""
     if order.sale.token_type is TokenType.MERCHANT:
         return [payment(project, order, transaction)]
     if mode == "combined":
@@ -56,7 +56,7 @@ def for_payment(mode: Mode, project: Project, order: Order, transaction: Transac
 def for_refund(
     mode: Mode, project: Project, order: Order, transaction: Transaction, reason: RefundReason
 ) -> list[Json]:
-    """Return the notifications of a full refund; each is sent after the success of the one before."""
+    """Return the payloads for a full refund; each is sent after the success of the one before."""
     if order.sale.token_type is TokenType.MERCHANT:
         return [refund(project, order, transaction, reason)]
     if mode == "combined":
@@ -72,7 +72,7 @@ def user_validation(project: Project, order: Order) -> Json:
     return {
         "notification_type": "user_validation",
         "settings": project.as_settings(),
-        "user": user_part(order.sale.user),
+        "user": _user_part(order.sale.user),
     }
 
 
@@ -82,11 +82,11 @@ def payment(project: Project, order: Order, transaction: Transaction) -> Json:
     return {
         "notification_type": "payment",
         "settings": project.as_settings(),
-        "purchase": purchase_part(sale, with_checkout=True),
-        "user": user_part(sale.user),
-        "transaction": transaction_part(sale, transaction),
+        "purchase": _purchase_part(sale, with_checkout=True),
+        "user": _user_part(sale.user),
+        "transaction": _transaction_part(sale, transaction),
         "payment_details": payment_details(sale),
-        **custom_parameters_part(sale),
+        **_custom_parameters_part(sale),
     }
 
 
@@ -123,17 +123,17 @@ def partial_refund(
     the whole payment. Here it is the part with its tax, so `payment` less `sales_tax` is the part of the price.
     """
     payload = _refund("partial_refund", project, order, transaction, reason, amount)
-    return payload | {"transaction": partial_refund_transaction_part(order.sale, transaction)}
+    return payload | {"transaction": _partial_refund_transaction_part(order.sale, transaction)}
 
 
 def ps_declined(project: Project, order: Order, transaction: Transaction) -> Json:
     """The payment system declined a payment; the documented sample has all numbers as texts."""
     sale = order.sale
-    part = refund_transaction_part(sale, transaction) | {"payment_method": _PAYMENT_METHOD}
+    part = _refund_transaction_part(sale, transaction) | {"payment_method": _PAYMENT_METHOD}
     return {
         "notification_type": "ps_declined",
         "settings": {name: str(value) for name, value in project.as_settings().items()},
-        "user": user_part(sale.user),
+        "user": _user_part(sale.user),
         "transaction": {name: str(value) for name, value in part.items() if name != "agreement"},
         "refund_details": {
             "author": _AUTHOR,
@@ -141,7 +141,7 @@ def ps_declined(project: Project, order: Order, transaction: Transaction) -> Jso
             "reason": "Cancellation by the PS request",
             "reason_detail": "Insufficient funds",
         },
-        **custom_parameters_part(sale),
+        **_custom_parameters_part(sale),
     }
 
 
@@ -150,9 +150,9 @@ def _store_order(notification_type: str, order: Order, transaction: Transaction 
     return {
         "items": items_part(order.sale.lines),
         "notification_type": notification_type,
-        "order": order_part(order, transaction, order_status),
+        "order": _order_part(order, transaction, order_status),
         "user": {"external_id": user.id, "email": user.email, "country": user.country},
-        **custom_parameters_part(order.sale),
+        **_custom_parameters_part(order.sale),
     }
 
 
@@ -160,8 +160,8 @@ def _payment_billing(project: Project, order: Order, transaction: Transaction) -
     return {
         "notification_type": "payment",
         "settings": project.as_settings(),
-        "purchase": purchase_part(order.sale, with_checkout=False),
-        "transaction": transaction_part(order.sale, transaction),
+        "purchase": _purchase_part(order.sale, with_checkout=False),
+        "transaction": _transaction_part(order.sale, transaction),
         "payment_details": payment_details(order.sale),
     }
 
@@ -178,16 +178,16 @@ def _refund(
     return {
         "notification_type": notification_type,
         "settings": project.as_settings(),
-        "purchase": purchase_part(sale, with_checkout=True),
-        "user": user_part(sale.user),
-        "transaction": refund_transaction_part(sale, transaction),
+        "purchase": _purchase_part(sale, with_checkout=True),
+        "user": _user_part(sale.user),
+        "transaction": _refund_transaction_part(sale, transaction),
         "refund_details": reason.as_details(),
-        "payment_details": refund_payment_details(amount, sale.currency),
-        **custom_parameters_part(sale),
+        "payment_details": _refund_payment_details(amount, sale.currency),
+        **_custom_parameters_part(sale),
     }
 
 
-def user_part(user: User) -> Json:
+def _user_part(user: User) -> Json:
     """Return the user as payment notifications describe them."""
     part = {"ip": user.ip, "email": user.email, "id": user.id, "country": user.country}
     if user.name is not None:
@@ -197,7 +197,7 @@ def user_part(user: User) -> Json:
     return part
 
 
-def transaction_part(sale: Sale, transaction: Transaction) -> Json:
+def _transaction_part(sale: Sale, transaction: Transaction) -> Json:
     """Return the `transaction` of a payment."""
     part: Json = {
         "id": transaction.id,
@@ -210,17 +210,17 @@ def transaction_part(sale: Sale, transaction: Transaction) -> Json:
     return part | _external_id_and_dry_run(sale)
 
 
-def refund_transaction_part(sale: Sale, transaction: Transaction) -> Json:
+def _refund_transaction_part(sale: Sale, transaction: Transaction) -> Json:
     """Return the `transaction` of a refund; its id is the id of the refunded payment."""
     return {"id": transaction.id, "agreement": _AGREEMENT} | _external_id_and_dry_run(sale)
 
 
-def partial_refund_transaction_part(sale: Sale, transaction: Transaction) -> Json:
+def _partial_refund_transaction_part(sale: Sale, transaction: Transaction) -> Json:
     """Return the `transaction` of a partial refund, with its date.
 
     Without the date, the notifications of two equal partial refunds would have the same bytes.
     """
-    part = refund_transaction_part(sale, transaction)
+    part = _refund_transaction_part(sale, transaction)
     return part if transaction.refunded_at is None else part | {"date": _date(transaction.refunded_at)}
 
 
@@ -229,7 +229,7 @@ def payment_date(transaction: Transaction) -> str:
     return _date(transaction.created_at)
 
 
-def purchase_part(sale: Sale, *, with_checkout: bool) -> Json:
+def _purchase_part(sale: Sale, *, with_checkout: bool) -> Json:
     """Return the `purchase`: the price at the store, without tax."""
     total = _amount_part(sale.total, sale.currency)
     return {"checkout": dict(total), "total": total} if with_checkout else {"total": total}
@@ -241,7 +241,7 @@ def payment_details(sale: Sale) -> Json:
     return _flows(split) | _taxes(split)
 
 
-def refund_payment_details(refunded: Decimal, currency: str) -> Json:
+def _refund_payment_details(refunded: Decimal, currency: str) -> Json:
     """Return how a refund was divided; refunds have their amounts as texts.
 
     As in the notification of a payment, `payment` less `sales_tax` is the price.
@@ -274,7 +274,7 @@ def items_part(lines: tuple[Line, ...]) -> list[Json]:
     ]
 
 
-def order_part(order: Order, transaction: Transaction | None, status: str) -> Json:
+def _order_part(order: Order, transaction: Transaction | None, status: str) -> Json:
     """Return the Store order; its invoice id is the id of the transaction as a text."""
     return {
         "id": order.id,
@@ -290,7 +290,7 @@ def order_part(order: Order, transaction: Transaction | None, status: str) -> Js
     }
 
 
-def custom_parameters_part(sale: Sale) -> Json:
+def _custom_parameters_part(sale: Sale) -> Json:
     """Return the store's own parameters, if the token request had any."""
     return {} if sale.custom_parameters is None else {"custom_parameters": sale.custom_parameters}
 

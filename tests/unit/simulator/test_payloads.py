@@ -6,8 +6,8 @@ from decimal import Decimal
 from typing import Any
 
 from simulator.amounts import break_down
-from simulator.delivery import notifications
-from simulator.delivery.notifications import Project, RefundReason
+from simulator.delivery import payloads
+from simulator.delivery.payloads import Project, RefundReason
 from simulator.records import Line, Order, Sale, TokenType, Transaction, User
 from simulator.repository import Repository
 
@@ -49,12 +49,12 @@ def paid_order(
 
 def serialized(repository: Repository, order: Order, payload: dict[str, Any]) -> Any:
     """Return a payload as the store parses it."""
-    return json.loads(repository.add_delivery(order, payload).body)
+    return json.loads(repository.add_notification(order, payload).body)
 
 
 def test_a_payment_has_the_captured_format() -> None:
     repository, order, transaction = paid_order()
-    assert serialized(repository, order, notifications.payment(PROJECT, order, transaction)) == {
+    assert serialized(repository, order, payloads.payment(PROJECT, order, transaction)) == {
         "notification_type": "payment",
         "settings": {"project_id": 308077, "merchant_id": 887981},
         "purchase": {
@@ -85,7 +85,7 @@ def test_a_payment_has_the_captured_format() -> None:
 
 def test_order_paid_has_the_captured_format() -> None:
     repository, order, transaction = paid_order()
-    payload = serialized(repository, order, notifications.order_paid(order, transaction, PROJECT))
+    payload = serialized(repository, order, payloads.order_paid(order, transaction, PROJECT))
     assert payload["items"] == [
         {
             "sku": "my_game",
@@ -118,14 +118,14 @@ def test_order_paid_has_the_captured_format() -> None:
 
 def test_a_real_payment_has_no_dry_run() -> None:
     _, order, transaction = paid_order(sandbox=False)
-    paid = notifications.order_paid(order, transaction, PROJECT)
+    paid = payloads.order_paid(order, transaction, PROJECT)
     assert paid["order"]["mode"] == "default"
     assert "dry_run" not in paid["billing"]["transaction"]
 
 
 def test_a_refund_has_the_id_of_the_payment_and_amounts_as_texts() -> None:
     _, order, transaction = paid_order()
-    payload = notifications.refund(PROJECT, order, transaction, REASON)
+    payload = payloads.refund(PROJECT, order, transaction, REASON)
     assert payload["transaction"]["id"] == transaction.id
     assert payload["refund_details"]["code"] == 1
     assert payload["payment_details"]["payment"] == {"currency": "USD", "amount": "2.17"}
@@ -135,7 +135,7 @@ def test_a_refund_has_the_id_of_the_payment_and_amounts_as_texts() -> None:
 def test_a_partial_refund_has_the_refunded_part() -> None:
     repository, order, transaction = paid_order()
     repository.record_refund(order, transaction, Decimal("1.00"))
-    payload = notifications.partial_refund(PROJECT, order, transaction, REASON, Decimal("1.00"))
+    payload = payloads.partial_refund(PROJECT, order, transaction, REASON, Decimal("1.00"))
     details = payload["payment_details"]
     assert (details["payment"]["amount"], details["sales_tax"]["amount"]) == ("1.09", "0.09")
     assert payload["purchase"]["total"]["amount"] == 1.99
@@ -145,14 +145,14 @@ def test_a_partial_refund_has_the_refunded_part() -> None:
 
 def test_a_combined_cancellation_contains_the_refund() -> None:
     _, order, transaction = paid_order()
-    payload = notifications.order_canceled(order, transaction, REASON, PROJECT)
+    payload = payloads.order_canceled(order, transaction, REASON, PROJECT)
     assert payload["billing"]["notification_type"] == "refund"
     assert payload["billing"]["refund_details"] == REASON.as_details()
 
 
 def test_a_decline_has_numbers_as_texts() -> None:
     _, order, transaction = paid_order()
-    payload = notifications.ps_declined(PROJECT, order, transaction)
+    payload = payloads.ps_declined(PROJECT, order, transaction)
     assert payload["settings"] == {"project_id": "308077", "merchant_id": "887981"}
     assert payload["transaction"] == {
         "id": str(transaction.id),
@@ -169,13 +169,13 @@ def test_each_mode_has_its_sequence_of_notifications() -> None:
     def types(payloads: list[dict[str, Any]]) -> list[str]:
         return [payload["notification_type"] for payload in payloads]
 
-    assert types(notifications.for_payment("combined", PROJECT, order, transaction)) == ["order_paid"]
-    assert types(notifications.for_payment("separate", PROJECT, order, transaction)) == ["payment", "order_paid"]
-    assert types(notifications.for_payment("combined", PROJECT, amount_only, paid)) == ["payment"]
-    assert types(notifications.for_refund("combined", PROJECT, order, transaction, REASON)) == ["order_canceled"]
-    separate = notifications.for_refund("separate", PROJECT, order, transaction, REASON)
+    assert types(payloads.for_payment("combined", PROJECT, order, transaction)) == ["order_paid"]
+    assert types(payloads.for_payment("separate", PROJECT, order, transaction)) == ["payment", "order_paid"]
+    assert types(payloads.for_payment("combined", PROJECT, amount_only, paid)) == ["payment"]
+    assert types(payloads.for_refund("combined", PROJECT, order, transaction, REASON)) == ["order_canceled"]
+    separate = payloads.for_refund("separate", PROJECT, order, transaction, REASON)
     assert types(separate) == ["refund", "order_canceled"]
-    assert types(notifications.for_refund("separate", PROJECT, amount_only, paid, REASON)) == ["refund"]
+    assert types(payloads.for_refund("separate", PROJECT, amount_only, paid, REASON)) == ["refund"]
 
 
 def test_a_restarted_simulator_does_not_reuse_ids() -> None:
