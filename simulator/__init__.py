@@ -1,1 +1,1 @@
-"""The stand-in for Xsolla: its own process, its own memory, and HTTP as the only way to the store."""
+"""The stand-in for Xsolla: a process with its own memory that talks to the store over HTTP only."""

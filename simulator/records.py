@@ -1,22 +1,31 @@
-"""What the simulator remembers: orders, transactions and deliveries."""
+"""The simulator's records: orders, transactions and notifications; and the clock that dates them."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
+# Passed as an argument, so that tests can move the time.
+Clock = Callable[[], datetime]
 
-class Mint(StrEnum):
-    """Which token call made the order; only a store token has a Store order with items."""
+
+def utc_now() -> datetime:
+    """Return the current time in UTC."""
+    return datetime.now(UTC)
+
+
+class TokenType(StrEnum):
+    """The API call that created the payment token; only a store token has a Store order with items."""
 
     STORE = "store"
     MERCHANT = "merchant"
 
 
 class OrderStatus(StrEnum):
-    """The provider's words for an order."""
+    """The provider's order statuses."""
 
     NEW = "new"
     PAID = "paid"
@@ -26,44 +35,44 @@ class OrderStatus(StrEnum):
 
 
 class TransactionStatus(StrEnum):
-    """The provider's words for a transaction, those that happen here."""
+    """Those of the provider's transaction statuses that the simulator uses."""
 
     DONE = "done"
     ERROR = "error"
     REFUNDED = "refunded"
     PARTIALLY_REFUNDED = "partiallyRefunded"
-    # The bank took the money back; which word the provider has for that is not documented: here it is this one.
+    # A chargeback. The provider does not document which status it gives to one.
     CANCELED = "canceled"
 
 
-class Outcome(StrEnum):
-    """How a delivery stands."""
+class NotificationStatus(StrEnum):
+    """The state of a notification."""
 
     WAITING = "waiting"
     ACKNOWLEDGED = "acknowledged"
     REFUSED = "refused"
     GIVEN_UP = "given up"
-    HELD_BACK = "not sent, an earlier one failed"
+    BLOCKED = "not sent, an earlier one failed"
     NEVER_SENT = "never sent"
 
 
 @dataclass(frozen=True, slots=True)
-class Manner:
-    """How a notification is carried and answered; the defaults are the ordinary way."""
+class DeliveryOptions:
+    """How a scenario changes the deliveries of a notification; the defaults change nothing."""
 
-    # Signed with a secret that nobody has.
-    forged: bool = False
-    # So many first tries are given up before the store can have answered.
-    abandoned: int = 0
-    # No answer reaches us, so that the whole schedule is gone through.
-    deaf: bool = False
-    # The code with which the store has to refuse it; empty when it has to say yes.
-    refusal: str = ""
+    # Sign with a secret that the store does not know.
+    invalid_signature: bool = False
+    # Abort this number of first deliveries before the store can have answered.
+    aborted_deliveries: int = 0
+    # Treat every response as lost, so that the whole retry schedule is used.
+    lose_responses: bool = False
+    # The error code with which the store must refuse; empty if it must acknowledge.
+    expected_refusal: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One item of an order at the price it had when the token was made."""
+    """An item of an order with its quantity, at the price it had when the token was created."""
 
     sku: str
     name: str
@@ -72,13 +81,13 @@ class Line:
 
     @property
     def amount(self) -> Decimal:
-        """Price of the whole line."""
+        """The price of the whole line."""
         return self.price * self.quantity
 
 
 @dataclass(frozen=True, slots=True)
-class Buyer:
-    """Who pays, as the store named them."""
+class User:
+    """The user who pays, as the store described them."""
 
     id: str
     email: str
@@ -89,10 +98,10 @@ class Buyer:
 
 @dataclass(frozen=True, slots=True)
 class Sale:
-    """What was sold to whom, as a token call asked for it."""
+    """What is sold and to whom, as the token request asked for it."""
 
-    mint: Mint
-    buyer: Buyer
+    token_type: TokenType
+    user: User
     lines: tuple[Line, ...]
     currency: str
     total: Decimal
@@ -102,70 +111,71 @@ class Sale:
     custom_parameters: dict[str, Any] | None
 
     @property
-    def store_order(self) -> str | None:
-        """The store's own name for the order, wherever it put one."""
-        named = (self.custom_parameters or {}).get("order_id", self.external_id)
-        return None if named is None else str(named)
+    def store_order_id(self) -> str | None:
+        """The store's id of the order, from the custom parameters or the external id."""
+        value = (self.custom_parameters or {}).get("order_id", self.external_id)
+        return None if value is None else str(value)
 
 
-_UNDONE = frozenset({TransactionStatus.REFUNDED, TransactionStatus.CANCELED})
+_FULLY_REFUNDED = frozenset({TransactionStatus.REFUNDED, TransactionStatus.CANCELED})
 
 
 @dataclass(slots=True)
 class Transaction:
-    """One try to pay, successful or declined."""
+    """A payment, successful or declined."""
 
     id: int
-    date: datetime
+    created_at: datetime
     status: TransactionStatus
-    returned: Decimal = Decimal(0)
-    returned_at: datetime | None = None
+    refunded: Decimal = Decimal(0)
+    refunded_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
-    """One try to deliver: the store's status, or none when there was no answer."""
+class Delivery:
+    """One request to the webhook; the response status is None when there was no response."""
 
-    at: datetime
-    status: int | None
-    answer: str
+    started_at: datetime
+    response_status: int | None
+    # The body of the response, or why there was none.
+    response_text: str
 
 
 @dataclass(slots=True)
-class Delivery:
-    """A notification on its way; the body is fixed, so that every repeat is the same bytes."""
+class Notification:
+    """A notification with its deliveries; the body is fixed, so that each of them sends the same bytes."""
 
     id: int
     order_id: int
     type: str
     body: bytes
     created_at: datetime
-    manner: Manner = Manner()
-    outcome: Outcome = Outcome.WAITING
-    attempts: list[Attempt] = field(default_factory=list)
-    settled: asyncio.Event = field(default_factory=asyncio.Event)
+    options: DeliveryOptions = DeliveryOptions()
+    status: NotificationStatus = NotificationStatus.WAITING
+    deliveries: list[Delivery] = field(default_factory=list)
+    finished: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
-    def last_status(self) -> int | None:
-        """Status of the newest answer."""
-        return self.attempts[-1].status if self.attempts else None
+    def last_response_status(self) -> int | None:
+        """The HTTP status of the latest response."""
+        return self.deliveries[-1].response_status if self.deliveries else None
 
     @property
     def acknowledged(self) -> bool:
-        """Whether the store said yes."""
-        return self.outcome is Outcome.ACKNOWLEDGED
+        """Whether the store acknowledged the notification."""
+        return self.status is NotificationStatus.ACKNOWLEDGED
 
-    def settle(self, outcome: Outcome) -> None:
-        """Fix how it ended and wake whoever waits for that."""
-        self.outcome = outcome
-        self.settled.set()
+    def finish(self, status: NotificationStatus) -> None:
+        """Set the final status and wake everything that waits for it."""
+        self.status = status
+        self.finished.set()
 
 
 @dataclass(slots=True)
 class Order:
-    """A token and all that happened to it.
+    """A payment token and everything that happened to it.
 
-    A merchant token has no Store order: its id is for this process only and never told to the store.
+    A merchant token has no Store order: its id is used inside this process only and never sent to the store.
     """
 
     id: int
@@ -175,41 +185,42 @@ class Order:
     expires_at: datetime
     canceled: bool = False
     transactions: list[Transaction] = field(default_factory=list)
-    deliveries: list[Delivery] = field(default_factory=list)
-    # What was told of the newest fact, to be told again on request.
-    newest_chain: list[Delivery] = field(default_factory=list)
-    # Held from the question "already paid?" to the booking: two clicks on Pay would otherwise both hear "no".
-    paying: asyncio.Lock = field(default_factory=asyncio.Lock)
-    # Held while one chain of notifications is delivered: those of one order go out one after the other.
-    outgoing: asyncio.Lock = field(default_factory=asyncio.Lock)
-    # Lets notifications go that are held for later.
+    notifications: list[Notification] = field(default_factory=list)
+    # The notifications about the latest event, kept so that they can be sent again.
+    latest_notifications: list[Notification] = field(default_factory=list)
+    # Held from checking whether the order is paid until the payment is recorded, so that two clicks on Pay
+    # cannot both pay.
+    payment_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    # Held while notifications are delivered: the notifications of one order are sent one after the other.
+    delivery_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    # Set when held notifications may be sent.
     released: asyncio.Event = field(default_factory=asyncio.Event)
-    # What the token call asked for: `sale` differs from it when a scenario sold something else.
-    asked: Sale = field(init=False)
+    # What the token request asked for; `sale` differs from it when a scenario sold something else.
+    requested: Sale = field(init=False)
 
     def __post_init__(self) -> None:
-        self.asked = self.sale
+        self.requested = self.sale
 
     @property
     def payment(self) -> Transaction | None:
-        """The transaction that took money, whatever became of it later."""
+        """The transaction that took the money, even if the money was refunded later."""
         return next((t for t in self.transactions if t.status is not TransactionStatus.ERROR), None)
 
     @property
-    def just_declined(self) -> bool:
-        """Whether the newest try was declined."""
+    def is_declined(self) -> bool:
+        """Whether the latest payment was declined."""
         return bool(self.transactions) and self.transactions[-1].status is TransactionStatus.ERROR
 
     @property
     def is_refunded(self) -> bool:
-        """Whether all the money went back, or the bank took it back."""
-        return self.payment is not None and self.payment.status in _UNDONE
+        """Whether all the money was refunded or charged back."""
+        return self.payment is not None and self.payment.status in _FULLY_REFUNDED
 
     def status_at(self, now: datetime) -> OrderStatus:
-        """The provider's word for where the order stands."""
+        """Return the provider's status of the order."""
         if self.canceled or self.is_refunded:
             return OrderStatus.CANCELED
         if self.payment is not None:
-            granted = any(d.type == "order_paid" and d.acknowledged for d in self.deliveries)
-            return OrderStatus.DONE if granted else OrderStatus.PAID
+            delivered = any(n.type == "order_paid" and n.acknowledged for n in self.notifications)
+            return OrderStatus.DONE if delivered else OrderStatus.PAID
         return OrderStatus.EXPIRED if now >= self.expires_at else OrderStatus.NEW

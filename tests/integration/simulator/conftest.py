@@ -1,4 +1,4 @@
-"""A real simulator and a scripted store, each on a free port, new for every test."""
+"""A real simulator and a fake store, each on a free port and new for every test."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -8,19 +8,25 @@ import pytest
 
 from simulator.app import create_app
 from tests.integration.simulator.driver import Driver, MovableClock, settings_for
-from tests.integration.simulator.fake_store import FakeStore, free_port, native_threads, served
+from tests.integration.simulator.fake_store import (
+    POLL_SECONDS,
+    FakeStore,
+    free_port,
+    native_thread_count,
+    served,
+)
 
 StartSimulator = Callable[..., Driver]
 
 
 @pytest.fixture(scope="session", autouse=True)
-def servers_are_gone_before_python() -> Iterator[None]:
-    """Wait at the end for the servers' native threads: Python aborts when it is gone before them."""
-    before = native_threads()
+def wait_for_server_threads() -> Iterator[None]:
+    """Wait at the end until the servers' native threads have ended: Python aborts if it exits before them."""
+    before = native_thread_count()
     yield
-    give_up_at = time.monotonic() + 1
-    while native_threads() > before and time.monotonic() < give_up_at:
-        time.sleep(0.005)
+    deadline = time.monotonic() + 1
+    while native_thread_count() > before and time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS)
 
 
 @pytest.fixture
@@ -38,17 +44,17 @@ def clock() -> MovableClock:
 
 @pytest.fixture
 def start(store: FakeStore, clock: MovableClock) -> Iterator[StartSimulator]:
-    """Start a simulator with some settings changed."""
+    """Return a function that starts a simulator with some settings changed."""
     with ExitStack() as stack:
 
-        def start_one(**changed: object) -> Driver:
+        def start_simulator(**changed: object) -> Driver:
             port = free_port()
             app = create_app(settings_for(store.url, port, **changed), clock=clock)
             driver = Driver(stack.enter_context(served(app, port)))
             stack.callback(driver.http.close)
             return driver
 
-        yield start_one
+        yield start_simulator
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""The provider's APIs, and the API that controls the simulator."""

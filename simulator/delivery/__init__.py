@@ -1,0 +1,1 @@
+"""Notifications: their payloads, and delivering them to the store."""

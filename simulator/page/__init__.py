@@ -1,0 +1,1 @@
+"""The pages: the payment page for users, and the dashboard for developers."""

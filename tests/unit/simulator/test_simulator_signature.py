@@ -1,8 +1,0 @@
-"""The provider's signature, against its own vector."""
-
-from simulator.signature import sign
-
-
-def test_vector() -> None:
-    body = b'{"notification_type":"user_validation","user":{"id":"42"}}'
-    assert sign(body, "test_secret") == "Signature 398d8b29556060edcfae9bd8aa9bb9369861bd39"
