@@ -46,7 +46,7 @@ async def run_forever() -> None:
 async def reconcile_due(provider: PaymentProvider | None = None) -> int:
     """Ask about the orders that are due; return how many payment pages were asked about."""
     payments = await in_database_thread(_lease_due)
-    failpoint("repair: claimed")
+    failpoint("reconciliation: leased")
     slots = asyncio.Semaphore(_MAX_CONCURRENT)
 
     async def reconcile_one(payment: OpenPayment) -> None:
@@ -154,7 +154,7 @@ async def _reconcile(payment: OpenPayment, provider: PaymentProvider) -> Outcome
     events = await provider.find_payments(payment)
     if not events:
         return None
-    failpoint("repair: answered")
+    failpoint("reconciliation: answered")
     # A notification may have come meanwhile: the order is locked and read again.
     return await in_database_thread(_apply, payment, events)
 
@@ -162,7 +162,7 @@ async def _reconcile(payment: OpenPayment, provider: PaymentProvider) -> Outcome
 def _apply(payment: OpenPayment, events: Sequence[PaymentEvent]) -> Outcome:
     with unit_of_work() as session:
         outcomes = [payment_events.apply(session, event) for event in events]
-        failpoint("repair: before commit")
+        failpoint("reconciliation: before commit")
     for event, outcome in zip(events, outcomes, strict=True):
         logger.info("reconciled order %s: %s: %s", payment.number, event.kind, outcome.verdict)
     return outcomes[-1]

@@ -1,4 +1,4 @@
-"""Buying: check what is wanted, place the order, and open a payment page at the provider."""
+"""Buying: check the items, place the order, and open a payment page at the provider."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ MAX_QUANTITY, MAX_ORDER_LINES = 100, 50
 
 @dataclass(frozen=True, slots=True)
 class Checkout:
-    """An order and where it is paid. A free order is paid already and leads to its own page."""
+    """An order and the address of its payment page. A free order is paid already: its own page."""
 
     order: Order | LockedOrder
     payment_url: str
@@ -42,19 +42,19 @@ async def buy(
 ) -> Checkout:
     """Place an order for `wanted` (SKU -> quantity) and open its payment page.
 
-    The order is committed before the provider is asked: a payment can never arrive for an order that does not
-    exist. An open order for the very same things is offered again; so is the order of a repeated
-    `idempotency_key`. When the provider fails, the order stays open and the next try uses it.
+    The order is committed before the provider is called: a payment can never arrive for an order that does not
+    exist. An open order for exactly the same items is returned again; so is the order of a repeated
+    `idempotency_key`. When the provider fails, the order stays open and the next call uses it.
 
     Raises:
-        Invalid: unknown item, bad quantity, nothing wanted, a used key with other things.
-        AlreadyOwned, InOpenOrder: a thing owned once is owned, or waits in another order.
+        Invalid: an unknown item, a bad quantity, no items, or an idempotency key that was used for other items.
+        AlreadyOwned, InOpenOrder: a non-consumable item is owned, or is part of another open order.
         ProviderUnavailable, ProviderRefused: see `PaymentProvider`.
     """
     try:
         order = await in_database_thread(_place, current_user.user_id, wanted, idempotency_key)
     except IntegrityError:
-        # The same key at the same moment: the other request placed the order.
+        # A race: a concurrent request with the same key placed the order.
         order = await in_database_thread(_place, current_user.user_id, wanted, idempotency_key)
     if order.status not in OPEN:
         return _own_page(order)
@@ -67,7 +67,7 @@ def _own_page(order: Order | LockedOrder) -> Checkout:
 
 def _place(user_id: str, wanted: Mapping[str, int], idempotency_key: str | None) -> Order:
     with unit_of_work() as session:
-        # One checkout of a player at a time, so that two clicks cannot place two orders.
+        # Lock the user: two concurrent requests of one user must not place two orders.
         session.exec(select(User.id).where(User.id == user_id).with_for_update(key_share=True)).one()
         lines = _check_lines(session, wanted)
         if idempotency_key and (order := _find_by_key(session, user_id, idempotency_key, lines)):
@@ -115,7 +115,7 @@ def _lines_of(session: Session, order: Order) -> dict[int, tuple[int, int]]:
 def _find_by_key(session: Session, user_id: str, key: str, lines: Sequence[lifecycle.NewLine]) -> Order | None:
     order = session.exec(select(Order).where(Order.user_id == user_id, Order.idempotency_key == key)).first()
     if order:
-        # Whatever became of the order: another order in the place of the wanted one would be a surprise.
+        # Checked whatever the order's status is: an order for other items must not be returned.
         placed = {line.sku: line.quantity for line in find_order(session, user_id, order.id).lines}
         if placed != {line.item.sku: line.quantity for line in lines}:
             raise Invalid("Idempotency-Key", "This Idempotency-Key was used for other items. Use a new one.")
@@ -134,7 +134,7 @@ def _find_open(
     """Return the open order for exactly these lines at these prices, if any.
 
     Raises:
-        InOpenOrder: a thing owned once is part of another open order.
+        InOpenOrder: a non-consumable item is part of another open order.
     """
     same = {line.item.id: (line.quantity, line.item.price) for line in lines}
     once = {line.item.id: line.item.name for line in lines if line.item.kind == ItemKind.NON_CONSUMABLE}
@@ -160,11 +160,11 @@ def _open_orders_with(session: Session, user_id: str, item_ids: list[int]) -> li
 async def open_payment_page(
     current_user: CurrentUser, order_id: str, provider: PaymentProvider | None = None
 ) -> Checkout:
-    """Return where the current user pays an open order of theirs, opening a new page if there is none.
+    """Return the payment page of an open order of the current user; open a new page if there is none.
 
     Raises:
-        NotFound: no such order of the current user.
-        OrderClosed: it is paid or over.
+        NotFound: the current user has no such order.
+        OrderClosed: the order is paid or closed.
         ProviderUnavailable, ProviderRefused: see `PaymentProvider`.
     """
     failpoint("checkout: order placed")
@@ -199,7 +199,7 @@ def _prepare_attempt(current_user: CurrentUser, order_id: str) -> Checkout | Pay
 
 def _save_attempt(order_id: str, provider: str, page: PaymentPage) -> Checkout:
     with unit_of_work() as session:
-        # Read again under the lock: while the provider was asked, the order may have moved.
+        # Read again under the lock: the order may have changed while the provider was called.
         order = lock(session, order_id)
         if order.status not in OPEN:
             return _own_page(order)

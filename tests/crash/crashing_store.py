@@ -24,7 +24,7 @@ OrderSummary = tuple[str, list[str], list[str]]
 TIMEOUT_SECONDS = 30
 IN_THE_PAST = "2020-01-01 00:00:00+00:00"
 # The first word of a failpoint's name, which says which test kills the store there.
-AREAS = ("webhook", "checkout", "repair", "outbox", "sign-out")
+AREAS = ("webhook", "checkout", "reconciliation", "outbox", "sign-out")
 _NAMED = re.compile(r'(?<!def )\bfailpoint\("([^"]+)"\)')
 _ANY = re.compile(r"(?<!def )\bfailpoint\(")
 

@@ -17,7 +17,7 @@ def test_a_later_reconciliation_settles_the_order(store_with_provider: CrashingS
     # The store reconciles regularly by itself: it must not do so before this test does.
     store.process.kill()
 
-    for failpoint in failpoints_of("repair"):
+    for failpoint in failpoints_of("reconciliation"):
         assert store.reconcile(failpoint) == -signal.SIGKILL, failpoint
         assert store.summary(order_id) == ("pending", [], []), failpoint
         store.check()

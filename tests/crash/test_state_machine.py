@@ -262,7 +262,7 @@ class StoreMachine(RuleBasedStateMachine):
         """A delivery of the inbox is processed again."""
         self.both.replay(self._notification(which), dry_run=dry_run)
 
-    @rule(which=small_index, failpoint=st.sampled_from(["", "", *failpoints_of("repair")]))
+    @rule(which=small_index, failpoint=st.sampled_from(["", "", *failpoints_of("reconciliation")]))
     def the_store_reconciles_an_order(self, which: int, failpoint: str) -> None:
         """The store asks the provider about an order of which no notification came."""
         self.done["reconciliations"] += 1
