@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import text
 
 from store_app import commands
-from store_app.catalogue.sample_data import SAMPLE_ITEMS
+from store_app.catalogue.sample_items import sample_items
 from store_app.commands import COMMANDS
 from store_app.commands.command_line import explain
 from store_app.db.engine import make_engine
@@ -156,7 +156,7 @@ def test_the_process_fails_with_one_sentence_too(tmp_path: Path) -> None:
 def test_the_sample_items_are_added_once(shop: Shop) -> None:
     assert run_command("items", "samples").stdout == "31 sample items added, 31 in all\n"
     assert run_command("items", "samples").stdout == "0 sample items added, 31 in all\n"
-    assert shop.rows("SELECT count(*) FROM items") == [(len(SAMPLE_ITEMS),)]
+    assert shop.rows("SELECT count(*) FROM items") == [(len(sample_items()),)]
 
 
 def test_the_transitions_are_printed_without_settings(tmp_path: Path) -> None:
