@@ -197,8 +197,11 @@ def test_a_catalogue_is_the_same_after_it_was_updated(shop: Shop) -> None:
     if not isinstance(shop.provider, CatalogueProvider):
         assert shop.name == "acme", "of these two providers only Xsolla has a catalogue"
         return
-    rows = shop.rows("SELECT sku, name, description, price, currency, 1 FROM items")
-    items = [CatalogueItem(*row) for row in rows]
+    rows = shop.rows("SELECT sku, name, description, price, currency FROM items")
+    items = [
+        CatalogueItem(sku, name, description, price, currency, enabled=True)
+        for sku, name, description, price, currency in rows
+    ]
     changes = RUNNER.run(shop.provider.compare_catalogue(items))
     assert {item.sku for item in changes.new} == {item.sku for item in items}
     RUNNER.run(shop.provider.update_catalogue(changes))
