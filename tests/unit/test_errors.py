@@ -50,6 +50,18 @@ def test_a_limit_says_when_to_come_back(seconds: int, words: str) -> None:
     assert str(errors.TooManyTries(seconds)).endswith(words)
 
 
+@pytest.mark.parametrize("refusal", EXAMPLES, ids=lambda refusal: type(refusal).__name__)
+def test_only_missing_credentials_ask_for_credentials(refusal: errors.Refusal) -> None:
+    assert ("WWW-Authenticate" in refusal.headers) is (refusal.status == 401)
+
+
+def test_a_refusal_carries_what_its_problem_document_says_besides() -> None:
+    assert errors.Invalid("quantity", "The quantity must be 1.").members == {"field": "quantity"}
+    assert errors.InOpenOrder("Dragon Sword", "5f0c").members == {"order_id": "5f0c"}
+    assert errors.TooManyTries(300).headers == {"Retry-After": "300"}
+    assert errors.NotYours().members == {}
+
+
 def test_the_forms_have_words_for_every_refusal_they_can_meet() -> None:
     codes = {errors.WrongPassword.code, errors.TooManyTries.code, errors.NameTaken.code, "username", "password"}
     assert codes <= PROBLEMS.keys()
