@@ -104,9 +104,8 @@ class NameTaken(Conflict):
 
     code = "name-taken"
 
-    def __init__(self, username: str) -> None:
-        super().__init__(f"The user name {username} is taken. Choose another.")
-        self.username = username
+    def __init__(self) -> None:
+        super().__init__("That user name is taken. Choose another.")
 
 
 class AlreadyOwned(Conflict):
