@@ -153,6 +153,5 @@ class ProviderRefused(Refusal):
     status = 503
     code = "provider-refused"
 
-    def __init__(self, answered: int = 0) -> None:
+    def __init__(self) -> None:
         super().__init__("The payment service refused this order. You were not charged. We have been told.")
-        self.answered = answered

@@ -11,7 +11,7 @@ from store_app.db.pagination import Cursor, Page
 from store_app.errors import NotFound
 from store_app.models import Item, ItemStatus
 
-PAGE_SIZE, MAX_PAGE_SIZE = 24, 100
+PAGE_SIZE = 24
 
 
 class Sort(StrEnum):

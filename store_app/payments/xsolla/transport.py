@@ -55,4 +55,4 @@ class Transport:
         logger.warning("the payment provider: %s %s: %s %s", method, url, answer.status_code, answer.text[:500])
         if answer.status_code in RETRYABLE:
             raise ProviderUnavailable
-        raise ProviderRefused(answer.status_code)
+        raise ProviderRefused
