@@ -7,6 +7,7 @@ from functools import partial
 
 import reflex as rx
 from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from store_app.background import every, tidy
 from store_app.checkout import reconcile
@@ -54,7 +55,15 @@ async def _refresh(tab: Tab, message: Message) -> None:
     await refresh(app, tab, message)
 
 
-app = rx.App(
+class StoreApp(rx.App):
+    """Reflex's app within the store's outermost middleware."""
+
+    def __call__(self) -> ASGIApp:
+        """Return the ASGI application that the server runs."""
+        return middleware.ResponseHeaders(super().__call__())
+
+
+app = StoreApp(
     html_lang="en",
     stylesheets=["/theme.css"],
     head_components=[rx.el.link(rel="icon", href="/favicon.svg", type="image/svg+xml")],
@@ -66,7 +75,6 @@ app = rx.App(
         partial(EventSocketGuard, refresh=_refresh),
         partial(middleware.CleanUrls, paths={page.route for page in PAGES if page.is_file}),
         WebhookFastPath,
-        middleware.ResponseHeaders,
         middleware.OriginGuard,
     ],
 )

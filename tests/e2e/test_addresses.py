@@ -22,6 +22,11 @@ def test_every_page_answers_at_its_own_address_without_a_redirect(shop: StorePro
     assert set(answers.values()) == {200}, answers
 
 
+@pytest.mark.parametrize("path", ["/", "/cart", "/theme.css"])
+def test_each_name_in_vary_is_sent_once(shop: StoreProcess, path: str) -> None:
+    assert _get(shop, path).headers.get_list("vary", split_commas=True) == ["Accept-Encoding", "Origin"]
+
+
 @pytest.mark.parametrize("path", ["/", "/item/dragon-sword", "/orders/0"])
 def test_pages_with_parts_that_vary_answer_too(shop: StoreProcess, path: str) -> None:
     assert _get(shop, path).status_code == 200

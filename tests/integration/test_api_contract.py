@@ -194,6 +194,12 @@ def test_answers_are_not_kept_and_not_sniffed(web: Web) -> None:
     assert answer.headers["x-content-type-options"] == "nosniff"
 
 
+@pytest.mark.parametrize("origin", ["", "its own"])
+def test_each_name_in_vary_is_sent_once(web: Web, origin: str) -> None:
+    answer = web.http.get("/api/items", headers={"Origin": web.store.url} if origin else {})
+    assert answer.headers.get_list("vary", split_commas=True) == ["Origin"]
+
+
 # --- the number of queries
 
 

@@ -93,7 +93,10 @@ _HEADERS = {
 
 
 class ResponseHeaders:
-    """Adds the headers that every answer carries, and lets browsers keep what has its hash in its name."""
+    """Adds the headers that every answer carries, and lets browsers keep what has its hash in its name.
+
+    The outermost middleware: Reflex's own layers each add "Origin" to `Vary`, which must be sent once.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         """Wrap `app`."""
@@ -108,6 +111,8 @@ class ResponseHeaders:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
+                if vary := headers.getlist("Vary"):
+                    headers["Vary"] = _each_once(vary)
                 for name, value in _HEADERS.items():
                     headers.setdefault(name, value)
                 if scope["path"].startswith("/assets/"):
@@ -117,3 +122,8 @@ class ResponseHeaders:
             await send(message)
 
         await self._app(scope, receive, send_with_headers)
+
+
+def _each_once(values: list[str]) -> str:
+    names = [name.strip() for value in values for name in value.split(",")]
+    return ", ".join(dict.fromkeys(names))
