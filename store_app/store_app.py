@@ -18,6 +18,7 @@ from store_app.logs import configure_logging
 from store_app.web.accounts import api as accounts_api
 from store_app.web.accounts import form_posts
 from store_app.web.catalogue import api as items_api
+from store_app.web.catalogue.unknown_items import UnknownItems
 from store_app.web.checkout import api as checkout_api
 from store_app.web.http import health, middleware, problems
 from store_app.web.library import api as library_api
@@ -73,6 +74,7 @@ app = StoreApp(
     api_transformer=[
         create_api(),
         partial(EventSocketGuard, refresh=_refresh),
+        UnknownItems,
         partial(middleware.CleanUrls, paths={page.route for page in PAGES if page.is_file}),
         WebhookFastPath,
         middleware.OriginGuard,

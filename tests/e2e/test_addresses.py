@@ -1,5 +1,9 @@
 """How the store answers at the addresses of its pages, before any script runs."""
 
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
 import httpx
 import pytest
 
@@ -25,6 +29,27 @@ def test_every_page_answers_at_its_own_address_without_a_redirect(shop: StorePro
 @pytest.mark.parametrize("path", ["/", "/cart", "/theme.css"])
 def test_each_name_in_vary_is_sent_once(shop: StoreProcess, path: str) -> None:
     assert _get(shop, path).headers.get_list("vary", split_commas=True) == ["Accept-Encoding", "Origin"]
+
+
+@pytest.mark.parametrize("path", ["/item/no-such-item", "/item/no-such-item/", "/item/%00", "/no/such/page"])
+def test_what_does_not_exist_answers_404_with_the_same_shell(shop: StoreProcess, path: str) -> None:
+    answer = _get(shop, path)
+    assert answer.status_code == 404
+    assert answer.headers["content-type"].startswith("text/html")
+    assert answer.text == _get(shop, "/item/dragon-sword").text
+
+
+def test_a_withdrawn_item_still_has_a_page(shop: StoreProcess) -> None:
+    with _withdrawn(shop, "rune-bomb"):
+        assert _get(shop, "/item/rune-bomb").status_code == 200
+
+
+@contextmanager
+def _withdrawn(shop: StoreProcess, sku: str) -> Iterator[None]:
+    with closing(sqlite3.connect(shop.data_dir / "store.db", isolation_level=None)) as database:
+        database.execute("UPDATE items SET status = 'withdrawn' WHERE sku = ?", (sku,))
+        yield
+        database.execute("UPDATE items SET status = 'active' WHERE sku = ?", (sku,))
 
 
 @pytest.mark.parametrize("path", ["/", "/item/dragon-sword", "/orders/0"])
