@@ -77,6 +77,7 @@ app = StoreApp(
         UnknownItems,
         partial(middleware.CleanUrls, paths={page.route for page in PAGES if page.is_file}),
         WebhookFastPath,
+        middleware.ClientDisconnects,
         middleware.OriginGuard,
     ],
 )

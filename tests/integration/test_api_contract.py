@@ -1,6 +1,7 @@
 """What all routes share: OpenAPI, problem documents, health, and a fixed number of queries."""
 
 import asyncio
+import socket
 from collections.abc import Iterator
 from typing import Any
 
@@ -192,6 +193,19 @@ def test_answers_are_not_kept_and_not_sniffed(web: Web) -> None:
     answer = web.player().get("/api/purchases")
     assert answer.headers["cache-control"] == "no-store"
     assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize("store", ["small"], indirect=True)  # one worker, which handles all in turn
+@pytest.mark.parametrize("path", ["/api/webhooks/payment", "/api/users", "/api/sessions", "/auth/login"])
+@pytest.mark.parametrize("length", ["Content-Length: 1000", "Transfer-Encoding: chunked"])
+def test_a_client_that_hangs_up_in_its_body_leaves_no_traceback(web: Web, path: str, length: str) -> None:
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n{length}\r\n\r\n"
+    for _ in range(3):
+        with socket.create_connection(("127.0.0.1", web.store.port)) as client:
+            client.sendall(f"{head}a\r\n0123456789".encode())
+        # A delivery that comes later is answered later.
+        assert web.deliver(b"{}").status_code == 400
+    assert "Traceback" not in web.log()
 
 
 @pytest.mark.parametrize("origin", ["", "its own"])

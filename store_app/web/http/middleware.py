@@ -1,11 +1,12 @@
 """ASGI middleware around the whole application: origins, body size, addresses of pages, headers."""
 
 from collections.abc import Collection
+from contextlib import suppress
 from http import HTTPStatus
 
 from fastapi import HTTPException as EndpointError
 from starlette.datastructures import MutableHeaders
-from starlette.requests import HTTPConnection
+from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from store_app.settings import get_settings
@@ -39,6 +40,20 @@ async def _refuse_origin(scope: Scope, receive: Receive, send: Send) -> None:
         return
     answer = problem(403, "foreign-origin", "This address answers only the store's own pages.")
     await answer(scope, receive, send)
+
+
+class ClientDisconnects:
+    """Ends a request whose client has hung up while its body was read: nobody waits for an answer."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        """Wrap `app`."""
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        # It is no fault of the store, and must not be logged as one.
+        with suppress(ClientDisconnect):
+            await self._app(scope, receive, send)
 
 
 class BodyLimit:
