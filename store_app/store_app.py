@@ -7,6 +7,7 @@ from functools import partial
 
 import reflex as rx
 from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
 from starlette.types import ASGIApp
 
 from store_app.background import every, tidy
@@ -28,6 +29,7 @@ from store_app.web.live.refresh import refresh
 from store_app.web.live.tabs import Tab
 from store_app.web.orders import api as orders_api
 from store_app.web.pages import PAGES
+from store_app.web.ui.page import SITE_NAME
 from webhook.intake import catch_up
 from webhook.router import WebhookFastPath
 from webhook.router import router as webhook_router
@@ -37,10 +39,14 @@ configure_logging()
 
 def create_api() -> FastAPI:
     """Return the API; Reflex's pages and websocket are mounted behind it."""
-    api = FastAPI(
-        title="Digital Game Store",
+    # Its own files for /docs: FastAPI's page has the browser load them from other hosts.
+    api = FastAPIOffline(
+        title=SITE_NAME,
         version="1",
         description="Items, orders, purchases and accounts.",
+        redoc_url=None,
+        favicon_url="/favicon.svg",
+        static_url="/docs/static",
     )
     api.add_middleware(middleware.BodyLimit)
     for part in (items_api, library_api, checkout_api, orders_api, accounts_api, live_api, health):

@@ -6,13 +6,25 @@ from contextlib import closing, contextmanager
 
 import httpx
 import pytest
+from playwright.sync_api import expect
 
+from tests.e2e.player import Player
 from tests.support.processes import ROOT
 from tests.support.store import StoreProcess
 
 BUILT = ROOT / ".web/build/client"
 # Served at "/", at addresses that no page has, and for addresses with a part that varies.
 NOT_ADDRESSES = {"index.html", "404.html", "__spa-fallback.html"}
+
+
+@pytest.mark.browser
+def test_the_documentation_of_the_api_loads_nothing_from_other_hosts(player: Player) -> None:
+    page = player.context.new_page()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(f"{player.shop.url}/docs")
+    expect(page.get_by_text("List items on sale")).to_be_visible()
+    assert [url for url in asked if not url.startswith((player.shop.url, "data:"))] == []
 
 
 def _get(shop: StoreProcess, path: str) -> httpx.Response:

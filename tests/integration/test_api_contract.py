@@ -1,6 +1,7 @@
 """What all routes share: OpenAPI, problem documents, health, and a fixed number of queries."""
 
 import asyncio
+import re
 import socket
 from collections.abc import Iterator
 from typing import Any
@@ -110,7 +111,12 @@ def test_plain_text_is_documented_as_such(web: Web, document: Json, path: str) -
 
 
 def test_documentation_for_people(web: Web) -> None:
-    assert "swagger" in web.http.get("/docs").text.lower()
+    page = web.http.get("/docs").text
+    assert "swagger" in page.lower()
+    files = re.findall(r'(?:src|href)="([^"]+)"', page)
+    assert len(files) >= 2
+    assert [web.http.get(file).status_code for file in files if file.startswith("/docs/")] == [200, 200]
+    assert [file for file in files if not re.match("/[a-z]", file)] == []
 
 
 @pytest.mark.parametrize(
