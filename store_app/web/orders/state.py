@@ -47,12 +47,14 @@ class OrderState(PaymentCheckMixin, rx.State):
         if current_user is None:
             return self._to_sign_in()
         order_id = self._last_part()
+        # Watched before it is read, or a message that comes in between would be lost.
+        self._watch(order_id)
         try:
             self._show(await read(find_order, current_user.user_id, order_id))
         except NotFound:
+            self._watch_nothing()
             self.missing = self.loaded = True
             return None
-        self._watch(order_id)
         if query_parameter(self, "status") and self.order.can_pay:
             self.phase = "checking"
         return None if self.order.settled else OrderState.wait

@@ -5,7 +5,6 @@ import reflex as rx
 from store_app.checkout import cart
 from store_app.db.outbox import Message
 from store_app.db.threads import read
-from store_app.web.live import tabs
 from store_app.web.live.refresh import refresh_on
 from store_app.web.ui.session import SessionMixin
 from store_app.web.ui.words import NOTICES
@@ -32,7 +31,7 @@ class ShellState(SessionMixin, rx.State):
     async def load(self) -> None:
         """Show who is signed in."""
         current_user = await self._current_user()
-        tabs.watch_nothing(self.router.session.client_token)
+        self._watch_nothing()
         self.username = current_user.username if current_user else ""
         self.cart_count = await read(cart.count, current_user.user_id) if current_user else 0
 
