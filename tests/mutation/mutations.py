@@ -155,8 +155,8 @@ MUTANTS = (
     Mutant(
         "a message overtakes one that could not be sent",
         "store_app/db/outbox.py",
-        " if not row.held_up",
-        "",
+        "if row.held_up and one.in_order:",
+        "if not one.in_order:",
         ("tests/integration/test_outbox.py",),
     ),
     Mutant(
