@@ -1,17 +1,32 @@
 """Refusals: expected ways in which an operation says no, each a type with its facts and a sentence.
 
-`http.py` turns them into RFC 9457 problem documents; a page shows `str(refusal)`. Whatever is not a
+`web/http/problems.py` turns them into RFC 9457 problem documents; a page shows `str(refusal)`. Whatever is not a
 `Refusal` is a bug.
 """
 
+from collections.abc import Mapping
 from typing import ClassVar
+
+# HTTP requires it with every status 401 (RFC 9110, 15.5.2).
+_CREDENTIALS_WANTED = {"WWW-Authenticate": "Bearer"}
 
 
 class Refusal(Exception):
-    """Base of all refusals: a sentence for people, a code and an HTTP status for programs."""
+    """Base of all refusals: a sentence for people, a code and an HTTP status for programs.
+
+    Args:
+        sentence: what people read.
+        headers: HTTP headers of the answer.
+        members: members of the problem document besides the usual ones (RFC 9457, 3.2).
+    """
 
     status: ClassVar[int] = 400
     code: ClassVar[str] = "refused"
+
+    def __init__(self, sentence: str, headers: Mapping[str, str] | None = None, **members: str) -> None:
+        super().__init__(sentence)
+        self.headers = dict(headers or {})
+        self.members = members
 
 
 class NotSignedIn(Refusal):
@@ -21,7 +36,7 @@ class NotSignedIn(Refusal):
     code = "not-signed-in"
 
     def __init__(self) -> None:
-        super().__init__("Sign in first.")
+        super().__init__("Sign in first.", _CREDENTIALS_WANTED)
 
 
 class NotYours(Refusal):
@@ -58,7 +73,7 @@ class Invalid(Refusal):
     code = "invalid"
 
     def __init__(self, field: str, message: str) -> None:
-        super().__init__(message)
+        super().__init__(message, field=field)
         self.field = field
 
 
@@ -70,8 +85,8 @@ class TooManyTries(Refusal):
 
     def __init__(self, retry_after: int) -> None:
         minutes = max(1, round(retry_after / 60))
-        super().__init__(f"Too many tries. Try again in {minutes} minute{'s' if minutes > 1 else ''}.")
-        self.retry_after = retry_after
+        sentence = f"Too many tries. Try again in {minutes} minute{'s' if minutes > 1 else ''}."
+        super().__init__(sentence, {"Retry-After": str(retry_after)})
 
 
 class WrongPassword(Refusal):
@@ -81,7 +96,7 @@ class WrongPassword(Refusal):
     code = "wrong-password"
 
     def __init__(self) -> None:
-        super().__init__("The user name or password is not right.")
+        super().__init__("The user name or password is not right.", _CREDENTIALS_WANTED)
 
 
 class NameTaken(Conflict):
@@ -89,9 +104,8 @@ class NameTaken(Conflict):
 
     code = "name-taken"
 
-    def __init__(self, username: str) -> None:
-        super().__init__(f"The user name {username} is taken. Choose another.")
-        self.username = username
+    def __init__(self) -> None:
+        super().__init__("That user name is taken. Choose another.")
 
 
 class AlreadyOwned(Conflict):
@@ -101,7 +115,6 @@ class AlreadyOwned(Conflict):
 
     def __init__(self, name: str) -> None:
         super().__init__(f"{name} is in your library already.")
-        self.name = name
 
 
 class InOpenOrder(Conflict):
@@ -110,8 +123,8 @@ class InOpenOrder(Conflict):
     code = "in-open-order"
 
     def __init__(self, name: str, order_id: str) -> None:
-        super().__init__(f"{name} is part of an order you have not paid yet. Pay or cancel that order first.")
-        self.name = name
+        sentence = f"{name} is part of an order you have not paid yet. Pay or cancel that order first."
+        super().__init__(sentence, order_id=order_id)
         self.order_id = order_id
 
 
@@ -122,7 +135,6 @@ class OrderClosed(Conflict):
 
     def __init__(self, status: str) -> None:
         super().__init__(f"This order is {status.replace('_', ' ')}; that cannot be changed any more.")
-        self.status_now = status
 
 
 class ProviderUnavailable(Refusal):

@@ -7,6 +7,8 @@ from functools import partial
 
 import reflex as rx
 from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
+from starlette.types import ASGIApp
 
 from store_app.background import every, tidy
 from store_app.checkout import reconcile
@@ -17,6 +19,7 @@ from store_app.logs import configure_logging
 from store_app.web.accounts import api as accounts_api
 from store_app.web.accounts import form_posts
 from store_app.web.catalogue import api as items_api
+from store_app.web.catalogue.unknown_items import UnknownItems
 from store_app.web.checkout import api as checkout_api
 from store_app.web.http import health, middleware, problems
 from store_app.web.library import api as library_api
@@ -26,6 +29,7 @@ from store_app.web.live.refresh import refresh
 from store_app.web.live.tabs import Tab
 from store_app.web.orders import api as orders_api
 from store_app.web.pages import PAGES
+from store_app.web.ui.page import SITE_NAME
 from webhook.intake import catch_up
 from webhook.router import WebhookFastPath
 from webhook.router import router as webhook_router
@@ -35,10 +39,14 @@ configure_logging()
 
 def create_api() -> FastAPI:
     """Return the API; Reflex's pages and websocket are mounted behind it."""
-    api = FastAPI(
-        title="Digital Game Store",
+    # Its own files for /docs: FastAPI's page has the browser load them from other hosts.
+    api = FastAPIOffline(
+        title=SITE_NAME,
         version="1",
         description="Items, orders, purchases and accounts.",
+        redoc_url=None,
+        favicon_url="/favicon.svg",
+        static_url="/docs/static",
     )
     api.add_middleware(middleware.BodyLimit)
     for part in (items_api, library_api, checkout_api, orders_api, accounts_api, live_api, health):
@@ -54,7 +62,15 @@ async def _refresh(tab: Tab, message: Message) -> None:
     await refresh(app, tab, message)
 
 
-app = rx.App(
+class StoreApp(rx.App):
+    """Reflex's app within the store's outermost middleware."""
+
+    def __call__(self) -> ASGIApp:
+        """Return the ASGI application that the server runs."""
+        return middleware.ResponseHeaders(super().__call__())
+
+
+app = StoreApp(
     html_lang="en",
     stylesheets=["/theme.css"],
     head_components=[rx.el.link(rel="icon", href="/favicon.svg", type="image/svg+xml")],
@@ -64,9 +80,10 @@ app = rx.App(
     api_transformer=[
         create_api(),
         partial(EventSocketGuard, refresh=_refresh),
+        UnknownItems,
         partial(middleware.CleanUrls, paths={page.route for page in PAGES if page.is_file}),
         WebhookFastPath,
-        middleware.ResponseHeaders,
+        middleware.ClientDisconnects,
         middleware.OriginGuard,
     ],
 )

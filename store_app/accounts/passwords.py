@@ -10,6 +10,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from store_app.errors import Invalid
 
 MIN_LENGTH, MAX_LENGTH = 8, 128
+RULE = f"Enter a password with {MIN_LENGTH} to {MAX_LENGTH} characters that is not easy to guess."
 
 # OWASP's parameters for Argon2id with the fewest passes: 46 MiB, one pass, one lane.
 _hasher = PasswordHasher(time_cost=1, memory_cost=47_104, parallelism=1)
@@ -27,12 +28,9 @@ def check_strength(password: str, username: str) -> None:
     Raises:
         Invalid: with the sentence to show at the field.
     """
-    if len(password) < MIN_LENGTH:
-        raise Invalid("password", f"Enter a password with {MIN_LENGTH} characters or more.")
-    if len(password) > MAX_LENGTH:
-        raise Invalid("password", f"Enter a password with {MAX_LENGTH} characters or fewer.")
-    if password.casefold() in _COMMON or password.casefold() == username.casefold():
-        raise Invalid("password", "That password is easy to guess. Choose another.")
+    easy_to_guess = password.casefold() in _COMMON or password.casefold() == username.casefold()
+    if easy_to_guess or not MIN_LENGTH <= len(password) <= MAX_LENGTH:
+        raise Invalid("password", RULE)
 
 
 def _bytes(password: str) -> bytes:

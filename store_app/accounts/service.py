@@ -26,6 +26,7 @@ SIGN_IN_WINDOW = timedelta(minutes=5)
 # alone would let anybody lock a user out.
 TRIES_PER_NAME, TRIES_PER_ADDRESS = 10, 50
 MIN_NAME_LENGTH, MAX_NAME_LENGTH = 3, 32
+NAME_RULE = f"Enter a user name with {MIN_NAME_LENGTH} to {MAX_NAME_LENGTH} letters, digits, spaces or signs."
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +54,10 @@ def username_key(username: str) -> str:
 
 def _checked_username(username: str) -> str:
     name = unicodedata.normalize("NFKC", username[: MAX_NAME_LENGTH * 4]).strip()
-    if not MIN_NAME_LENGTH <= len(name) <= MAX_NAME_LENGTH or len(username) > MAX_NAME_LENGTH * 4:
-        raise Invalid("username", f"Enter a user name with {MIN_NAME_LENGTH} to {MAX_NAME_LENGTH} characters.")
+    fits = MIN_NAME_LENGTH <= len(name) <= MAX_NAME_LENGTH and len(username) <= MAX_NAME_LENGTH * 4
     # Not printable: control, format, surrogate, private and unassigned characters, and line separators.
-    if not name.isprintable():
-        raise Invalid("username", "Use letters, digits, spaces and signs in the user name, nothing invisible.")
+    if not fits or not name.isprintable():
+        raise Invalid("username", NAME_RULE)
     return name
 
 
@@ -85,7 +85,7 @@ async def register(username: str, password: str) -> User:
     try:
         await in_database_thread(save)
     except IntegrityError:
-        raise NameTaken(name) from None
+        raise NameTaken from None
     return user
 
 

@@ -1,8 +1,8 @@
-"""What must happen after a commit: a row written in the same transaction, so that no crash can lose it.
+"""The outbox: messages that must follow a commit, written in the same database transaction, so that none is lost.
 
-The process that committed hands its rows on at once (`on_commit`); rows that are left over, because a
-process died or Redis was away, are found by `claim` and sent by whichever process is alive. So a message is
-sent at least once, and the messages of one user in their order: behind one that could not be sent the next wait.
+The process that committed sends its messages at once (`on_commit`). If it dies first, or Redis is unavailable, the
+messages stay in the table, and any process leases and sends them later (`lease_overdue`). So each message is sent
+at least once, and the messages of one user in order: while one could not be sent, the following ones wait.
 """
 
 import json
@@ -18,7 +18,7 @@ from sqlmodel import Session, col, select
 from store_app.db.unit_of_work import read_session, unit_of_work
 from store_app.models import OutboxMessage, utc_now
 
-# A row this old was not sent by the process that wrote it.
+# How long the process that wrote or leased a message has to send it; then another process does.
 LEASE = timedelta(seconds=10)
 _MAX_BATCH = 200
 
@@ -32,8 +32,8 @@ class Message:
     payload: dict[str, Any]
 
 
-# Whether an earlier message of the same user could not be sent: the new one must wait behind it. As text: for
-# SQLite, SQLAlchemy leaves out the names of tables in RETURNING, and here there are two.
+# Whether an earlier message of the same user could not be sent, so that the new one must wait. Written as text,
+# because SQLAlchemy leaves out table names in RETURNING for SQLite, and this refers to two.
 _HELD_UP: Any = literal_column(
     "EXISTS (SELECT 1 FROM outbox AS earlier WHERE earlier.user_id = outbox.user_id"
     " AND earlier.id < outbox.id AND (earlier.last_error <> '' OR earlier.attempts > 0))"
@@ -43,9 +43,9 @@ _listeners: list[Callable[[Sequence[Message]], None]] = []
 
 
 def on_commit(listener: Callable[[Sequence[Message]], None]) -> Callable[[], None]:
-    """Call `listener` with the messages of each committed transaction, in the thread that committed.
+    """Call `listener` with the messages of each committed transaction, in the thread that committed it.
 
-    Returns a function that ends this.
+    Returns a function that removes the listener.
     """
     _listeners.append(listener)
     return lambda: _listeners.remove(listener)
@@ -59,9 +59,13 @@ class _Written:
 
 
 def write(session: Session, user_id: str, payload: dict[str, Any], *, in_order: bool = True) -> None:
-    """Write a message in the caller's transaction, when that commits.
+    """Write a message in the caller's database transaction.
 
-    `in_order=False`: it does not wait behind earlier messages of the user that could not be sent.
+    Args:
+        session: the caller's unit of work; the message is inserted just before it commits.
+        user_id: whose listeners receive it.
+        payload: what they receive.
+        in_order: wait for earlier messages of the user that could not be sent.
     """
     session.info.setdefault("outbox", []).append(_Written(user_id, payload, in_order))
 
@@ -81,36 +85,36 @@ def _insert(session: Session) -> None:
                 ready.append(Message(row.id, one.user_id, one.payload))
         session.info["sent"] = ready
         if held_up:
-            # Nobody is about to send it: `claim` may as soon as the earlier one is gone. And the next one sees
-            # that this one waits.
-            waits = {"leased_until": utc_now(), "last_error": "waits behind an earlier one"}
+            # No process holds them, so that they can be leased as soon as the earlier one is sent; and the next
+            # message of the user sees that they wait.
+            waits = {"leased_until": utc_now(), "last_error": "waits for an earlier message"}
             session.connection().execute(
                 update(OutboxMessage).where(col(OutboxMessage.id).in_(held_up)).values(waits)
             )
 
 
 @event.listens_for(Session, "after_commit")
-def _hand_on(session: Session) -> None:
+def _call_listeners(session: Session) -> None:
     if messages := session.info.pop("sent", None):
         for listener in _listeners:
             listener(messages)
 
 
 @event.listens_for(Session, "after_rollback")
-def _forget(session: Session) -> None:
-    for kept in ("outbox", "sent"):
-        session.info.pop(kept, None)
+def _discard(session: Session) -> None:
+    for key in ("outbox", "sent"):
+        session.info.pop(key, None)
 
 
-def claim() -> list[Message]:
-    """Take messages that nobody sent in time, oldest first, and hold them for a lease."""
+def lease_overdue() -> list[Message]:
+    """Lease the messages that no process sent in time, oldest first."""
     now = utc_now()
     overdue = col(OutboxMessage.leased_until) < now
     with read_session() as session:
-        # Looking takes no write lock; there is nothing to do nearly always.
+        # This check takes no write lock, and nearly always there is nothing to do.
         if session.exec(select(OutboxMessage.id).where(overdue).limit(1)).first() is None:
             return []
-    # Nothing overtakes what somebody else is about to send to the same user.
+    # Wait for an earlier message of the same user that another process is about to send.
     earlier = aliased(OutboxMessage)
     held_up = exists().where(
         col(earlier.user_id) == OutboxMessage.user_id,
@@ -120,24 +124,24 @@ def claim() -> list[Message]:
     with unit_of_work() as session:
         ids = select(OutboxMessage.id).where(overdue, ~held_up)
         ids = ids.order_by(col(OutboxMessage.id)).limit(_MAX_BATCH)
-        claimed = (
+        lease = (
             update(OutboxMessage)
             .where(col(OutboxMessage.id).in_(ids.with_for_update(skip_locked=True)))
             .values(leased_until=now + LEASE, attempts=OutboxMessage.attempts + 1)
             .returning(col(OutboxMessage.id), col(OutboxMessage.user_id), col(OutboxMessage.payload))
         )
-        rows = session.execute(claimed).all()
+        rows = session.execute(lease).all()
     return [Message(row.id, row.user_id, json.loads(row.payload)) for row in sorted(rows, key=lambda row: row.id)]
 
 
-def done(ids: Sequence[int]) -> None:
-    """Forget messages that were sent."""
+def delete_sent(ids: Sequence[int]) -> None:
+    """Delete messages that were sent."""
     with unit_of_work() as session:
         session.execute(delete(OutboxMessage).where(col(OutboxMessage.id).in_(ids)))
 
 
-def failed(ids: Sequence[int], error: str) -> None:
-    """Note why messages could not be sent; they are claimed again when their lease is over."""
+def note_failure(ids: Sequence[int], error: str) -> None:
+    """Note why messages could not be sent; they are leased again when their lease ends."""
     with unit_of_work() as session:
         rows = update(OutboxMessage).where(col(OutboxMessage.id).in_(ids))
         session.execute(rows.values(last_error=error[:300]))

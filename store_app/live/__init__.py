@@ -1,1 +1,1 @@
-"""Telling open tabs and /ws clients what happened, as it happens."""
+"""Sends messages to the open tabs and `/ws` clients of every process, right after the commit."""

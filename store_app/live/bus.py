@@ -1,4 +1,4 @@
-"""From a commit to every listener of that user, in this process and, with Redis, in all others."""
+"""Sends committed messages to the listeners of their users, in this process and, through Redis, in all others."""
 
 import asyncio
 import json
@@ -22,58 +22,61 @@ from store_app.settings import get_settings
 
 logger = logging.getLogger(__name__)
 
-# A stream in Redis, and how much it keeps. With pub/sub, who connects again would have missed what was said
-# meanwhile.
+# A Redis stream. With pub/sub, a process that reconnects would have missed what was published meanwhile.
+# Processes of different releases read the same stream: its name and field must not change.
 STREAM = "digital-game-store:live"
-_KEPT = 10_000
-# Well within a message's lease, or it would be sent twice.
-TIDY_EVERY = 1.0
+_FIELD = "news"
+_STREAM_MAXLEN = 10_000
+# Well below the lease of a message: a sent message that is not deleted in time is sent again.
+OUTBOX_INTERVAL_SECONDS = 1.0
 RECONNECT_AFTER_SECONDS = 1.0
-# How long Redis may take to answer: the messages behind wait for it.
+# The following messages wait while Redis does not answer.
 REDIS_TIMEOUT_SECONDS = 2.0
-# Redis says at least that there is nothing new so often; else the connection has died silently.
+# How long Redis waits for a new entry before it answers that there is none. A connection that stays silent for
+# longer is dead.
 BLOCK_SECONDS = 4.0
-# A tab's state is in Redis too, and Reflex waits for it for ever. Others wait for a slow listener only so long;
-# it is given up much later, as a lock that Reflex was about to take would stay behind.
+# To refresh a tab, Reflex reads and locks its state, which is in Redis too, without a timeout. The other
+# listeners wait for a slow one for the first time; the second, after which it is canceled, is much longer,
+# because a canceled task can leave behind the lock that Reflex was about to take.
 SLOW_LISTENER_TIMEOUT_SECONDS = 1.0
 LISTENER_TIMEOUT_SECONDS = 30.0
 _sending: set[asyncio.Task[None]] = set()
 
 
 class Bus:
-    """Sends messages on, and listens to what other processes send."""
+    """Publishes the messages of this process, and receives those of the others."""
 
     def __init__(self, redis_url: str) -> None:
-        """Use Redis when there is a URL, and only this process otherwise."""
-        self._me = secrets.token_hex(8)
+        """Use Redis; with an empty URL there is only this process."""
+        self._process_id = secrets.token_hex(8)
         self._redis_url = redis_url
         self._redis = redis.from_url(redis_url, socket_timeout=REDIS_TIMEOUT_SECONDS) if redis_url else None
         self._sent: list[int] = []
         self._committed: asyncio.Queue[Sequence[Message]] = asyncio.Queue()
 
     async def run(self) -> None:
-        """Work until cancelled."""
+        """Send and receive messages until canceled."""
         loop = asyncio.get_running_loop()
 
-        def take(messages: Sequence[Message]) -> None:
-            loop.call_soon_threadsafe(self._take, messages)
+        def on_commit(messages: Sequence[Message]) -> None:
+            loop.call_soon_threadsafe(self._enqueue, messages)
 
-        stop = outbox.on_commit(take)
+        unsubscribe = outbox.on_commit(on_commit)
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._send_committed())
-                tasks.create_task(self._tidy_outbox())
+                tasks.create_task(self._process_outbox())
                 if self._redis:
-                    tasks.create_task(self._listen())
+                    tasks.create_task(self._receive())
         finally:
-            stop()
+            unsubscribe()
             if self._redis:
                 await self._redis.aclose()
 
-    def _take(self, messages: Sequence[Message]) -> None:
-        """Queue messages of a transaction that was just committed in this process."""
+    def _enqueue(self, messages: Sequence[Message]) -> None:
+        """Queue the messages of a transaction that this process has just committed."""
         for message in messages:
-            # Here already, as sending may have to wait for Redis.
+            # Already here, because sending can be delayed by Redis.
             _close_ended_sessions(message)
         self._committed.put_nowait(messages)
 
@@ -84,18 +87,18 @@ class Bus:
                 batch += self._committed.get_nowait()
             await self._send(batch)
 
-    async def _tidy_outbox(self) -> None:
-        """Forget what was sent, many at once, and send what others left over."""
+    async def _process_outbox(self) -> None:
+        """Delete sent messages, many at a time, and send those that other processes could not send."""
         while True:
-            await asyncio.sleep(TIDY_EVERY)
+            await asyncio.sleep(OUTBOX_INTERVAL_SECONDS)
             try:
                 sent, self._sent = self._sent, []
                 if sent:
-                    await in_database_thread(outbox.done, sent)
-                if messages := await in_database_thread(outbox.claim):
+                    await in_database_thread(outbox.delete_sent, sent)
+                if messages := await in_database_thread(outbox.lease_overdue):
                     await self._send(messages)
             except Exception:
-                logger.exception("could not tidy the outbox; trying again")
+                logger.exception("could not process the outbox; trying again")
 
     async def _send(self, messages: Sequence[Message]) -> None:
         waiting = deque(messages)
@@ -113,59 +116,61 @@ class Bus:
             await self._note_failure(waiting, error)
 
     async def _publish_and_notify(self, message: Message) -> None:
-        # Here last: what Redis does not take is sent again and again, and would be heard here each time.
+        # Notify the listeners of this process only after Redis accepted the message, or each retry would send
+        # it to them again.
         await self._publish(message)
         await notify(message)
 
     async def _note_failure(self, messages: Iterable[Message], error: Exception) -> None:
         ids = [message.id for message in messages]
         try:
-            await in_database_thread(outbox.failed, ids, f"{type(error).__name__}: {error}")
+            await in_database_thread(outbox.note_failure, ids, f"{type(error).__name__}: {error}")
         except Exception:
-            logger.exception("could not note the failure; the lease of the messages ends by itself")
+            logger.exception("could not note the failure; the messages are sent again when their lease ends")
 
     async def _publish(self, message: Message) -> None:
         if self._redis:
-            entry = json.dumps({"from": self._me, "message": asdict(message)})
-            await self._redis.xadd(STREAM, {"news": entry}, maxlen=_KEPT, approximate=True)
+            entry = json.dumps({"from": self._process_id, "message": asdict(message)})
+            await self._redis.xadd(STREAM, {_FIELD: entry}, maxlen=_STREAM_MAXLEN, approximate=True)
 
-    async def _listen(self) -> None:
-        last = ""
+    async def _receive(self) -> None:
+        last_id = ""
         timeout = BLOCK_SECONDS + REDIS_TIMEOUT_SECONDS
         async with redis.from_url(self._redis_url, socket_timeout=timeout) as connection:
             while True:
                 try:
-                    last = last or await _now(connection)
-                    for key, entry in await _entries_after(last, connection):
-                        await self._receive(entry)
-                        last = key
+                    last_id = last_id or await _current_id(connection)
+                    for entry_id, entry in await _entries_after(last_id, connection):
+                        await self._handle(entry)
+                        last_id = entry_id
                 except RedisError as error:
-                    logger.warning("lost Redis, connecting again: %s", error)
+                    logger.warning("lost the connection to Redis, reconnecting: %s", error)
                     await asyncio.sleep(RECONNECT_AFTER_SECONDS)
 
-    async def _receive(self, entry: dict[bytes, bytes]) -> None:
+    async def _handle(self, entry: dict[bytes, bytes]) -> None:
         try:
-            news = json.loads(entry[b"news"])
-            if news["from"] != self._me:
-                await notify(Message(**news["message"]))
+            content = json.loads(entry[_FIELD.encode()])
+            if content["from"] != self._process_id:
+                await notify(Message(**content["message"]))
         except Exception:
-            # A worker of another release may say what this one does not understand; the next is heard again.
-            logger.exception("could not follow what another worker said")
+            # A process of another release can publish what this one does not understand.
+            logger.exception("could not handle an entry of another process; continuing with the next")
 
 
-async def _now(connection: redis.Redis) -> str:
+async def _current_id(connection: redis.Redis) -> str:
+    """Return the id that an entry of this moment would have."""
     seconds, microseconds = await connection.time()
     return f"{seconds * 1000 + microseconds // 1000}-0"
 
 
-async def _entries_after(last: str, connection: redis.Redis) -> list[tuple[str, dict[bytes, bytes]]]:
-    """Wait for what was said after `last`; nothing, when it stayed quiet."""
-    answer = await connection.xread({STREAM: last}, block=int(BLOCK_SECONDS * 1000))
-    return [(key.decode(), entry) for _stream, entries in answer for key, entry in entries]
+async def _entries_after(last_id: str, connection: redis.Redis) -> list[tuple[str, dict[bytes, bytes]]]:
+    """Wait for entries after `last_id`; return an empty list if none came within `BLOCK_SECONDS`."""
+    response = await connection.xread({STREAM: last_id}, block=int(BLOCK_SECONDS * 1000))
+    return [(entry_id.decode(), entry) for _stream, entries in response for entry_id, entry in entries]
 
 
 async def notify(message: Message) -> None:
-    """Send a message to the user's listeners in this process; close those whose session it says has ended."""
+    """Send a message to the user's listeners in this process; one about ended sessions closes theirs instead."""
     if _close_ended_sessions(message):
         return
     tasks = {asyncio.create_task(_send_to(listener, message)) for listener in hub.of_user(message.user_id)}
@@ -189,8 +194,8 @@ async def _send_to(listener: Listener, message: Message) -> None:
         async with asyncio.timeout(LISTENER_TIMEOUT_SECONDS):
             await listener.send(message)
     except Exception:
-        # One broken connection must not keep the others from hearing.
-        logger.exception("could not tell a listener; it reads the database when it comes back")
+        # One broken connection must not affect the others.
+        logger.exception("could not send to a listener; it reads the database when it reconnects")
 
 
 @lru_cache

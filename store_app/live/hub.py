@@ -1,13 +1,10 @@
-"""Who is listening in this process: open tabs and `/ws` clients, by user. Nothing here outlives the process."""
+"""The listeners of this process, by user: open tabs and `/ws` clients. Nothing here outlives the process."""
 
-import logging
 from collections import defaultdict
 from collections.abc import Iterable
 from typing import Protocol
 
 from store_app.db.outbox import Message
-
-logger = logging.getLogger(__name__)
 
 
 class Listener(Protocol):
@@ -15,32 +12,32 @@ class Listener(Protocol):
 
     @property
     def user_id(self) -> str:
-        """Whose messages it hears."""
+        """The user whose messages it receives."""
 
     @property
     def session_hash(self) -> str:
-        """The session it came with."""
+        """The session that opened the connection."""
 
     async def send(self, message: Message) -> None:
-        """Pass a message on to the client, or close when its session has ended."""
+        """Send a message to the client, or close the connection if its session has ended."""
 
     def close(self) -> None:
-        """End the connection."""
+        """Close the connection."""
 
 
 class Hub:
     """The listeners of this process."""
 
     def __init__(self) -> None:
-        """Start with nobody."""
+        """Start without listeners."""
         self._by_user: dict[str, set[Listener]] = defaultdict(set)
 
     def add(self, listener: Listener) -> None:
-        """Let a listener hear its user's messages."""
+        """Register a listener for its user's messages."""
         self._by_user[listener.user_id].add(listener)
 
     def remove(self, listener: Listener) -> None:
-        """Forget a listener whose connection is gone."""
+        """Remove a listener whose connection has ended."""
         listeners = self._by_user.get(listener.user_id, set())
         listeners.discard(listener)
         if not listeners:
@@ -51,7 +48,7 @@ class Hub:
         return list(self._by_user.get(user_id, ()))
 
     def end_sessions(self, hashes: Iterable[str]) -> None:
-        """Close the connections of sessions that ended."""
+        """Close the connections of sessions that have ended."""
         ended = set(hashes)
         listeners = [one for listeners in self._by_user.values() for one in listeners if one.session_hash in ended]
         for listener in listeners:

@@ -29,6 +29,8 @@ SIGNED_IN = {
     "library": "/library",
     "account": "/account",
 }
+# What the browser notes in its console about a page that answers 404.
+NOT_FOUND = "Failed to load resource: the server responded with a status of 404 (Not Found)"
 # Widths at which layouts break: the narrowest phones, tablets, a desk.
 WIDTHS = (320, 360, 768, 1440)
 # WCAG 2.5.8: a target has 24 by 24 CSS pixels, unless it is a link in a sentence.
@@ -88,6 +90,7 @@ def test_pages_of_a_visitor(player: Player) -> None:
     for name, path in SIGNED_OUT.items():
         player.open(path, page)
         _check(page, name)
+    player.errors.remove(NOT_FOUND)
 
 
 def test_pages_of_a_player(owner: Player) -> None:
@@ -120,8 +123,7 @@ def test_addresses_that_are_not_say_so(player: Player) -> None:
     assert answer.status == 404
     settled(page)
     _check(page, "not found")
-    # The browser notes the 404 in its console, as it should.
-    player.errors.remove("Failed to load resource: the server responded with a status of 404 (Not Found)")
+    player.errors.remove(NOT_FOUND)
 
 
 # Text nodes against the nearest painted background; colours are read back from a canvas, which knows them all.

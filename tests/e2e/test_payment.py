@@ -52,6 +52,15 @@ def test_an_open_order_page_says_that_the_payment_was_declined(player: Player) -
     expect(page.get_by_role("button", name="Try again")).to_be_visible()
 
 
+def test_a_user_who_has_paid_reads_that_the_payment_is_checked(player: Player) -> None:
+    """The payment page leads back before the notification of the payment is there."""
+    order_id = player.sign_up().order(dragon_sword=1)
+    page = player.open(f"/orders/{order_id}?status=done")
+    _is(page, "pending", "Checking your payment")
+    player.pays(order_id)
+    _is(page, "paid", "It is in your library")
+
+
 def test_closing_the_payment_page_leads_back_to_an_order_that_can_still_be_paid(player: Player) -> None:
     page = _buy_now(player.sign_up(), "dragon-sword")
     click(page, "Close")

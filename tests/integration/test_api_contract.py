@@ -1,6 +1,8 @@
 """What all routes share: OpenAPI, problem documents, health, and a fixed number of queries."""
 
 import asyncio
+import re
+import socket
 from collections.abc import Iterator
 from typing import Any
 
@@ -59,7 +61,7 @@ def _references(part: Any) -> Iterator[str]:
             yield from _references(inner)
 
 
-def test_the_document_is_openapi_and_its_references_resolve(document: Json) -> None:
+def test_the_document_is_openapi_and_its_references_lead_somewhere(document: Json) -> None:
     OpenAPI.model_validate(document)
     assert document["openapi"].startswith("3.1")
     for reference in _references(document):
@@ -80,7 +82,7 @@ def test_every_route_of_the_contract_is_documented_with_a_summary(document: Json
         assert operation["summary"][0].isupper()
 
 
-def test_every_parameter_that_needs_a_description_has_one(document: Json) -> None:
+def test_every_parameter_that_is_not_plain_is_described(document: Json) -> None:
     for method, path, operation in _operations(document):
         for parameter in operation.get("parameters", []):
             plain = parameter["in"] == "path" or parameter["name"] == "kind"
@@ -103,13 +105,18 @@ def test_the_document_does_not_promise_another_shape_for_422(document: Json) -> 
 
 
 @pytest.mark.parametrize("path", ["/livez", "/metrics"])
-def test_plain_text_is_documented_as_plain_text(web: Web, document: Json, path: str) -> None:
+def test_plain_text_is_documented_as_such(web: Web, document: Json, path: str) -> None:
     assert list(document["paths"][path]["get"]["responses"]["200"]["content"]) == ["text/plain"]
     assert web.http.get(path).headers["content-type"].startswith("text/plain")
 
 
-def test_the_documentation_page_is_served(web: Web) -> None:
-    assert "swagger" in web.http.get("/docs").text.lower()
+def test_documentation_for_people(web: Web) -> None:
+    page = web.http.get("/docs").text
+    assert "swagger" in page.lower()
+    files = re.findall(r'(?:src|href)="([^"]+)"', page)
+    assert len(files) >= 2
+    assert [web.http.get(file).status_code for file in files if file.startswith("/docs/")] == [200, 200]
+    assert [file for file in files if not re.match("/[a-z]", file)] == []
 
 
 @pytest.mark.parametrize(
@@ -127,11 +134,11 @@ def test_the_documentation_page_is_served(web: Web) -> None:
         ("GET", "/api", 404),
     ],
 )
-def test_unknown_routes_and_methods_are_refused(web: Web, method: str, path: str, status: int) -> None:
+def test_routes_that_are_not_there(web: Web, method: str, path: str, status: int) -> None:
     problem(web.http.request(method, path), status)
 
 
-def test_requests_from_pages_of_other_sites_are_refused(web: Web) -> None:
+def test_pages_of_other_sites_get_nothing(web: Web) -> None:
     for path in ("/api/items", "/api/purchases", "/openapi.json"):
         answer = web.http.get(path, headers={"Origin": "https://evil.example"})
         problem(answer, 403, "foreign-origin")
@@ -152,7 +159,7 @@ def test_a_body_of_many_megabytes_is_not_read(web: Web, path: str) -> None:
     try:
         answer = web.http.post(path, content=chunks(), headers=headers)
     except httpx.HTTPError:
-        # The store may answer and close the connection while the client still sends.
+        # The store may answer and hang up while we still send.
         assert sent > 1024 * 1024
     else:
         assert answer.status_code == 413
@@ -160,7 +167,7 @@ def test_a_body_of_many_megabytes_is_not_read(web: Web, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/api/users", "/api/sessions", "/api/purchases"])
-def test_a_body_that_is_not_text_is_refused_as_documented(web: Web, document: Json, path: str) -> None:
+def test_bytes_that_are_no_text_are_refused_as_documented(web: Web, document: Json, path: str) -> None:
     headers = {**web.player().headers, "Content-Type": "application/json"}
     problem(web.http.post(path, content=b"\xff\xfe\x00", headers=headers), 400)
     assert {"400", "413"} <= set(document["paths"][path]["post"]["responses"])
@@ -188,10 +195,29 @@ def test_a_store_whose_migrations_are_behind_is_not_ready(web: Web) -> None:
     assert web.http.get("/health").status_code == 200
 
 
-def test_answers_are_not_cached_and_not_sniffed(web: Web) -> None:
+def test_answers_are_not_kept_and_not_sniffed(web: Web) -> None:
     answer = web.player().get("/api/purchases")
     assert answer.headers["cache-control"] == "no-store"
     assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize("store", ["small"], indirect=True)  # one worker, which handles all in turn
+@pytest.mark.parametrize("path", ["/api/webhooks/payment", "/api/users", "/api/sessions", "/auth/login"])
+@pytest.mark.parametrize("length", ["Content-Length: 1000", "Transfer-Encoding: chunked"])
+def test_a_client_that_hangs_up_in_its_body_leaves_no_traceback(web: Web, path: str, length: str) -> None:
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n{length}\r\n\r\n"
+    for _ in range(3):
+        with socket.create_connection(("127.0.0.1", web.store.port)) as client:
+            client.sendall(f"{head}a\r\n0123456789".encode())
+        # A delivery that comes later is answered later.
+        assert web.deliver(b"{}").status_code == 400
+    assert "Traceback" not in web.log()
+
+
+@pytest.mark.parametrize("origin", ["", "its own"])
+def test_each_name_in_vary_is_sent_once(web: Web, origin: str) -> None:
+    answer = web.http.get("/api/items", headers={"Origin": web.store.url} if origin else {})
+    assert answer.headers.get_list("vary", split_commas=True) == ["Origin"]
 
 
 # --- the number of queries
@@ -218,12 +244,12 @@ def _count_queries(shop: Shop, token: str) -> tuple[int, int]:
 
 
 def test_a_hundred_purchases_take_as_many_queries_as_one(shop: Shop) -> None:
-    user, potion = shop.player(), shop.item(consumable=True)
-    token = accounts.open_session(user.user_id).token
-    shop.paid_order(user, potion)
+    player, potion = shop.player(), shop.item(consumable=True)
+    token = accounts.open_session(player.user_id).token
+    shop.paid_order(player, potion)
     one = _count_queries(shop, token)
     for _ in range(99):
-        shop.paid_order(user, potion)
+        shop.paid_order(player, potion)
     hundred = _count_queries(shop, token)
     assert (one[0], hundred[0]) == (1, 100)
     assert one[1] == hundred[1] <= 3

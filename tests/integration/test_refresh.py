@@ -1,17 +1,20 @@
 """Refreshing open tabs: what is registered for what a tab shows is read at once, and shown in its States."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+import importlib
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Self
 
 import pytest
 import reflex as rx
+from reflex.istate.data import RouterData
 from sqlalchemy import event
 
 from store_app.accounts.service import CurrentUser, open_session, sign_out, token_hash
 from store_app.db.outbox import Message
+from store_app.db.threads import read
 from store_app.web.library.state import LibraryState
 from store_app.web.live import tabs
 from store_app.web.live.refresh import refresh
@@ -48,6 +51,7 @@ class OpenTab:
     pages: Pages
     closed: list[bool]
     order_id: str
+    session_token: str
 
     def send(self) -> None:
         """Send the user a message."""
@@ -67,7 +71,7 @@ class OpenTab:
 def opened(shop: Shop) -> Iterator[OpenTab]:
     player = shop.player()
     order = shop.paid_order(player, shop.item())
-    session = token_hash(open_session(player.user_id).token)
+    session_token = open_session(player.user_id).token
     pages, closed = Pages(), []
 
     def disconnect() -> None:
@@ -76,9 +80,9 @@ def opened(shop: Shop) -> Iterator[OpenTab]:
     async def show(tab: Tab, message: Message) -> None:
         await refresh(pages, tab, message)  # type: ignore[arg-type]
 
-    tab = Tab(TOKEN, CurrentUser(player.user_id, player.username, session), disconnect, show)
+    tab = Tab(TOKEN, CurrentUser(player.user_id, player.username, token_hash(session_token)), disconnect, show)
     tab.open()
-    yield OpenTab(tab, pages, closed, order.id)
+    yield OpenTab(tab, pages, closed, order.id, session_token)
     tab.gone()
 
 
@@ -139,3 +143,32 @@ def test_a_tab_of_an_ended_session_is_closed_and_shows_nothing_new(opened: OpenT
     opened.send()
     assert opened.closed
     assert not opened.pages.states
+
+
+@pytest.mark.parametrize("state_class", [LibraryState, OrderState])
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_page_is_watched_before_it_is_read(
+    opened: OpenTab, state_class: type[rx.State], exists: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a message between the two would change the page neither by what is read nor by a refresh."""
+    module = importlib.import_module(state_class.__module__)
+    watched: list[bool] = []
+
+    async def read_and_note(query: Callable[..., Any], *arguments: Any) -> Any:
+        watched.append(state_class in opened.tab.watching)
+        return await read(query, *arguments)
+
+    monkeypatch.setattr(module, "read", read_and_note)
+    asyncio.run(_load(opened, state_class, opened.order_id if exists else "no-such-order"))
+    assert watched == [True]
+    assert (state_class in opened.tab.watching) is (exists or state_class is LibraryState)
+
+
+async def _load(opened: OpenTab, state_class: Any, order_id: str) -> None:
+    state = await opened.pages.get_state(state_class)
+    headers = {"cookie": f"session={opened.session_token}", "origin": "http://localhost"}
+    path = f"/orders/{order_id}"
+    state.router = RouterData.from_router_data(
+        {"token": TOKEN, "headers": headers, "pathname": path, "asPath": path}
+    )
+    await state_class.load.fn(state)

@@ -78,7 +78,7 @@ def test_the_message_does_not_wait_behind_one_that_could_not_be_sent(shop: Shop,
     current_user = _sign_in(shop.player().user_id)
     with unit_of_work() as session:
         outbox.write(session, current_user.user_id, {"event": "test"})
-    outbox.failed([sent[0].id], "Redis does not answer")
+    outbox.note_failure([sent[0].id], "Redis does not answer")
     service.sign_out(current_user)
     assert [message.payload["event"] for message in sent] == ["test", SESSIONS_ENDED]
 

@@ -14,7 +14,7 @@ EXAMPLES = [
     errors.Invalid("quantity", "The quantity must be 1."),
     errors.TooManyTries(300),
     errors.WrongPassword(),
-    errors.NameTaken("Kira"),
+    errors.NameTaken(),
     errors.AlreadyOwned("Dragon Sword"),
     errors.InOpenOrder("Dragon Sword", "5f0c"),
     errors.OrderClosed("partially_refunded"),
@@ -51,6 +51,19 @@ def test_a_rate_limit_says_when_to_try_again(seconds: int, ending: str) -> None:
     assert str(errors.TooManyTries(seconds)).endswith(ending)
 
 
+@pytest.mark.parametrize("refusal", EXAMPLES, ids=lambda refusal: type(refusal).__name__)
+def test_only_missing_credentials_ask_for_credentials(refusal: errors.Refusal) -> None:
+    assert ("WWW-Authenticate" in refusal.headers) is (refusal.status == 401)
+
+
+def test_a_refusal_carries_what_its_problem_document_says_besides() -> None:
+    assert errors.Invalid("quantity", "The quantity must be 1.").members == {"field": "quantity"}
+    assert errors.InOpenOrder("Dragon Sword", "5f0c").members == {"order_id": "5f0c"}
+    assert errors.TooManyTries(300).headers == {"Retry-After": "300"}
+    assert errors.NotYours().members == {}
+
+
 def test_the_forms_have_a_text_for_every_refusal_they_can_get() -> None:
-    codes = {errors.WrongPassword.code, errors.TooManyTries.code, errors.NameTaken.code, "username", "password"}
-    assert codes <= PROBLEMS.keys()
+    refusals = [errors.WrongPassword(), errors.TooManyTries(300), errors.NameTaken()]
+    assert {refusal.code: str(refusal) for refusal in refusals}.items() <= PROBLEMS.items()
+    assert PROBLEMS.keys() - {refusal.code for refusal in refusals} == {"username", "password"}

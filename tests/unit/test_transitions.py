@@ -6,7 +6,7 @@ import pytest
 
 from store_app.models import OPEN, OrderStatus
 from store_app.orders.transitions import MESSAGES, TRANSITIONS, Event, as_markdown
-from store_app.web.orders.view import WORDS
+from store_app.web.ui.words import ORDER_WORDS
 
 
 def test_the_document_contains_the_table() -> None:
@@ -28,5 +28,5 @@ def test_only_open_orders_can_be_closed(event: Event) -> None:
 
 @pytest.mark.parametrize("status", OrderStatus)
 def test_every_status_has_its_texts_and_its_message(status: OrderStatus) -> None:
-    assert WORDS[status].heading
+    assert ORDER_WORDS[status].heading
     assert MESSAGES[status]

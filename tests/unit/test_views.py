@@ -18,12 +18,13 @@ from store_app.models import (
     PurchaseStatus,
 )
 from store_app.orders.queries import OrderDetails, OrderLine
-from store_app.orders.transitions import TRANSITIONS, Event
+from store_app.orders.transitions import MESSAGES, TRANSITIONS, Event
 from store_app.web.accounts.view import order_row
 from store_app.web.catalogue.view import card_view, cover_of, item_view
 from store_app.web.checkout.view import cart_rows, cart_total
 from store_app.web.library.view import purchase_view
-from store_app.web.orders.view import WORDS, order_view
+from store_app.web.orders.view import order_view
+from store_app.web.ui.words import NOTICES, ORDER_WORDS, UNDER_REVIEW
 
 NOW = datetime(2026, 11, 23, 18, 52, 7, tzinfo=UTC)
 each_status = pytest.mark.parametrize("status", OrderStatus)
@@ -72,7 +73,7 @@ def _details(status: str, needs_attention: str = "") -> OrderDetails:
 @each_status
 def test_every_status_has_texts_and_steps(status: OrderStatus) -> None:
     view = order_view(_details(status))
-    assert view.heading == WORDS[status].heading
+    assert view.heading == ORDER_WORDS[status].heading
     assert view.text.endswith(".")
     assert view.status_words
     assert view.tone in {"wait", "good", "bad", "info"}
@@ -80,6 +81,13 @@ def test_every_status_has_texts_and_steps(status: OrderStatus) -> None:
     assert view.steps[0].at == "18:52:07"
     assert view.placed == "23 Nov 2026 18:52 UTC"
     assert view.total == "$1,999.98"
+
+
+@each_status
+def test_a_notice_says_what_the_status_says(status: OrderStatus) -> None:
+    """A notice is found by the message's name, which two statuses may share."""
+    assert NOTICES.get(MESSAGES[status], "") == ORDER_WORDS[status].notice
+    assert NOTICES["order_flagged"] == UNDER_REVIEW.notice
 
 
 @each_status
@@ -118,7 +126,7 @@ def test_an_order_line_shows_its_total_price_and_links_to_the_item() -> None:
 @each_status
 def test_the_list_of_orders_uses_the_same_texts(status: OrderStatus) -> None:
     row = order_row(_order(status))
-    assert (row.status, row.tone) == (WORDS[status].chip, WORDS[status].tone)
+    assert (row.status, row.tone) == (ORDER_WORDS[status].chip, ORDER_WORDS[status].tone)
     assert row.href == "/orders/5f0c"
 
 

@@ -4,20 +4,22 @@ import reflex as rx
 from reflex.event import EventSpec
 
 from store_app import routes
+from store_app.accounts import passwords
+from store_app.accounts.service import NAME_RULE, SIGN_IN_WINDOW
 from store_app.db.threads import read
+from store_app.errors import NameTaken, TooManyTries, WrongPassword
 from store_app.orders.queries import list_orders
 from store_app.web.accounts.view import OrderRow, order_row
 from store_app.web.ui.session import SessionMixin, query_parameter
 
-# The form routes name a problem by its code; the words are chosen here, so that no address can put other
-# words on the page.
+# After a refusal the address of the form names it by its code, or by the field that is wrong. The sentence is
+# looked up here, so that no link can put a text of its own on the page.
 PROBLEMS = {
-    "wrong-password": "The user name or password is not right.",
-    "too-many-tries": "Too many tries. Try again in 5 minutes.",
-    "name-taken": "That user name is taken. Choose another.",
-    "username": "Enter a user name with 3 to 32 letters, digits, spaces or signs.",
-    "password": "Enter a password with 8 to 128 characters that is not easy to guess.",
-    "failed": "Sorry, that did not work. Try again in a minute.",
+    WrongPassword.code: str(WrongPassword()),
+    TooManyTries.code: str(TooManyTries(int(SIGN_IN_WINDOW.total_seconds()))),
+    NameTaken.code: str(NameTaken()),
+    "username": NAME_RULE,
+    "password": passwords.RULE,
 }
 
 

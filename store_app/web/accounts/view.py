@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from store_app import money, routes
 from store_app.models import Order
-from store_app.web.orders.view import WORDS, moment
+from store_app.web.orders.view import moment
+from store_app.web.ui.words import ORDER_WORDS
 
 
 @dataclass
@@ -21,7 +22,7 @@ class OrderRow:
 
 def order_row(order: Order) -> OrderRow:
     """Return an order as a row of the list."""
-    words = WORDS[order.status]
+    words = ORDER_WORDS[order.status]
     return OrderRow(
         number=order.number,
         href=routes.order(order.id),

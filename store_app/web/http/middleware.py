@@ -1,11 +1,12 @@
 """ASGI middleware around the whole application: origins, body size, addresses of pages, headers."""
 
 from collections.abc import Collection
+from contextlib import suppress
 from http import HTTPStatus
 
 from fastapi import HTTPException as EndpointError
 from starlette.datastructures import MutableHeaders
-from starlette.requests import HTTPConnection
+from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from store_app.settings import get_settings
@@ -39,6 +40,20 @@ async def _refuse_origin(scope: Scope, receive: Receive, send: Send) -> None:
         return
     answer = problem(403, "foreign-origin", "This address answers only the store's own pages.")
     await answer(scope, receive, send)
+
+
+class ClientDisconnects:
+    """Ends a request whose client has hung up while its body was read: nobody waits for an answer."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        """Wrap `app`."""
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        # It is no fault of the store, and must not be logged as one.
+        with suppress(ClientDisconnect):
+            await self._app(scope, receive, send)
 
 
 class BodyLimit:
@@ -93,7 +108,10 @@ _HEADERS = {
 
 
 class ResponseHeaders:
-    """Adds the headers that every answer carries, and lets browsers keep what has its hash in its name."""
+    """Adds the headers that every answer carries, and lets browsers keep what has its hash in its name.
+
+    The outermost middleware: Reflex's own layers each add "Origin" to `Vary`, which must be sent once.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         """Wrap `app`."""
@@ -108,6 +126,8 @@ class ResponseHeaders:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
+                if vary := headers.getlist("Vary"):
+                    headers["Vary"] = _each_once(vary)
                 for name, value in _HEADERS.items():
                     headers.setdefault(name, value)
                 if scope["path"].startswith("/assets/"):
@@ -117,3 +137,8 @@ class ResponseHeaders:
             await send(message)
 
         await self._app(scope, receive, send_with_headers)
+
+
+def _each_once(values: list[str]) -> str:
+    names = [name.strip() for value in values for name in value.split(",")]
+    return ", ".join(dict.fromkeys(names))

@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match, Route
 from starlette.types import Receive, Scope, Send
 
-from store_app.errors import Invalid, Refusal, TooManyTries
+from store_app.errors import Refusal
 from store_app.settings import get_settings
 
 logger = logging.getLogger(__name__)
@@ -100,13 +100,7 @@ class _ApiFallback:
 
 
 def _refused(_request: Request, refusal: Any) -> JSONResponse:
-    headers = {"Retry-After": str(refusal.retry_after)} if isinstance(refusal, TooManyTries) else {}
-    if refusal.status == HTTPStatus.UNAUTHORIZED:
-        headers["WWW-Authenticate"] = "Bearer"
-    more = {"field": refusal.field} if isinstance(refusal, Invalid) else {}
-    if order_id := getattr(refusal, "order_id", None):
-        more["order_id"] = order_id
-    return problem(refusal.status, refusal.code, str(refusal), headers, **more)
+    return problem(refusal.status, refusal.code, str(refusal), refusal.headers, **refusal.members)
 
 
 def _invalid(_request: Request, error: Any) -> JSONResponse:

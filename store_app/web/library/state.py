@@ -36,9 +36,10 @@ class LibraryState(PaymentCheckMixin, rx.State):
         current_user = await self._current_user()
         self.signed_in = current_user is not None
         if current_user:
+            # Watched before it is read, or a message that comes in between would be lost.
+            self._watch()
             self._renew(await read(_purchases, current_user.user_id))
             self.fresh = []
-            self._watch()
         self.loaded = True
 
     def _refresh(self, _message: Message, page: Page[PurchaseView]) -> None:

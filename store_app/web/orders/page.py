@@ -22,7 +22,7 @@ from store_app.web.ui.layout import heading, narrow, page
 from store_app.web.ui.page import Page
 
 _PHASES = {
-    "checking": ("PaymentCheckMixin your payment", "This takes a few seconds."),
+    "checking": ("Checking your payment", "This takes a few seconds."),
     "long": (
         "Still waiting for the bank",
         "You can close this page. Your library is updated when the payment is confirmed.",

@@ -17,16 +17,17 @@ from store_app.web.live.refresh import refresh_on
 from store_app.web.orders.view import OrderView, order_view
 from store_app.web.ui.session import query_parameter
 
-# How often a waiting page looks at the database by itself, in seconds, and for how long: pushes are faster,
-# but a page must never wait for one that was lost.
-_LOOKS = [2] * 5 + [5] * 10 + [15] * 36
-_LONG, _VERY_LONG = 12, 60
+# A safety net: a page that waits for a payment reads the order after each of these pauses, for ten minutes.
+# Messages are faster, but one can be lost.
+SAFETY_NET_SECONDS = [2] * 5 + [5] * 10 + [15] * 36
+# After so many seconds the page says that it takes long, and very long.
+LONG_AFTER_SECONDS, VERY_LONG_AFTER_SECONDS = 12, 60
 
 
 def _phase(waited: int) -> str:
-    if waited < _LONG:
+    if waited < LONG_AFTER_SECONDS:
         return "checking"
-    return "long" if waited < _VERY_LONG else "very_long"
+    return "long" if waited < VERY_LONG_AFTER_SECONDS else "very_long"
 
 
 class OrderState(PaymentCheckMixin, rx.State):
@@ -46,12 +47,14 @@ class OrderState(PaymentCheckMixin, rx.State):
         if current_user is None:
             return self._to_sign_in()
         order_id = self._last_part()
+        # Watched before it is read, or a message that comes in between would be lost.
+        self._watch(order_id)
         try:
             self._show(await read(find_order, current_user.user_id, order_id))
         except NotFound:
+            self._watch_nothing()
             self.missing = self.loaded = True
             return None
-        self._watch(order_id)
         if query_parameter(self, "status") and self.order.can_pay:
             self.phase = "checking"
         return None if self.order.settled else OrderState.wait
@@ -71,7 +74,7 @@ class OrderState(PaymentCheckMixin, rx.State):
         token = self.router.session.client_token
         with tabs.waiting(token) as alone:
             waited = 0
-            for pause in _LOOKS if alone else ():
+            for pause in SAFETY_NET_SECONDS if alone else ():
                 await asyncio.sleep(pause)
                 waited += pause
                 if not tabs.is_open(token) or not await self._still_waiting(waited):

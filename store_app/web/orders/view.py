@@ -1,4 +1,4 @@
-"""What an order's page shows: pure functions from rows to small view models, and all its words."""
+"""What an order's page shows: pure functions from rows to small view models."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -7,6 +7,7 @@ from store_app import money, routes
 from store_app.models import OrderStatus
 from store_app.orders.queries import OrderDetails, OrderLine
 from store_app.web.catalogue.view import cover_of
+from store_app.web.ui.words import ORDER_WORDS, UNDER_REVIEW, step_words
 
 
 @dataclass
@@ -54,75 +55,6 @@ class OrderView:
     steps: list[StepView] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class _Words:
-    chip: str
-    tone: str
-    heading: str
-    text: str
-
-
-_NOT_CHARGED = "You were not charged."
-WORDS: dict[str, _Words] = {
-    OrderStatus.PENDING: _Words(
-        "Waiting for payment",
-        "wait",
-        "Complete your payment",
-        "Pay on the payment page. This page updates by itself when the payment is confirmed.",
-    ),
-    OrderStatus.PAID: _Words("Paid", "good", "It is in your library", "Payment received. Thank you."),
-    OrderStatus.PARTIALLY_REFUNDED: _Words(
-        "Partly refunded",
-        "good",
-        "Partly refunded",
-        "A part of the money goes back to your payment method, often in 3 to 10 days. You keep what you bought.",
-    ),
-    OrderStatus.REFUNDED: _Words(
-        "Refunded",
-        "info",
-        "Refunded",
-        "The money goes back to your payment method, often in 3 to 10 days. The items left your library.",
-    ),
-    OrderStatus.CHARGED_BACK: _Words(
-        "Charged back",
-        "bad",
-        "Payment taken back",
-        "Your bank or card issuer took this payment back, so the items left your library.",
-    ),
-    OrderStatus.CANCELED: _Words("Canceled", "info", "Payment canceled", _NOT_CHARGED),
-    OrderStatus.EXPIRED: _Words(
-        "Expired",
-        "info",
-        "This order has expired",
-        f"{_NOT_CHARGED} If money left your account, tell us the order number.",
-    ),
-    OrderStatus.FAILED: _Words(
-        "Declined",
-        "bad",
-        "Payment did not go through",
-        f"The bank or payment service refused it. {_NOT_CHARGED}",
-    ),
-}
-_UNDER_REVIEW = _Words(
-    "Being checked",
-    "wait",
-    "We are checking this order",
-    "Your payment arrived but does not match the order. A person looks at it; you need not pay again.",
-)
-
-_STEPS: dict[str, str] = {
-    "placed": "Order made",
-    OrderStatus.PENDING: "New payment page opened",
-    OrderStatus.PAID: "Payment confirmed by Xsolla, items added to your library",
-    OrderStatus.PARTIALLY_REFUNDED: "Part of the payment refunded",
-    OrderStatus.REFUNDED: "Payment refunded, items taken out of your library",
-    OrderStatus.CHARGED_BACK: "Payment charged back, items taken out of your library",
-    OrderStatus.CANCELED: "Order canceled",
-    OrderStatus.EXPIRED: "Order expired",
-    OrderStatus.FAILED: "Payment declined",
-}
-
-
 def moment(at: datetime) -> str:
     """Return a moment as people read it: "23 Nov 2026 18:52 UTC"."""
     return f"{at.day} {at:%b %Y %H:%M} UTC"
@@ -133,7 +65,7 @@ def order_view(details: OrderDetails) -> OrderView:
     order, status = details.order, details.order.status
     unpaid = status in {OrderStatus.PENDING, OrderStatus.FAILED}
     checked = bool(order.needs_attention) and unpaid
-    words = _UNDER_REVIEW if checked else WORDS[status]
+    words = UNDER_REVIEW if checked else ORDER_WORDS[status]
     return OrderView(
         order_id=order.id,
         number=order.number,
@@ -152,7 +84,7 @@ def order_view(details: OrderDetails) -> OrderView:
         in_library=status in {OrderStatus.PAID, OrderStatus.PARTIALLY_REFUNDED},
         settled=not unpaid,
         lines=[_line_view(line, order.currency) for line in details.lines],
-        steps=[StepView(f"{event.at:%H:%M:%S}", _STEPS[event.kind]) for event in details.events],
+        steps=[StepView(f"{event.at:%H:%M:%S}", step_words(event.kind)) for event in details.events],
     )
 
 

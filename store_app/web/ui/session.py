@@ -40,6 +40,10 @@ class SessionMixin(rx.State, mixin=True):
         """Have messages refresh this State while the tab shows this page; see `live.refresh.refresh_on`."""
         tabs.watch(self.router.session.client_token, type(self), *key)
 
+    def _watch_nothing(self) -> None:
+        """Have messages refresh no State of this page."""
+        tabs.watch_nothing(self.router.session.client_token)
+
     def _path(self) -> str:
         """Return the address of the page as the browser shows it, without the host."""
         url = self.router.url

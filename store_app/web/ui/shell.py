@@ -5,19 +5,9 @@ import reflex as rx
 from store_app.checkout import cart
 from store_app.db.outbox import Message
 from store_app.db.threads import read
-from store_app.web.live import tabs
 from store_app.web.live.refresh import refresh_on
 from store_app.web.ui.session import SessionMixin
-
-_NOTICES = {
-    "purchase_success": "{items} added to your library.",
-    "purchase_partially_refunded": "A part of an order was refunded.",
-    "purchase_refunded": "An order was refunded.",
-    "order_canceled": "An order was canceled.",
-    "order_expired": "An order has expired.",
-    "payment_declined": "A payment did not go through.",
-    "order_flagged": "We are checking one of your orders.",
-}
+from store_app.web.ui.words import NOTICES
 
 
 def _items_in_words(message: Message) -> str:
@@ -41,7 +31,7 @@ class ShellState(SessionMixin, rx.State):
     async def load(self) -> None:
         """Show who is signed in."""
         current_user = await self._current_user()
-        tabs.watch_nothing(self.router.session.client_token)
+        self._watch_nothing()
         self.username = current_user.username if current_user else ""
         self.cart_count = await read(cart.count, current_user.user_id) if current_user else 0
 
@@ -54,8 +44,8 @@ class ShellState(SessionMixin, rx.State):
         """Show what happened to an order of this user."""
         event = message.payload["event"]
         self.cart_count = cart_count
-        if event in _NOTICES:
-            self.notice = _NOTICES[event].format(items=_items_in_words(message))
+        if event in NOTICES:
+            self.notice = NOTICES[event].format(items=_items_in_words(message))
             self.notice_href = f"/orders/{message.payload['order_id']}"
         if event == "purchase_success":
             self.arrived = [*self.arrived, *(item["sku"] for item in message.payload["items"])]

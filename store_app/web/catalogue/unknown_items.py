@@ -1,0 +1,44 @@
+"""Status 404 for the pages of items that do not exist, so that search engines and other programs see it too."""
+
+import logging
+
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from store_app import routes
+from store_app.catalogue.queries import find_item
+from store_app.db.threads import read
+from store_app.errors import NotFound
+
+logger = logging.getLogger(__name__)
+
+_ITEM_PAGES = routes.item("")
+# Reflex answers an address without a page with status 404, and with the same HTML as for the page of an item.
+_NO_PAGE = "/404"
+
+
+class UnknownItems:
+    """ASGI middleware: answers the page of an unknown item with status 404; the page itself says the rest."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        """Wrap `app`."""
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] == "http" and scope["path"].startswith(_ITEM_PAGES):
+            sku = scope["path"].removeprefix(_ITEM_PAGES).removesuffix("/")
+            if not await _exists(sku):
+                scope = {**scope, "path": _NO_PAGE, "raw_path": _NO_PAGE.encode()}
+        await self._app(scope, receive, send)
+
+
+async def _exists(sku: str) -> bool:
+    try:
+        await read(find_item, sku)
+    except NotFound:
+        return False
+    except SQLAlchemyError as error:
+        # The page reports the failure, and recovers from it.
+        logger.warning("could not look up the item of a page: %s", type(error).__name__)
+    return True

@@ -1,0 +1,113 @@
+"""The words in which users read of their orders: one record for each status."""
+
+from dataclasses import dataclass
+
+from store_app.models import OrderStatus
+from store_app.orders.transitions import MESSAGES
+
+
+@dataclass(frozen=True, slots=True)
+class OrderWords:
+    """How the pages speak of an order in one status.
+
+    Args:
+        chip: the status in a word or two; `tone` chooses its color.
+        heading: the heading of the order's page, with `text` below.
+        step: the line of the timeline about the order's coming to this status.
+        notice: what open tabs show when it does; empty: nothing.
+    """
+
+    chip: str
+    tone: str
+    heading: str
+    text: str
+    step: str = ""
+    notice: str = ""
+
+
+_NOT_CHARGED = "You were not charged."
+ORDER_WORDS: dict[str, OrderWords] = {
+    OrderStatus.PENDING: OrderWords(
+        chip="Waiting for payment",
+        tone="wait",
+        heading="Complete your payment",
+        text="Pay on the payment page. This page updates by itself when the payment is confirmed.",
+        step="New payment page opened",
+    ),
+    OrderStatus.PAID: OrderWords(
+        chip="Paid",
+        tone="good",
+        heading="It is in your library",
+        text="Payment received. Thank you.",
+        step="Payment confirmed by Xsolla, items added to your library",
+        notice="{items} added to your library.",
+    ),
+    OrderStatus.PARTIALLY_REFUNDED: OrderWords(
+        chip="Partly refunded",
+        tone="good",
+        heading="Partly refunded",
+        text="A part of the money goes back to your payment method, often in 3 to 10 days. "
+        "You keep what you bought.",
+        step="Part of the payment refunded",
+        notice="A part of an order was refunded.",
+    ),
+    OrderStatus.REFUNDED: OrderWords(
+        chip="Refunded",
+        tone="info",
+        heading="Refunded",
+        text="The money goes back to your payment method, often in 3 to 10 days. The items left your library.",
+        step="Payment refunded, items taken out of your library",
+        notice="An order was refunded.",
+    ),
+    OrderStatus.CHARGED_BACK: OrderWords(
+        chip="Charged back",
+        tone="bad",
+        heading="Payment taken back",
+        text="Your bank or card issuer took this payment back, so the items left your library.",
+        step="Payment charged back, items taken out of your library",
+        # Users are sent the same message as for a refund.
+        notice="An order was refunded.",
+    ),
+    OrderStatus.CANCELED: OrderWords(
+        chip="Canceled",
+        tone="info",
+        heading="Payment canceled",
+        text=_NOT_CHARGED,
+        step="Order canceled",
+        notice="An order was canceled.",
+    ),
+    OrderStatus.EXPIRED: OrderWords(
+        chip="Expired",
+        tone="info",
+        heading="This order has expired",
+        text=f"{_NOT_CHARGED} If money left your account, tell us the order number.",
+        step="Order expired",
+        notice="An order has expired.",
+    ),
+    OrderStatus.FAILED: OrderWords(
+        chip="Declined",
+        tone="bad",
+        heading="Payment did not go through",
+        text=f"The bank or payment service refused it. {_NOT_CHARGED}",
+        step="Payment declined",
+        notice="A payment did not go through.",
+    ),
+}
+# Of an order that staff must look at before it can be paid.
+UNDER_REVIEW = OrderWords(
+    chip="Being checked",
+    tone="wait",
+    heading="We are checking this order",
+    text="Your payment arrived but does not match the order. A person looks at it; you need not pay again.",
+    notice="We are checking one of your orders.",
+)
+# Notices by the name of the message that brings them.
+NOTICES = {
+    **{MESSAGES[status]: words.notice for status, words in ORDER_WORDS.items() if words.notice},
+    "order_flagged": UNDER_REVIEW.notice,
+}
+
+
+def step_words(kind: str) -> str:
+    """Return a line of an order's timeline; each is a status, but the first."""
+    return "Order made" if kind == "placed" else ORDER_WORDS[kind].step
