@@ -8,13 +8,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from scripts.page_script import STATE_SCRIPT, is_applied
 from scripts.processes import Child
-from scripts.same_origin import STATE_SCRIPT, is_applied
 
 OUTPUT = Path(".web/build/client")
 STAMP = Path(".web/pages.stamp")
 LOG = Path("data/logs/pages.log")
-SOURCES = ("store_app/**/*.py", "assets/**/*", "scripts/same_origin.py")
+SOURCES = ("store_app/**/*.py", "assets/**/*", "scripts/page_script.py")
 SOURCE_FILES = ("rxconfig.py", "requirements.txt", "constraints.txt")
 JAVASCRIPT_PINS = "reflex.lock/package-lock.json"
 # Pages are the same for everybody: nothing of this machine's settings may get into them.
@@ -92,7 +92,7 @@ def tool_environment(environ: Mapping[str, str]) -> dict[str, str]:
         "REFLEX_USE_NPM": "1",
         "REFLEX_TELEMETRY_ENABLED": "false",
         "REFLEX_CHECK_LATEST_VERSION": "false",
-        "REFLEX_EXTRA_PLUGINS": "scripts.same_origin.SameOriginPlugin",
+        "REFLEX_EXTRA_PLUGINS": "scripts.page_script.PageScriptPlugin",
         "NO_COLOR": "1",
         "CI": "1",
     }

@@ -15,7 +15,7 @@ from types import ModuleType
 import pytest
 from dotenv import dotenv_values
 
-from scripts import chromium, environment, pages, run, same_origin
+from scripts import chromium, environment, page_script, pages, run
 from scripts.processes import Child, ChildFailed, port_is_busy
 from tests.support.ports import free_port
 
@@ -191,14 +191,14 @@ class TestPages:
     def test_reflex_connects_to_the_page_s_own_origin(self) -> None:
         import reflex_base  # noqa: PLC0415 - slow, and only this test needs it
 
-        script = Path(reflex_base.__file__).parent / ".templates" / "web" / same_origin.STATE_SCRIPT
-        changed = same_origin.use_page_origin(script.read_text(encoding="utf-8"))
-        assert same_origin.is_applied(changed)
-        assert same_origin.use_page_origin(changed) == changed
+        script = Path(reflex_base.__file__).parent / ".templates" / "web" / page_script.STATE_SCRIPT
+        changed = page_script.use_page_origin(script.read_text(encoding="utf-8"))
+        assert page_script.is_applied(changed)
+        assert page_script.use_page_origin(changed) == changed
 
     def test_another_reflex_is_noticed(self) -> None:
         with pytest.raises(RuntimeError, match="has changed"):
-            same_origin.use_page_origin("const nothing = true;")
+            page_script.use_page_origin("const nothing = true;")
 
 
 class TestBootstrap:

@@ -17,7 +17,7 @@ CHANGES = {
 }
 
 
-class SameOriginPlugin(Plugin):
+class PageScriptPlugin(Plugin):
     """Make the pages connect to their own origin (given to Reflex by REFLEX_EXTRA_PLUGINS)."""
 
     def pre_compile(self, **context: Unpack[PreCompileContext]) -> None:
@@ -39,6 +39,6 @@ def use_page_origin(script: str) -> str:
         return script
     for theirs, ours in CHANGES.items():
         if script.count(theirs) != 1:
-            raise RuntimeError(f"Reflex's {STATE_SCRIPT} has changed: adapt scripts/same_origin.py to it.")
+            raise RuntimeError(f"Reflex's {STATE_SCRIPT} has changed: adapt scripts/page_script.py to it.")
         script = script.replace(theirs, ours)
     return script
