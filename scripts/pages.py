@@ -3,6 +3,7 @@
 import fcntl
 import hashlib
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +18,9 @@ LOG = Path("data/logs/pages.log")
 SOURCES = ("store_app/**/*.py", "assets/**/*", "scripts/page_script.py")
 SOURCE_FILES = ("rxconfig.py", "requirements.txt", "constraints.txt")
 JAVASCRIPT_PINS = "reflex.lock/package-lock.json"
+# npm's codes for a network that does not lead to its registry.
+NETWORK_CODES = ("ECONNREFUSED", "ECONNRESET", "EAI_AGAIN", "ENETUNREACH", "ENOTFOUND", "ETIMEDOUT")
+MAX_ERROR_LINES = 20
 # Pages are the same for everybody: nothing of this machine's settings may get into them.
 SETTINGS_WHILE_BUILDING = {
     "XSOLLA_WEBHOOK_SECRET": "not-used-while-building",
@@ -31,7 +35,7 @@ SETTINGS_WHILE_BUILDING = {
 
 
 class BuildFailed(Exception):
-    """The pages could not be built; the message holds what the build said."""
+    """The pages could not be built; the message says why."""
 
 
 def fingerprint(root: Path) -> str:
@@ -84,6 +88,26 @@ def forget(root: Path) -> None:
     (root / STAMP).unlink(missing_ok=True)
 
 
+def explain(output: str) -> str:
+    """Return why a build failed: npm's own errors where npm failed, else the end of what the build printed."""
+    errors = _npm_errors(output)
+    if not errors:
+        end = "\n".join(output.splitlines()[-60:])
+        return f"The pages could not be built. The build said:\n{end}"
+    if any(code in line for code in NETWORK_CODES for line in errors):
+        reason = "No network: npm cannot reach its registry; connect this machine and run this again."
+    else:
+        reason = "npm could not install the JavaScript packages that the pages need."
+    return "\n".join([reason, *(f"npm error {line}" for line in errors[:MAX_ERROR_LINES])])
+
+
+def _npm_errors(output: str) -> list[str]:
+    # Reflex runs npm with its most verbose log and repeats each line of it: once escaped, once wrapped.
+    lines = re.findall(r"npm error (.+?)(?:\\n)?$", output, re.MULTILINE)
+    whole = [line for line in dict.fromkeys(lines) if not line.lstrip().startswith("at ")]
+    return [line for line in whole if not any(other != line and other.startswith(line) for other in whole)]
+
+
 def tool_environment(environ: Mapping[str, str]) -> dict[str, str]:
     """Return an environment in which Reflex uses our own Node.js, asks nothing and reports nothing."""
     tools = str(Path(sys.executable).parent)
@@ -95,6 +119,9 @@ def tool_environment(environ: Mapping[str, str]) -> dict[str, str]:
         "REFLEX_EXTRA_PLUGINS": "scripts.page_script.PageScriptPlugin",
         "NO_COLOR": "1",
         "CI": "1",
+        # Else npm notes the address of its registry for each package that Reflex names, and the committed
+        # lock file changes with every build.
+        "npm_config_omit_lockfile_registry_resolved": "true",
     }
 
 
@@ -104,14 +131,28 @@ def _export(root: Path, environ: Mapping[str, str]) -> None:
     log = root / LOG
     log.unlink(missing_ok=True)
     child = Child("page build", command, env=env, log=log, cwd=root)
-    try:
-        code = child.start().wait()
-    finally:
-        child.kill()
-    if code or not (root / OUTPUT / "index.html").exists():
-        raise BuildFailed(f"The pages could not be built. The build said:\n{child.tail(60)}\n(all: {LOG})")
+    with _lock_file_kept(root):
+        try:
+            code = child.start().wait()
+        finally:
+            child.kill()
+        if code or not (root / OUTPUT / "index.html").exists():
+            output = log.read_text(encoding="utf-8", errors="replace")
+            raise BuildFailed(f"{explain(output)}\n(All that the build said: {LOG})")
     if not is_applied((root / ".web" / STATE_SCRIPT).read_text(encoding="utf-8")):
         raise BuildFailed(f"The pages would work on one port only: Reflex left out our plugin (see {LOG}).")
+
+
+@contextmanager
+def _lock_file_kept(root: Path) -> Iterator[None]:
+    """Undo what a build that fails, or is stopped, has done to the committed lock files."""
+    before = {path: path.read_bytes() for path in root.glob("reflex.lock/*")}
+    try:
+        yield
+    except BaseException:
+        for path, content in before.items():
+            path.write_bytes(content)
+        raise
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """The commands that carry the project: `.env`, ports, build stamps, and what they say when they fail."""
 
 import importlib.util
+import json
 import os
 import shutil
 import signal
@@ -199,6 +200,46 @@ class TestPages:
     def test_another_reflex_is_noticed(self) -> None:
         with pytest.raises(RuntimeError, match="has changed"):
             page_script.use_page_origin("const nothing = true;")
+
+
+class TestFailedBuild:
+    # As Reflex writes it: each line of npm's most verbose log twice, once escaped and once wrapped.
+    OF_NPM = (
+        "Compiling: 100%\n"
+        "2026-11-25 07:29:27 ERROR reflex.utils.js_runtimes: npm silly fetch manifest yaml@^2.0.0\\n\n"
+        "npm silly fetch manifest yaml@^2.0.0\n"
+        "2026-11-25 07:29:27 ERROR reflex.utils.js_runtimes: npm error code {code}\\n\n"
+        "npm error code {code}\n"
+        "2026-11-25 07:29:27 ERROR reflex.utils.js_runtimes: npm error request to http://localhost/yaml failed, "
+        "reason: connect {code}\\n\n"
+        "npm error request to http://localhost/yaml failed, reason:\n"
+        "connect {code}\n"
+        "2026-11-25 07:29:27 ERROR reflex.utils.js_runtimes: npm error     at ClientRequest.emit (x:5)\\n\n"
+    )
+
+    def test_of_npm_without_network_is_told_in_a_sentence_and_npm_s_own_errors(self) -> None:
+        assert pages.explain(self.OF_NPM.format(code="ECONNREFUSED")).splitlines() == [
+            "No network: npm cannot reach its registry; connect this machine and run this again.",
+            "npm error code ECONNREFUSED",
+            "npm error request to http://localhost/yaml failed, reason: connect ECONNREFUSED",
+        ]
+
+    def test_of_npm_for_another_reason_does_not_blame_the_network(self) -> None:
+        first, second, *_rest = pages.explain(self.OF_NPM.format(code="ENOSPC")).splitlines()
+        assert first == "npm could not install the JavaScript packages that the pages need."
+        assert second == "npm error code ENOSPC"
+
+    def test_of_anything_else_is_told_in_the_last_lines_of_the_build(self) -> None:
+        told = pages.explain("\n".join([*(f"line {number}" for number in range(100)), "SyntaxError: bad"]))
+        assert told.endswith("SyntaxError: bad")
+        assert "line 50" in told
+        assert "line 10" not in told
+
+
+def test_the_lock_file_of_the_javascript_packages_names_no_registry() -> None:
+    packages = json.loads((ROOT / pages.JAVASCRIPT_PINS).read_text(encoding="utf-8"))["packages"]
+    assert len(packages) > 100
+    assert not [name for name, package in packages.items() if "resolved" in package]
 
 
 class TestBootstrap:
