@@ -9,13 +9,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from scripts.page_script import STATE_SCRIPT, is_applied
+from scripts.page_script import BUILD_FILE
 from scripts.processes import Child
 
 OUTPUT = Path(".web/build/client")
 STAMP = Path(".web/pages.stamp")
 LOG = Path("data/logs/pages.log")
-SOURCES = ("store_app/**/*.py", "assets/**/*", "scripts/page_script.py")
+SOURCES = ("store_app/**/*.py", "assets/**/*", "scripts/page_script.py", "scripts/build_id.js")
 SOURCE_FILES = ("rxconfig.py", "requirements.txt", "constraints.txt")
 JAVASCRIPT_PINS = "reflex.lock/package-lock.json"
 # npm's codes for a network that does not lead to its registry.
@@ -139,7 +139,7 @@ def _export(root: Path, environ: Mapping[str, str]) -> None:
         if code or not (root / OUTPUT / "index.html").exists():
             output = log.read_text(encoding="utf-8", errors="replace")
             raise BuildFailed(f"{explain(output)}\n(All that the build said: {LOG})")
-    if not is_applied((root / ".web" / STATE_SCRIPT).read_text(encoding="utf-8")):
+    if not (root / OUTPUT / BUILD_FILE).exists():
         raise BuildFailed(f"The pages would work on one port only: Reflex left out our plugin (see {LOG}).")
 
 

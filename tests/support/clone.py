@@ -17,3 +17,19 @@ def clone_into(folder: Path) -> Path:
     for name in FILES:
         shutil.copy(ROOT / name, folder)
     return folder
+
+
+def clone_with_pages_into(folder: Path) -> Path:
+    """The same with the pages as they are built here, and with the JavaScript packages to build them again."""
+    clone_into(folder)
+    packages = ROOT / ".web" / "node_modules"
+    shutil.copytree(ROOT / ".web", folder / ".web", ignore=shutil.ignore_patterns(packages.name))
+    (folder / ".web" / packages.name).symlink_to(packages)
+    return folder
+
+
+def edit(file: Path, old: str, new: str) -> None:
+    """Replace a text that must be in the file."""
+    text = file.read_text(encoding="utf-8")
+    assert old in text, f"{file} has no {old!r}"
+    file.write_text(text.replace(old, new), encoding="utf-8")

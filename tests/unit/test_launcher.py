@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -189,17 +190,42 @@ class TestPages:
         secret = {name for name in ours if name.endswith(("_SECRET", "_KEY")) or name == "DATABASE_URL"}
         assert secret <= pages.SETTINGS_WHILE_BUILDING.keys()
 
-    def test_reflex_connects_to_the_page_s_own_origin(self) -> None:
-        import reflex_base  # noqa: PLC0415 - slow, and only this test needs it
+    def test_every_page_and_the_file_beside_them_carry_the_same_build(self, tmp_path: Path) -> None:
+        for name in ("index.html", "cart/index.html"):
+            (tmp_path / name).parent.mkdir(exist_ok=True)
+            (tmp_path / name).write_text("<html><head><title>T</title></head><body></body></html>")
+        page_script.mark_build(tmp_path)
+        build = json.loads((tmp_path / page_script.BUILD_FILE).read_text())["build"]
+        assert len(build) == 16
+        for name in ("index.html", "cart/index.html"):
+            assert f'<meta name="build" content="{build}"/></head>' in (tmp_path / name).read_text()
 
-        script = Path(reflex_base.__file__).parent / ".templates" / "web" / page_script.STATE_SCRIPT
-        changed = page_script.use_page_origin(script.read_text(encoding="utf-8"))
-        assert page_script.is_applied(changed)
-        assert page_script.use_page_origin(changed) == changed
+    @pytest.mark.parametrize(("name", "content"), [("theme.css", "b {}"), ("new.js", ""), ("index.html", "<p>")])
+    def test_a_build_that_differs_in_any_file_has_another_id(
+        self, tmp_path: Path, name: str, content: str
+    ) -> None:
+        builds = []
+        for folder in (tmp_path / "one", tmp_path / "two", tmp_path / "three"):
+            folder.mkdir()
+            (folder / "index.html").write_text("<html><head></head></html>")
+            (folder / "theme.css").write_text("a {}")
+            if folder.name == "three":
+                (folder / name).write_text(content)
+            page_script.mark_build(folder)
+            builds.append((folder / page_script.BUILD_FILE).read_text())
+        assert builds[0] == builds[1]
+        assert builds[0] != builds[2]
 
-    def test_another_reflex_is_noticed(self) -> None:
+    def test_reflex_s_script_is_as_we_know_it(self) -> None:
+        written = dict(page_script.PageScriptPlugin().get_static_assets())
+        script = str(written[page_script.STATE_SCRIPT])
+        assert "endpoint.host = window.location.host;" in script
+        for name in re.findall(r"export const (\w+)", str(written[page_script.BUILD_SCRIPT])):
+            assert f"{name}()" in script
+
+    def test_another_script_of_reflex_is_noticed(self) -> None:
         with pytest.raises(RuntimeError, match="has changed"):
-            page_script.use_page_origin("const nothing = true;")
+            page_script.change("const nothing = true;")
 
 
 class TestFailedBuild:
