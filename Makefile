@@ -14,7 +14,7 @@ help: ## Print this list
 run: install ## Install what is missing and run store and simulator (PORT, SIMULATOR_PORT)
 	@exec $(RUN) scripts.run
 
-dev: install ## The same, reloading when the code changes
+dev: install ## The same while you change it: what is saved shows in the open tab
 	@exec $(RUN) scripts.run --dev
 
 env: install ## Write .env with new secrets, unless there is one

@@ -2,14 +2,17 @@
 
 import fcntl
 import hashlib
+import json
 import os
 import re
+import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 
-from scripts.page_script import BUILD_FILE
+from scripts.page_script import BUILD_FILE, mark_build
 from scripts.processes import Child
 
 OUTPUT = Path(".web/build/client")
@@ -21,6 +24,8 @@ JAVASCRIPT_PINS = "reflex.lock/package-lock.json"
 # npm's codes for a network that does not lead to its registry.
 NETWORK_CODES = ("ECONNREFUSED", "ECONNRESET", "EAI_AGAIN", "ENETUNREACH", "ENOTFOUND", "ETIMEDOUT")
 MAX_ERROR_LINES = 20
+# In .web beside the compiled pages: what is installed and built there, and notes of Reflex and of ours.
+NOT_COMPILED = {".react-router", "backend", "build", "node_modules", "pages.stamp", "reflex.json"}
 # Pages are the same for everybody: nothing of this machine's settings may get into them.
 SETTINGS_WHILE_BUILDING = {
     "XSOLLA_WEBHOOK_SECRET": "not-used-while-building",
@@ -86,6 +91,40 @@ def build(root: Path, environ: Mapping[str, str] = os.environ) -> bool:
 def forget(root: Path) -> None:
     """Have the pages built again next time."""
     (root / STAMP).unlink(missing_ok=True)
+
+
+def prepare(root: Path) -> None:
+    """Have Reflex and npm install what building needs, unless it is there.
+
+    Raises:
+        BuildFailed: they could not.
+    """
+    try:
+        installed = json.loads((root / ".web/reflex.json").read_text(encoding="utf-8"))["version"]
+    except (OSError, ValueError, KeyError):
+        installed = ""
+    if installed != version("reflex") or not (root / ".web/node_modules/vite").exists():
+        build(root)
+
+
+def compiled(root: Path) -> str:
+    """Return a hash over the compiled pages: what Vite builds from."""
+    web = root / ".web"
+    paths = (path for folder in web.iterdir() if folder.name not in NOT_COMPILED for path in _files(folder))
+    return _hash(web, paths)
+
+
+def finish(root: Path) -> None:
+    """Do to what Vite has built what `reflex export` does, but compress it; open tabs are to reload at once."""
+    client = root / OUTPUT
+    for page in client.rglob("*/index.html"):
+        shutil.copy(page, page.parent.with_suffix(".html"))
+    mark_build(client, reload_at_once=True)
+    shutil.copy(client / "__spa-fallback.html", client / "404.html")
+
+
+def _files(path: Path) -> Iterator[Path]:
+    yield from (found for found in path.rglob("*") if found.is_file()) if path.is_dir() else [path]
 
 
 def explain(output: str) -> str:
