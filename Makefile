@@ -15,7 +15,7 @@ help: ## List these commands
 run: install ## Install what is missing, then run the store and the payment simulator (PORT, SIMULATOR_PORT)
 	@exec $(RUN) scripts.run
 
-dev: install ## Run them and reload when the code changes
+dev: install ## Run them while you change the code: what you save shows in the open tab
 	@exec $(RUN) scripts.run --dev
 
 env: install ## Write .env with random secrets, unless it exists

@@ -9,7 +9,7 @@ COLOURS = ("bg", "surface", "raised", "line", "text", "muted", "accent", "on-acc
 
 config = rx.Config(
     app_name="store_app",
-    # The pages talk to the host they came from (scripts/same_origin.py), whatever is built in here.
+    # The pages talk to the host they came from (scripts/page_script.py), whatever is built in here.
     api_url="http://localhost:8000",
     redis_url=settings.redis_url or None,
     state_manager_mode=(

@@ -54,6 +54,12 @@ class Plan:
     """None when the payment provider is a real one."""
 
     @property
+    def local_url(self) -> str:
+        """The store's address on this machine, whatever the public one is."""
+        host = "127.0.0.1" if self.host == "0.0.0.0" else self.host  # noqa: S104 - compared, not bound
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+    @property
     def simulator_url(self) -> str:
         return f"http://localhost:{self.simulator_port}"
 

@@ -2,21 +2,30 @@
 
 import fcntl
 import hashlib
+import json
 import os
+import re
+import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 
+from scripts.page_script import BUILD_FILE, mark_build
 from scripts.processes import Child
-from scripts.same_origin import STATE_SCRIPT, is_applied
 
 OUTPUT = Path(".web/build/client")
 STAMP = Path(".web/pages.stamp")
 LOG = Path("data/logs/pages.log")
-SOURCES = ("store_app/**/*.py", "assets/**/*", "scripts/same_origin.py")
+SOURCES = ("store_app/**/*.py", "assets/**/*", "scripts/page_script.py", "scripts/build_id.js")
 SOURCE_FILES = ("rxconfig.py", "requirements.txt", "constraints.txt")
 JAVASCRIPT_PINS = "reflex.lock/package-lock.json"
+# npm's codes for a network that does not lead to its registry.
+NETWORK_CODES = ("ECONNREFUSED", "ECONNRESET", "EAI_AGAIN", "ENETUNREACH", "ENOTFOUND", "ETIMEDOUT")
+MAX_ERROR_LINES = 20
+# In .web beside the compiled pages: what is installed and built there, and notes of Reflex and of ours.
+NOT_COMPILED = {".react-router", "backend", "build", "node_modules", "pages.stamp", "reflex.json"}
 # Pages are the same for everybody: nothing of this machine's settings may get into them.
 SETTINGS_WHILE_BUILDING = {
     "XSOLLA_WEBHOOK_SECRET": "not-used-while-building",
@@ -31,7 +40,7 @@ SETTINGS_WHILE_BUILDING = {
 
 
 class BuildFailed(Exception):
-    """The pages could not be built; the message holds what the build said."""
+    """The pages could not be built; the message says why."""
 
 
 def fingerprint(root: Path) -> str:
@@ -84,6 +93,60 @@ def forget(root: Path) -> None:
     (root / STAMP).unlink(missing_ok=True)
 
 
+def prepare(root: Path) -> None:
+    """Have Reflex and npm install what building needs, unless it is there.
+
+    Raises:
+        BuildFailed: they could not.
+    """
+    try:
+        installed = json.loads((root / ".web/reflex.json").read_text(encoding="utf-8"))["version"]
+    except (OSError, ValueError, KeyError):
+        installed = ""
+    if installed != version("reflex") or not (root / ".web/node_modules/vite").exists():
+        build(root)
+
+
+def compiled(root: Path) -> str:
+    """Return a hash over the compiled pages: what Vite builds from."""
+    web = root / ".web"
+    paths = (path for folder in web.iterdir() if folder.name not in NOT_COMPILED for path in _files(folder))
+    return _hash(web, paths)
+
+
+def finish(root: Path) -> None:
+    """Do to what Vite has built what `reflex export` does, but compress it; open tabs are to reload at once."""
+    client = root / OUTPUT
+    for page in client.rglob("*/index.html"):
+        shutil.copy(page, page.parent.with_suffix(".html"))
+    mark_build(client, reload_at_once=True)
+    shutil.copy(client / "__spa-fallback.html", client / "404.html")
+
+
+def _files(path: Path) -> Iterator[Path]:
+    yield from (found for found in path.rglob("*") if found.is_file()) if path.is_dir() else [path]
+
+
+def explain(output: str) -> str:
+    """Return why a build failed: npm's own errors where npm failed, else the end of what the build printed."""
+    errors = _npm_errors(output)
+    if not errors:
+        end = "\n".join(output.splitlines()[-60:])
+        return f"The pages could not be built. The build said:\n{end}"
+    if any(code in line for code in NETWORK_CODES for line in errors):
+        reason = "No network: npm cannot reach its registry; connect this machine and run this again."
+    else:
+        reason = "npm could not install the JavaScript packages that the pages need."
+    return "\n".join([reason, *(f"npm error {line}" for line in errors[:MAX_ERROR_LINES])])
+
+
+def _npm_errors(output: str) -> list[str]:
+    # Reflex runs npm with its most verbose log and repeats each line of it: once escaped, once wrapped.
+    lines = re.findall(r"npm error (.+?)(?:\\n)?$", output, re.MULTILINE)
+    whole = [line for line in dict.fromkeys(lines) if not line.lstrip().startswith("at ")]
+    return [line for line in whole if not any(other != line and other.startswith(line) for other in whole)]
+
+
 def tool_environment(environ: Mapping[str, str]) -> dict[str, str]:
     """Return an environment in which Reflex uses our own Node.js, asks nothing and reports nothing."""
     tools = str(Path(sys.executable).parent)
@@ -92,9 +155,12 @@ def tool_environment(environ: Mapping[str, str]) -> dict[str, str]:
         "REFLEX_USE_NPM": "1",
         "REFLEX_TELEMETRY_ENABLED": "false",
         "REFLEX_CHECK_LATEST_VERSION": "false",
-        "REFLEX_EXTRA_PLUGINS": "scripts.same_origin.SameOriginPlugin",
+        "REFLEX_EXTRA_PLUGINS": "scripts.page_script.PageScriptPlugin",
         "NO_COLOR": "1",
         "CI": "1",
+        # Else npm notes the address of its registry for each package that Reflex names, and the committed
+        # lock file changes with every build.
+        "npm_config_omit_lockfile_registry_resolved": "true",
     }
 
 
@@ -104,14 +170,28 @@ def _export(root: Path, environ: Mapping[str, str]) -> None:
     log = root / LOG
     log.unlink(missing_ok=True)
     child = Child("page build", command, env=env, log=log, cwd=root)
-    try:
-        code = child.start().wait()
-    finally:
-        child.kill()
-    if code or not (root / OUTPUT / "index.html").exists():
-        raise BuildFailed(f"The pages could not be built. The build said:\n{child.tail(60)}\n(all: {LOG})")
-    if not is_applied((root / ".web" / STATE_SCRIPT).read_text(encoding="utf-8")):
+    with _lock_file_kept(root):
+        try:
+            code = child.start().wait()
+        finally:
+            child.kill()
+        if code or not (root / OUTPUT / "index.html").exists():
+            output = log.read_text(encoding="utf-8", errors="replace")
+            raise BuildFailed(f"{explain(output)}\n(All that the build said: {LOG})")
+    if not (root / OUTPUT / BUILD_FILE).exists():
         raise BuildFailed(f"The pages would work on one port only: Reflex left out our plugin (see {LOG}).")
+
+
+@contextmanager
+def _lock_file_kept(root: Path) -> Iterator[None]:
+    """Undo what a build that fails, or is stopped, has done to the committed lock files."""
+    before = {path: path.read_bytes() for path in root.glob("reflex.lock/*")}
+    try:
+        yield
+    except BaseException:
+        for path, content in before.items():
+            path.write_bytes(content)
+        raise
 
 
 @contextmanager

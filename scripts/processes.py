@@ -14,7 +14,7 @@ import urllib.request
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Self
+from typing import IO, Self
 
 # A proxy of the environment must not come between us and our own servers.
 _direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -54,25 +54,39 @@ class Child:
         self.cwd = cwd
         self.echo = echo
         self.process: subprocess.Popen[bytes] | None = None
+        self._begin = 0
 
     def start(self) -> Self:
         """Start the process; what it prints goes to the log (and, with `echo`, to the terminal)."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
-            begin = log.tell()
-            self.process = subprocess.Popen(
-                self.command,
-                cwd=self.cwd,
-                env=self.env,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+            self._begin = log.tell()
+            self.process = self._open(log)
         _running.add(self)
         if self.echo:
-            threading.Thread(target=self._echo, args=(begin,), daemon=True).start()
+            self.follow()
         return self
+
+    def _open(self, log: IO[bytes]) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            self.command,
+            cwd=self.cwd,
+            env=self.env,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+    def follow(self) -> None:
+        """Print to the terminal what the process has printed since its start, and goes on to print."""
+        threading.Thread(target=self._echo, args=(self._begin,), daemon=True).start()
+
+    def output(self) -> str:
+        """Return everything that it has printed since its start."""
+        with self.log.open("rb") as log:
+            log.seek(self._begin)
+            return log.read().decode("utf-8", "replace")
 
     @property
     def pid(self) -> int:
@@ -155,6 +169,52 @@ class Child:
                 if ended:
                     return
                 time.sleep(0.1)
+
+
+class LineServer(Child):
+    """A process that answers a line of its standard input with a line of its standard output."""
+
+    def ask(self, request: str) -> str:
+        """Send a line and return the answer to it.
+
+        Raises:
+            ChildFailed: the process ended instead.
+        """
+        self.tell(request)
+        answer = self._pipes()[1].readline()
+        if not answer:
+            self.wait()
+            self.raise_if_ended()
+        return answer.decode("utf-8")
+
+    def tell(self, request: str) -> None:
+        """Send a line that has no answer."""
+        pipe = self._pipes()[0]
+        with contextlib.suppress(BrokenPipeError):  # it has ended, which whoever waits for it will see
+            pipe.write(f"{request}\n".encode())
+            pipe.flush()
+
+    def _open(self, log: IO[bytes]) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            self.command,
+            cwd=self.cwd,
+            env=self.env,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            start_new_session=True,
+        )
+
+    def _pipes(self) -> tuple[IO[bytes], IO[bytes]]:
+        if self.process is None or self.process.stdin is None or self.process.stdout is None:
+            raise ChildFailed(f"{self.name} was not started.")
+        return self.process.stdin, self.process.stdout
+
+    def _sweep(self) -> None:
+        super()._sweep()
+        for pipe in self._pipes():
+            with contextlib.suppress(BrokenPipeError):
+                pipe.close()
 
 
 def answers(url: str) -> bool:

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import NoReturn
 
-from scripts import environment, pages
+from scripts import dev, environment, pages
 from scripts.environment import Plan
 from scripts.processes import Child, ChildFailed, port_is_busy
 
@@ -26,7 +26,7 @@ class Stopped(BaseException):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run until stopped; return the exit code."""
     parser = argparse.ArgumentParser(prog="scripts.run", description=__doc__)
-    parser.add_argument("--dev", action="store_true", help="reload when the code changes")
+    parser.add_argument("--dev", action="store_true", help="start again whenever a source is saved")
     parser.add_argument("--env-only", action="store_true", help="write .env if there is none, and stop")
     options = parser.parse_args(arguments)
     _stop_on_signals()
@@ -42,22 +42,49 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _run(dev: bool) -> None:
+def _run(in_development: bool) -> None:
     plan = environment.make_plan(environment.read_settings(ROOT, os.environ))
     _refuse_busy_ports(plan)
-    _prepare_data(plan)
-    if dev:
-        pages.forget(ROOT)  # they are built in another manner
-    else:
-        _timed("Building the pages ...", lambda: pages.build(ROOT))
     with ExitStack() as stack:
         # Left last, so that a second Ctrl-C cannot interrupt the stopping.
-        children = _start(plan, dev, stack)
-        _announce(plan)
-        while True:
-            for child in children:
-                child.raise_if_ended()
-            time.sleep(0.2)
+        stack.callback(_ignore_signals)
+        if in_development:
+            _develop(plan, stack)
+        else:
+            _serve(plan, stack)
+
+
+def _serve(plan: Plan, stack: ExitStack) -> None:
+    _prepare_data(plan)
+    _timed("Building the pages ...", lambda: pages.build(ROOT))
+    store = _child("store", "store_app", plan, "serve")
+    children = [store, *_simulator(plan)]
+    for child in children:
+        stack.callback(child.stop)
+    stack.callback(_ignore_signals)
+    for child in children:
+        child.start()
+    store.wait_until_answers(f"{plan.local_url}/livez", SECONDS_TO_START, _check(children))
+    for simulator in children[1:]:
+        simulator.wait_until_answers(plan.simulator_url, SECONDS_TO_START)
+    _announce(plan)
+    while True:
+        _check(children)()
+        time.sleep(0.2)
+
+
+def _develop(plan: Plan, stack: ExitStack) -> None:
+    simulator = _simulator(plan)
+    for child in simulator:
+        stack.callback(child.stop)
+    changes = stack.enter_context(dev.Changes(ROOT))
+    store = stack.enter_context(dev.DevStore(ROOT, plan, LOGS, lambda: _prepare_data(plan)))
+    stack.callback(_ignore_signals)
+    store.renew()
+    for child in simulator:
+        child.start()
+    _announce(plan)
+    dev.run(store, changes, simulator)
 
 
 def _write_env() -> None:
@@ -110,41 +137,15 @@ def _timed(title: str, work: Callable[[], object]) -> None:
     print(f"{time.monotonic() - begin:.1f} s", flush=True)
 
 
-def _start(plan: Plan, dev: bool, stack: ExitStack) -> list[Child]:
-    stack.callback(_ignore_signals)
-    children = [_child("store", _store_command(plan, dev), plan)]
-    if plan.simulator_port:
-        children.append(_child("simulator", [sys.executable, "-m", "simulator", "serve"], plan))
-    for child in children:
-        stack.callback(child.stop)
-    stack.callback(_ignore_signals)
-    for child in children:
-        child.start()
-    # The first start of `make dev` builds the pages.
-    children[0].wait_until_answers(f"{_local(plan)}/livez", 300 if dev else SECONDS_TO_START, _check(children))
-    if plan.simulator_port:
-        children[1].wait_until_answers(f"http://localhost:{plan.simulator_port}/", SECONDS_TO_START)
-    return children
+def _simulator(plan: Plan) -> list[Child]:
+    return [_child("simulator", "simulator", plan, "serve")] if plan.simulator_port else []
 
 
-def _child(name: str, command: Sequence[str], plan: Plan) -> Child:
+def _child(name: str, module: str, plan: Plan, *arguments: str) -> Child:
     log = LOGS / f"{name}.log"
     log.unlink(missing_ok=True)
-    env = pages.tool_environment(plan.env) | {"REFLEX_HOT_RELOAD_OVERRIDE_PATHS": ":".join(_watched())}
-    return Child(name, command, env=env, log=log, cwd=ROOT, echo=True)
-
-
-def _watched() -> list[str]:
-    # Not `data`: the database changes with every purchase.
-    return [name for name in ("store_app", "webhook", "assets", "rxconfig.py") if (ROOT / name).exists()]
-
-
-def _store_command(plan: Plan, dev: bool) -> list[str]:
-    if not dev:
-        return [sys.executable, "-m", "store_app", "serve"]
-    # "preview" reloads like "dev" but serves pages, API and socket from one port, as the real store does.
-    place = ["--backend-host", plan.host, "--backend-port", str(plan.port), "--frontend-port", str(plan.port)]
-    return [sys.executable, "-m", "reflex", "run", "--env", "preview", *place]
+    command = [sys.executable, "-m", module, *arguments]
+    return Child(name, command, env=plan.env, log=log, cwd=ROOT, echo=True)
 
 
 def _check(children: Sequence[Child]) -> Callable[[], None]:
@@ -153,11 +154,6 @@ def _check(children: Sequence[Child]) -> Callable[[], None]:
             child.raise_if_ended()
 
     return check
-
-
-def _local(plan: Plan) -> str:
-    host = "127.0.0.1" if plan.host in {"0.0.0.0", "127.0.0.1"} else plan.host  # noqa: S104 - compared, not bound
-    return f"http://[{host}]:{plan.port}" if ":" in host else f"http://{host}:{plan.port}"
 
 
 def _announce(plan: Plan) -> None:

@@ -70,11 +70,16 @@ def main() -> int:
     except BadSettings as problem:
         print(f"The store cannot start: {problem}", file=sys.stderr)
         return 1
+    run(bind)
+    return 0
+
+
+def run(bind: Bind) -> None:
+    """Serve until SIGINT or SIGTERM."""
     _allow_many_sockets()
     _configure_reflex()
     _import_before_forking()
     _server(bind).serve()
-    return 0
 
 
 def _allow_many_sockets() -> None:

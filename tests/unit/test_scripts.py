@@ -1,7 +1,9 @@
 """The scripts behind `make`: `.env`, ports, build stamps, child processes, and their error messages."""
 
 import importlib.util
+import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -16,7 +18,7 @@ from types import ModuleType
 import pytest
 from dotenv import dotenv_values
 
-from scripts import chromium, environment, pages, run, same_origin
+from scripts import chromium, environment, page_script, pages, run
 from scripts.processes import Child, ChildFailed, port_is_busy
 from tests.support.ports import free_port
 
@@ -189,17 +191,82 @@ class TestPages:
         secret = {name for name in names if name.endswith(("_SECRET", "_KEY")) or name == "DATABASE_URL"}
         assert secret <= pages.SETTINGS_WHILE_BUILDING.keys()
 
-    def test_reflex_connects_to_the_origin_of_the_page(self) -> None:
-        import reflex_base  # noqa: PLC0415 - slow, and only this test needs it
+    def test_every_page_and_the_file_beside_them_carry_the_same_build(self, tmp_path: Path) -> None:
+        for name in ("index.html", "cart/index.html"):
+            (tmp_path / name).parent.mkdir(exist_ok=True)
+            (tmp_path / name).write_text("<html><head><title>T</title></head><body></body></html>")
+        page_script.mark_build(tmp_path)
+        build = json.loads((tmp_path / page_script.BUILD_FILE).read_text())["build"]
+        assert len(build) == 16
+        for name in ("index.html", "cart/index.html"):
+            assert f'<meta name="build" content="{build}"/></head>' in (tmp_path / name).read_text()
 
-        script = Path(reflex_base.__file__).parent / ".templates" / "web" / same_origin.STATE_SCRIPT
-        changed = same_origin.use_page_origin(script.read_text(encoding="utf-8"))
-        assert same_origin.is_applied(changed)
-        assert same_origin.use_page_origin(changed) == changed
+    @pytest.mark.parametrize(("name", "content"), [("theme.css", "b {}"), ("new.js", ""), ("index.html", "<p>")])
+    def test_a_build_that_differs_in_any_file_has_another_id(
+        self, tmp_path: Path, name: str, content: str
+    ) -> None:
+        builds = []
+        for folder in (tmp_path / "one", tmp_path / "two", tmp_path / "three"):
+            folder.mkdir()
+            (folder / "index.html").write_text("<html><head></head></html>")
+            (folder / "theme.css").write_text("a {}")
+            if folder.name == "three":
+                (folder / name).write_text(content)
+            page_script.mark_build(folder)
+            builds.append((folder / page_script.BUILD_FILE).read_text())
+        assert builds[0] == builds[1]
+        assert builds[0] != builds[2]
 
-    def test_an_unknown_version_of_reflexs_script_is_refused(self) -> None:
+    def test_reflex_s_script_is_as_we_know_it(self) -> None:
+        written = dict(page_script.PageScriptPlugin().get_static_assets())
+        script = str(written[page_script.STATE_SCRIPT])
+        assert "endpoint.host = window.location.host;" in script
+        for name in re.findall(r"export const (\w+)", str(written[page_script.BUILD_SCRIPT])):
+            assert f"{name}()" in script
+
+    def test_another_script_of_reflex_is_noticed(self) -> None:
         with pytest.raises(RuntimeError, match="has changed"):
-            same_origin.use_page_origin("const nothing = true;")
+            page_script.change("const nothing = true;")
+
+
+class TestFailedBuild:
+    # As Reflex writes it: each line of npm's most verbose log twice, once escaped and once wrapped.
+    OF_NPM = (
+        "Compiling: 100%\n"
+        "2026-11-25 07:29:27 ERROR reflex.utils.js_runtimes: npm silly fetch manifest yaml@^2.0.0\\n\n"
+        "npm silly fetch manifest yaml@^2.0.0\n"
+        "2026-11-25 07:29:27 ERROR reflex.utils.js_runtimes: npm error code {code}\\n\n"
+        "npm error code {code}\n"
+        "2026-11-25 07:29:27 ERROR reflex.utils.js_runtimes: npm error request to http://localhost/yaml failed, "
+        "reason: connect {code}\\n\n"
+        "npm error request to http://localhost/yaml failed, reason:\n"
+        "connect {code}\n"
+        "2026-11-25 07:29:27 ERROR reflex.utils.js_runtimes: npm error     at ClientRequest.emit (x:5)\\n\n"
+    )
+
+    def test_of_npm_without_network_is_told_in_a_sentence_and_npm_s_own_errors(self) -> None:
+        assert pages.explain(self.OF_NPM.format(code="ECONNREFUSED")).splitlines() == [
+            "No network: npm cannot reach its registry; connect this machine and run this again.",
+            "npm error code ECONNREFUSED",
+            "npm error request to http://localhost/yaml failed, reason: connect ECONNREFUSED",
+        ]
+
+    def test_of_npm_for_another_reason_does_not_blame_the_network(self) -> None:
+        first, second, *_rest = pages.explain(self.OF_NPM.format(code="ENOSPC")).splitlines()
+        assert first == "npm could not install the JavaScript packages that the pages need."
+        assert second == "npm error code ENOSPC"
+
+    def test_of_anything_else_is_told_in_the_last_lines_of_the_build(self) -> None:
+        told = pages.explain("\n".join([*(f"line {number}" for number in range(100)), "SyntaxError: bad"]))
+        assert told.endswith("SyntaxError: bad")
+        assert "line 50" in told
+        assert "line 10" not in told
+
+
+def test_the_lock_file_of_the_javascript_packages_names_no_registry() -> None:
+    packages = json.loads((ROOT / pages.JAVASCRIPT_PINS).read_text(encoding="utf-8"))["packages"]
+    assert len(packages) > 100
+    assert not [name for name, package in packages.items() if "resolved" in package]
 
 
 class TestBootstrap:

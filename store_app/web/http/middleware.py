@@ -99,6 +99,8 @@ class CleanUrls:
 
 
 _ONE_YEAR = "public, max-age=31536000, immutable"
+# Without a header browsers guess how long a page is fresh, and would show one of an older build.
+_REVALIDATED = ("text/html", "text/css")
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "strict-origin-when-cross-origin",
@@ -134,6 +136,8 @@ class ResponseHeaders:
                     headers["Cache-Control"] = _ONE_YEAR
                 elif scope["path"].startswith(("/api/", "/auth/")):
                     headers.setdefault("Cache-Control", "no-store")
+                elif headers.get("Content-Type", "").startswith(_REVALIDATED):
+                    headers.setdefault("Cache-Control", "no-cache")
             await send(message)
 
         await self._app(scope, receive, send_with_headers)
