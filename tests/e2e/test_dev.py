@@ -13,8 +13,8 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from scripts.processes import Child, port_is_busy
-from tests.support.clone import clone_with_pages_into, edit
 from tests.support.processes import running
+from tests.support.project import copy_pages, copy_project, edit
 from tests.support.store import StoreProcess
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -61,7 +61,8 @@ class Development:
 @pytest.fixture(scope="module")
 def development(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Development]:
     """Start the command of `make dev` in a copy of the tree, and open the store in a tab."""
-    folder = clone_with_pages_into(tmp_path_factory.mktemp("dev") / "clone")
+    folder = copy_project(tmp_path_factory.mktemp("dev"))
+    copy_pages(folder)
     settings = StoreProcess(simulator=True)
     command = [sys.executable, "-m", "scripts.run", "--dev"]
     child = Child("make dev", command, env=settings.env, log=folder / "dev.log", cwd=folder)
@@ -108,7 +109,7 @@ def test_a_rule_shows_without_loading_the_page_again(
 ) -> None:
     expect(development.cards.nth(5)).to_be_visible()
     development.mark()
-    development.save(RULE, "PAGE_SIZE, MAX_PAGE_SIZE = 24", "PAGE_SIZE, MAX_PAGE_SIZE = 4")
+    development.save(RULE, "PAGE_SIZE = 24", "PAGE_SIZE = 4")
     with timed("a rule", capsys):
         expect(development.cards).to_have_count(4)
     assert development.is_marked()

@@ -14,7 +14,7 @@ from playwright.sync_api import expect
 
 from tests.e2e.player import Player
 from tests.support.processes import ROOT
-from tests.support.project import copy_project
+from tests.support.project import copy_pages, copy_project
 from tests.support.recipes import carry_out, recipes
 from tests.support.store import StoreProcess
 
@@ -24,8 +24,8 @@ pytestmark = pytest.mark.browser
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a copy of the project with every recipe carried out and its pages built."""
-    copy = copy_project(tmp_path_factory.mktemp("extended"), linked=(".venv",))
-    shutil.copytree(ROOT / ".web", copy / ".web", symlinks=True)
+    copy = copy_project(tmp_path_factory.mktemp("extended"))
+    copy_pages(copy)
     shutil.copytree(ROOT / "tests/provider_contract/acme", copy / "store_app/payments/acme")
     for title in recipes():
         carry_out(title, copy)
@@ -97,7 +97,7 @@ def test_the_setting_is_read_and_documented(extended: StoreProcess, project: Pat
         [sys.executable, "-c", code], cwd=project, env=extended.env, capture_output=True, text=True, check=True
     )
     assert done.stdout == "help@shop.example\n"
-    _run(project, "pytest", "-q", "-p", "no:cacheprovider", "tests/unit/test_docs.py")
+    _run(project, "pytest", "-q", "-p", "no:cacheprovider", "tests/unit/test_settings_documentation.py")
 
 
 def test_the_command_is_listed_and_runs(extended: StoreProcess, player: Player) -> None:

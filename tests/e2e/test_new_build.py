@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from scripts import pages
-from tests.support.clone import clone_with_pages_into, edit
+from tests.support.project import copy_pages, copy_project, edit
 from tests.support.store import StoreProcess
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -20,9 +20,9 @@ STORE_PAGE = "store_app/web/catalogue/page.py"
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoreProcess]:
     """Return a store that runs from a copy of the tree."""
-    folder = clone_with_pages_into(tmp_path_factory.mktemp("deployed") / "clone")
-    shop = StoreProcess()
-    shop.store.cwd = folder
+    folder = copy_project(tmp_path_factory.mktemp("deployed"))
+    copy_pages(folder)
+    shop = StoreProcess(root=folder)
     with shop:
         yield shop
 

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from scripts import pages
-from tests.support.clone import clone_into
 from tests.support.processes import ROOT
+from tests.support.project import copy_project
 
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
     """Return a copy of the tree in which nothing was built."""
-    return clone_into(tmp_path / "clone")
+    return copy_project(tmp_path)
 
 
 def _build(clone: Path, **env: str) -> subprocess.CompletedProcess[str]:

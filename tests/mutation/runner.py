@@ -19,7 +19,7 @@ from pathlib import Path
 
 from scripts import servers
 from tests.mutation.mutations import MUTATIONS, Mutation
-from tests.support.project import copy_project
+from tests.support.project import BUILD, ENVIRONMENT, copy_project, link
 
 ROOT = Path(__file__).resolve().parents[2]
 TEST_TIMEOUT_SECONDS = 600
@@ -123,6 +123,7 @@ def run_all(names: Sequence[str]) -> int:
     chosen = _chosen(names)
     with tempfile.TemporaryDirectory(prefix="store-mutations-") as folder:
         copy = copy_project(Path(folder))
+        link(copy, ENVIRONMENT, BUILD)
         tests = sorted({test for mutation in chosen for test in mutation.tests})
         unchanged = _test(copy, tests, "-n", "auto", "--dist", "loadfile")
         print(f"  {'(no mutation)':<62} {unchanged.seconds:5.0f} s  exit code {unchanged.code}", flush=True)

@@ -21,7 +21,7 @@ from store_app.settings import Settings
 from tests.provider_contract.acme import provider as acme
 from tests.support.ports import free_port
 from tests.support.processes import Child, running
-from tests.support.project import copy_project
+from tests.support.project import BUILD, copy_project, link
 from tests.support.recipes import carry_out
 from tests.support.store import StoreProcess
 
@@ -158,6 +158,7 @@ def add_acme(project: Path) -> None:
 def acme_shop(folder: Path) -> Iterator[Shop]:
     """Run a store to which Acme Pay was added, beside Acme Pay itself."""
     project = copy_project(folder)
+    link(project, BUILD)
     add_acme(project)
     port, store_port = free_port(), free_port()
     settings = acme.Settings(
