@@ -9,6 +9,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MIN_PRODUCTION_SECRET_LENGTH = 16
+NO_XSOLLA = "XSOLLA_WEBHOOK_SECRET is empty: copy it from Xsolla, or run `make env` to make one"
 
 
 def is_this_machine(host: str) -> bool:
@@ -88,7 +89,7 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _refuse_unsafe_values(self) -> Self:
         if self.payment_provider == "xsolla" and not self.webhook_secrets:
-            raise ValueError("XSOLLA_WEBHOOK_SECRET is empty: copy it from Xsolla, or run `make env` to make one")
+            raise ValueError(NO_XSOLLA)
         if self.environment == "production":
             self._refuse_unsafe_production()
         return self

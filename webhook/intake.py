@@ -18,8 +18,16 @@ from store_app.db.unit_of_work import read_session, unit_of_work
 from store_app.failpoints import failpoint
 from store_app.models import Payment, PaymentKind, User, Verdict, WebhookDelivery
 from store_app.orders import payment_events
-from store_app.payments.provider import EventKind, Notification, Outcome, PaymentEvent, RefusalReason, UserQuestion
-from store_app.payments.registry import get_provider
+from store_app.payments.provider import (
+    EventKind,
+    Notification,
+    Outcome,
+    PaymentEvent,
+    RefusalReason,
+    UserQuestion,
+    combine,
+)
+from store_app.payments.registry import configured_providers, get_provider
 from webhook.inbox import Delivery, keep
 
 logger = logging.getLogger(__name__)
@@ -46,6 +54,8 @@ _UNMATCHED_OF_PAYMENTS = (
         text("verdict = 'unmatched'"),
         # One that named another order, too, and still fits none was applied before.
         col(WebhookDelivery.order_id).is_(None),
+        # The events of a provider that is no longer there would be in the way of the others.
+        col(WebhookDelivery.provider).in_(bindparam("providers", expanding=True)),
         col(Payment.kind) == PaymentKind.PAYMENT,
     )
     .order_by(col(WebhookDelivery.id))
@@ -105,7 +115,10 @@ def _receive(deliveries: Sequence[Delivery]) -> list[Outcome]:
 
 
 def _parse(delivery: Delivery) -> Notification:
-    return get_provider(delivery.provider).parse(delivery.body)
+    notification = get_provider(delivery.provider).parse(delivery.body)
+    if any(event.provider != delivery.provider for event in notification.events):
+        raise ValueError(f"the provider {delivery.provider} speaks for another one")
+    return notification
 
 
 def _prefetch(session: Session, notifications: Sequence[Notification]) -> None:
@@ -132,41 +145,44 @@ def _keep_failed(delivery: Delivery, error: Exception) -> None:
         _keep(session, delivery, outcome)
 
 
-def process(session: Session, delivery: Delivery) -> Outcome:
-    """Apply a delivery whose signature is valid and keep it, in the caller's transaction."""
-    return _keep_and_apply(session, delivery, _parse(delivery))
+def process(session: Session, delivery: Delivery, event_number: int) -> Outcome:
+    """Apply one event of a delivery whose signature is valid and keep it, in the caller's transaction."""
+    notification = _parse(delivery)
+    if notification.events:
+        return _keep_and_apply_event(session, delivery, notification, event_number)
+    return _keep_and_apply(session, delivery, notification)
 
 
 def _keep_and_apply(session: Session, delivery: Delivery, notification: Notification | None) -> Outcome:
     if notification is None:
         _keep(session, delivery, _BAD_SIGNATURE)
         return _BAD_SIGNATURE
-    outcome = replace(_apply(session, notification), notification_type=notification.type)
-    if outcome.verdict is Verdict.UNMATCHED:
-        session.info.get("unmatched", set()).add(notification.transaction_id)
+    if notification.events:
+        numbers = range(len(notification.events))
+        return combine([_keep_and_apply_event(session, delivery, notification, number) for number in numbers])
+    outcome = replace(_answer(session, notification), notification_type=notification.type)
     failpoint("webhook: order moved")
-    _keep(session, delivery, outcome, notification.transaction_id)
+    _keep(session, delivery, outcome)
     return outcome
 
 
-def _keep(session: Session, delivery: Delivery, outcome: Outcome, transaction_id: str = "") -> None:
+def _keep_and_apply_event(
+    session: Session, delivery: Delivery, notification: Notification, number: int
+) -> Outcome:
+    event = notification.events[number]
+    outcome = replace(_apply_event(session, event), notification_type=notification.type)
+    if outcome.verdict is Verdict.UNMATCHED:
+        session.info.get("unmatched", set()).add(event.transaction_id)
+    failpoint("webhook: order moved")
+    _keep(session, delivery, outcome, event.transaction_id, number)
+    return outcome
+
+
+def _keep(
+    session: Session, delivery: Delivery, outcome: Outcome, transaction_id: str = "", event_number: int = 0
+) -> None:
     status = get_provider(delivery.provider).respond(outcome).status
-    keep(session, delivery, outcome, status, transaction_id)
-
-
-def _apply(session: Session, notification: Notification) -> Outcome:
-    if notification.refusal:
-        return Outcome(Verdict.REFUSED, notification.reason, notification.refusal)
-    if notification.question:
-        return _answer(session, notification.question)
-    if not notification.events:
-        return Outcome(Verdict.IGNORED, "a type the store has no use for")
-    outcomes = [_apply_event(session, event) for event in notification.events]
-    # Of several events the provider hears of the one that it must hear of.
-    return min(outcomes, key=lambda outcome: _PRECEDENCE.index(outcome.verdict))
-
-
-_PRECEDENCE = [Verdict.REFUSED, Verdict.UNMATCHED, Verdict.DONE, Verdict.REPEAT, Verdict.IGNORED]
+    keep(session, delivery, outcome, status, transaction_id, event_number)
 
 
 def _apply_event(session: Session, event: PaymentEvent) -> Outcome:
@@ -190,7 +206,8 @@ def _apply_late(session: Session, delivery_id: int, order_id: str | None) -> Non
     row = session.exec(_STILL_UNMATCHED, params={"delivery_id": delivery_id}).first()
     if row is None:
         return
-    late = _apply(session, get_provider(row.provider).parse(row.body))
+    event = get_provider(row.provider).parse(row.body).events[row.event_number]
+    late = _apply_event(session, event)
     row.verdict, row.reason, row.order_id = late.verdict, "waited for its payment", late.order_id or order_id
     session.add(row)
 
@@ -202,7 +219,8 @@ def catch_up() -> int:
     moment.
     """
     with read_session() as session:
-        late = session.execute(_UNMATCHED_OF_PAYMENTS).all()
+        providers = [provider.name for provider in configured_providers()]
+        late = session.execute(_UNMATCHED_OF_PAYMENTS, {"providers": providers}).all()
     for delivery_id, order_id in late:
         try:
             with unit_of_work() as session:
@@ -213,18 +231,23 @@ def catch_up() -> int:
     return len(late)
 
 
-def _answer(session: Session, question: UserQuestion) -> Outcome:
+def _answer(session: Session, notification: Notification) -> Outcome:
+    """Return the outcome of a notification without events."""
+    if notification.refusal:
+        return Outcome(Verdict.REFUSED, notification.reason, notification.refusal)
+    if notification.question is None:
+        return Outcome(Verdict.IGNORED, "a type the store has no use for")
+    if (user_id := _find_user(session, notification.question)) is None:
+        return Outcome(Verdict.REFUSED, "There is no such user.", RefusalReason.UNKNOWN_USER)
+    return Outcome(Verdict.DONE, user_id=user_id)
+
+
+def _find_user(session: Session, question: UserQuestion) -> str | None:
+    """Return the id that was asked for, empty where only the existence was; None for an unknown user."""
     if question.username:
         named = select(User.id).where(User.username_key == username_key(question.username))
-        if user_id := session.exec(named).first():
-            return Outcome(Verdict.DONE, user_id=user_id)
-    elif question.user_id in _known_users(session, question):
-        return Outcome(Verdict.DONE)
-    return Outcome(Verdict.REFUSED, "There is no such user.", RefusalReason.UNKNOWN_USER)
-
-
-def _known_users(session: Session, question: UserQuestion) -> set[str]:
+        return session.exec(named).first()
     known: set[str] | None = session.info.get("known users")
-    if known is not None:
-        return known
-    return set(session.connection().execute(_KNOWN_USERS, {"user_ids": [question.user_id]}).scalars())
+    if known is None:
+        known = set(session.connection().execute(_KNOWN_USERS, {"user_ids": [question.user_id]}).scalars())
+    return "" if question.user_id in known else None

@@ -1,9 +1,11 @@
 """POST /api/webhooks/payment: the notifications of the payment provider.
 
-`/api/webhooks/payment` belongs to the provider that PAYMENT_PROVIDER names, and `/api/webhooks/<name>` to each.
+`/api/webhooks/payment` takes deliveries of every configured provider, by their signature, so that it can stay
+registered when PAYMENT_PROVIDER changes. `/api/webhooks/<name>` takes those of one.
 """
 
 import logging
+from collections.abc import Mapping, Sequence
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
@@ -14,7 +16,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from store_app.errors import NotFound
 from store_app.models import Verdict
 from store_app.payments.provider import Outcome, PaymentProvider, RefusalReason
-from store_app.payments.registry import PROVIDERS, default_provider, get_provider
+from store_app.payments.registry import PROVIDERS, configured_providers, get_provider
+from store_app.settings import BadSettings
 from webhook.group_commit import get_group_commit
 from webhook.inbox import Delivery
 
@@ -62,7 +65,7 @@ async def take_notification(request: Request) -> Response:
 
     Signature and answers follow the provider's own contract. A repeat answers success and changes nothing.
     """
-    return await _take(default_provider(), request)
+    return await _take(configured_providers(), request)
 
 
 @router.post("/api/webhooks/{provider}", status_code=204, include_in_schema=False)
@@ -70,29 +73,45 @@ async def take_notification_of(provider: str, request: Request) -> Response:
     """Do the same for the provider of this name."""
     if provider not in PROVIDERS:
         raise NotFound("payment provider")
-    return await _take(get_provider(provider), request)
+    try:
+        return await _take([get_provider(provider)], request)
+    except BadSettings as problem:
+        logger.error("a delivery for a payment provider that is not configured: %s", problem)  # noqa: TRY400
+        return JSONResponse({"detail": "This payment provider is not configured. Try again."}, status_code=503)
 
 
-async def _take(provider: PaymentProvider, request: Request) -> Response:
+async def _take(providers: Sequence[PaymentProvider], request: Request) -> Response:
     body = await _read_body(request)
-    outcome = _TOO_LARGE if body is None else await _receive(Delivery.of(provider, body, _headers(request)))
+    signer, outcome = (providers[0], _TOO_LARGE) if body is None else await _receive(providers, body, request)
     if outcome.refusal:
         logger.warning("delivery refused: %s: %s", outcome.refusal, outcome.reason)
-    answer = provider.respond(outcome)
+    answer = signer.respond(outcome)
     if answer.body is None:
         return Response(status_code=answer.status)
     return JSONResponse(answer.body, status_code=answer.status)
 
 
-async def _receive(delivery: Delivery) -> Outcome:
+def _signer(providers: Sequence[PaymentProvider], body: bytes, headers: Mapping[str, str]) -> PaymentProvider:
+    """Return the provider that signed a delivery; the first one when none did, or when there is no other."""
+    others = (provider for provider in providers[1:] if provider.verify(body, headers))
+    return (
+        providers[0] if len(providers) == 1 or providers[0].verify(body, headers) else next(others, providers[0])
+    )
+
+
+async def _receive(
+    providers: Sequence[PaymentProvider], body: bytes, request: Request
+) -> tuple[PaymentProvider, Outcome]:
+    signer, headers = providers[0], _headers(request)
     try:
-        return await get_group_commit().submit(delivery)
+        signer = _signer(providers, body, headers)
+        return signer, await get_group_commit().submit(Delivery.of(signer, body, headers))
     except (DBAPIError, PoolTimeoutError):
         logger.exception("the database failed while taking a delivery; the provider will send it again")
-        return _UNAVAILABLE
+        return signer, _UNAVAILABLE
     except Exception:
         logger.exception("a fault of ours while taking a delivery; the provider will send it again")
-        return _INTERNAL_ERROR
+        return signer, _INTERNAL_ERROR
 
 
 class WebhookFastPath:

@@ -30,27 +30,31 @@ def _provider() -> sa.Column[str]:
     return sa.Column("provider", sa.String(length=32), nullable=False, server_default="xsolla")
 
 
+# In the sequence in which a delivery uses the tables, so that a migration under load does not deadlock.
 def upgrade() -> None:
     dialect = op.get_bind().dialect.name
-    op.add_column("webhook_deliveries", _provider())
-    op.alter_column("webhook_deliveries", "answered", new_column_name="response_status")
-    with op.batch_alter_table("payments", table_args=PAYMENT_CHECKS) as table:
-        table.add_column(_provider())
-        table.drop_constraint("uq_payments_kind_provider_id", type_="unique")
-        table.create_unique_constraint("uq_payments_provider_kind_id", ["provider", "kind", "provider_id"])
     with op.batch_alter_table("payment_attempts", naming_convention=UNNAMED[dialect]) as table:
         table.add_column(_provider())
         table.drop_constraint(OLD_UNIQUE[dialect], type_="unique")
         table.create_unique_constraint("uq_payment_attempts_provider_order", ["provider_order_id", "provider"])
+    with op.batch_alter_table("payments", table_args=PAYMENT_CHECKS) as table:
+        table.add_column(_provider())
+        table.drop_constraint("uq_payments_kind_provider_id", type_="unique")
+        table.create_unique_constraint("uq_payments_provider_kind_id", ["provider", "kind", "provider_id"])
+    op.add_column("webhook_deliveries", _provider())
+    op.add_column(
+        "webhook_deliveries", sa.Column("event_number", sa.Integer(), nullable=False, server_default="0")
+    )
 
 
 def downgrade() -> None:
     """Refuse while another provider has payments: the old schema would take them for Xsolla's."""
-    others = sa.text("SELECT count(*) FROM payment_attempts WHERE provider <> 'xsolla'")
-    if op.get_bind().execute(others).scalar():
-        raise RuntimeError(
-            "there are payments of another provider than Xsolla: the schema before cannot hold them"
-        )
+    for table in ("payment_attempts", "payments", "webhook_deliveries"):
+        others = sa.text(f"SELECT count(*) FROM {table} WHERE provider NOT IN ('xsolla', '')")  # noqa: S608 - names
+        if op.get_bind().execute(others).scalar():
+            raise RuntimeError(
+                f"{table} has rows of another provider than Xsolla: the schema before cannot hold them"
+            )
     dialect = op.get_bind().dialect.name
     with op.batch_alter_table("payment_attempts", naming_convention=UNNAMED[dialect]) as table:
         table.drop_constraint("uq_payment_attempts_provider_order", type_="unique")
@@ -60,5 +64,5 @@ def downgrade() -> None:
         table.drop_constraint("uq_payments_provider_kind_id", type_="unique")
         table.drop_column("provider")
         table.create_unique_constraint("uq_payments_kind_provider_id", ["kind", "provider_id"])
-    op.alter_column("webhook_deliveries", "response_status", new_column_name="answered")
+    op.drop_column("webhook_deliveries", "event_number")
     op.drop_column("webhook_deliveries", "provider")

@@ -165,6 +165,8 @@ def session_is_open(session: Session, session_hash: str) -> bool:
 def sign_out(current_user: CurrentUser) -> None:
     """End the current user's session, for open tabs too."""
     with unit_of_work() as session:
+        # Locked before the session's row, as `close_account` does, to avoid a deadlock: the message refers to it.
+        session.exec(select(User.id).where(User.id == current_user.user_id).with_for_update(key_share=True)).one()
         _end_sessions(session, current_user.user_id, col(UserSession.token_hash) == current_user.session_hash)
     failpoint("sign-out: committed")
 

@@ -19,8 +19,9 @@ from store_app.errors import ProviderRefused, ProviderUnavailable, TooManyTries
 from store_app.failpoints import failpoint
 from store_app.models import UNPAID, Order, PaymentAttempt, User, Verdict, utc_now
 from store_app.orders import payment_events
-from store_app.payments.provider import OpenPayment, Outcome, PaymentEvent, PaymentProvider, external_id
+from store_app.payments.provider import OpenPayment, Outcome, PaymentEvent, PaymentProvider, combine, external_id
 from store_app.payments.registry import get_provider
+from store_app.settings import BadSettings
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +54,7 @@ async def reconcile_due(provider: PaymentProvider | None = None) -> int:
         async with slots:
             try:
                 await _reconcile(payment, provider or get_provider(payment.provider))
-            except (ProviderUnavailable, ProviderRefused):
+            except (ProviderUnavailable, ProviderRefused, BadSettings):
                 logger.warning("no answer from the provider about order %s; asking later", payment.number)
 
     await asyncio.gather(*(reconcile_one(payment) for payment in payments))
@@ -72,7 +73,7 @@ async def check_payments(current_user: CurrentUser, provider: PaymentProvider | 
         try:
             outcome = await _reconcile(payment, provider or get_provider(payment.provider))
             steps.append(f"Order {payment.number}: {_sentence(outcome)}")
-        except (ProviderUnavailable, ProviderRefused):
+        except (ProviderUnavailable, ProviderRefused, BadSettings):
             steps.append(f"Order {payment.number}: the payment service does not answer. Try again in a minute.")
     return steps or ["You have no unpaid orders of the last 3 days. Everything paid is in your library."]
 
@@ -165,4 +166,4 @@ def _apply(payment: OpenPayment, events: Sequence[PaymentEvent]) -> Outcome:
         failpoint("reconciliation: before commit")
     for event, outcome in zip(events, outcomes, strict=True):
         logger.info("reconciled order %s: %s: %s", payment.number, event.kind, outcome.verdict)
-    return outcomes[-1]
+    return combine(outcomes)

@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Index, LargeBinary, text
+from sqlalchemy import Column, Index, Integer, LargeBinary, text
 from sqlmodel import Field, SQLModel
 
 from store_app.models.base import BigId, UtcDateTime, one_of, utc_now
@@ -27,7 +27,10 @@ def _where(condition: str) -> dict[str, Any]:
 
 
 class WebhookDelivery(SQLModel, table=True):
-    """One delivery. Without a valid signature only the beginning of its body is kept: anyone can send those."""
+    """One event of a delivery, or a delivery without events.
+
+    Without a valid signature only the beginning of the body is kept: anyone can send those.
+    """
 
     __tablename__ = "webhook_deliveries"
     __table_args__ = (
@@ -42,6 +45,8 @@ class WebhookDelivery(SQLModel, table=True):
     received_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime, index=True)
     # The registered name of the payment provider.
     provider: str = Field(max_length=32)
+    # Which of the delivery's events this row is about: a delivery of several events has a row for each.
+    event_number: int = 0
     # The provider's own word.
     notification_type: str = Field(default="", max_length=64)
     # The provider's transaction, where the delivery names one: an unmatched refund is later found by it.
@@ -51,8 +56,8 @@ class WebhookDelivery(SQLModel, table=True):
     verdict: str = Field(max_length=20)
     # The reason of the verdict, for staff.
     reason: str = Field(default="", max_length=300)
-    # The HTTP status of the response.
-    response_status: int
+    # The HTTP status of the response. The column keeps its old name: the release before inserts it, too.
+    response_status: int = Field(sa_column=Column("answered", Integer, key="response_status", nullable=False))
     # Milliseconds from the arrival of the delivery until this row was written.
     took_ms: int = 0
     headers: str = ""

@@ -45,6 +45,7 @@ from store_app.orders.ledger import (
 )
 from store_app.orders.locked_order import LockedOrder, ledger_of, lock, pending_lines_of, select_locking
 from store_app.orders.transitions import MESSAGES, TRANSITIONS, Event
+from store_app.payments.provider import PaymentEvent
 
 FIRST_CHECK_AFTER = timedelta(minutes=2)
 # Without 0, 1, I and O, which are easily confused.
@@ -223,16 +224,19 @@ def was_paid_by(session: Session, order: LockedOrder, money: Money) -> bool:
     return any(row.kind == PaymentKind.PAYMENT and row.transaction_id == money.transaction_id for row in ledger)
 
 
-def decline(session: Session, order: LockedOrder, number: int | None = None) -> bool:
-    """Record that the provider declined attempt `number` (None: every one) of a locked order.
+def decline(session: Session, order: LockedOrder, event: PaymentEvent, number: int | None = None) -> bool:
+    """Record that a provider declined its attempt `number` of a locked order.
 
-    False when the order keeps its status: it is paid or closed, or another attempt is open.
+    Without a number its attempt with the provider's order that the event names, or else all its attempts. False
+    when the order keeps its status: it is paid or closed, or another attempt is open.
     """
     undeclined = (col(PaymentAttempt.order_id) == order.id, col(PaymentAttempt.declined_at).is_(None))
-    declined = update(PaymentAttempt).where(*undeclined).values(declined_at=utc_now())
+    declined = update(PaymentAttempt).where(*undeclined, col(PaymentAttempt.provider) == event.provider)
     if number is not None:
         declined = declined.where(col(PaymentAttempt.number) == number)
-    session.execute(declined)
+    elif event.provider_order_id:
+        declined = declined.where(col(PaymentAttempt.provider_order_id) == event.provider_order_id)
+    session.execute(declined.values(declined_at=utc_now()))
     if session.exec(select(PaymentAttempt.id).where(*undeclined)).first():
         return False
     return _transition(session, order, Event.DECLINED)

@@ -199,7 +199,7 @@ def _partially_refunded(session: Session, order: LockedOrder, event: PaymentEven
 def _declined(session: Session, order: LockedOrder, event: PaymentEvent) -> Outcome:
     attempt = event.external_id.rpartition("-")[2]
     number = int(attempt) if attempt.isdecimal() and len(attempt) < _MAX_ATTEMPT_DIGITS else None
-    return _done(order, changed=lifecycle.decline(session, order, number))
+    return _done(order, changed=lifecycle.decline(session, order, event, number))
 
 
 def _disputed(session: Session, order: LockedOrder, event: PaymentEvent) -> Outcome:

@@ -88,7 +88,6 @@ class Notification:
     """What one delivery says. `type` is the provider's own word for it; without events it is of no use to us."""
 
     type: str = ""
-    transaction_id: str = ""
     events: tuple[PaymentEvent, ...] = ()
     question: UserQuestion | None = None
     # Why it cannot be processed, and the sentence that says so.
@@ -108,6 +107,15 @@ class Outcome:
     user_id: str = ""
     # The provider's word for the notification.
     notification_type: str = ""
+
+
+# Of several outcomes the first in this sequence counts.
+_PRECEDENCE = [Verdict.REFUSED, Verdict.UNMATCHED, Verdict.DONE, Verdict.REPEAT, Verdict.IGNORED]
+
+
+def combine(outcomes: Sequence[Outcome]) -> Outcome:
+    """Return the outcome of several events: before all a refusal that the provider must hear of."""
+    return min(outcomes, key=lambda outcome: (outcome.refusal is None, _PRECEDENCE.index(outcome.verdict)))
 
 
 @dataclass(frozen=True, slots=True)

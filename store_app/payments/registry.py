@@ -27,9 +27,26 @@ def get_provider(name: str) -> PaymentProvider:
         BadSettings: there is no provider of this name, or its settings are refused.
     """
     if name not in PROVIDERS:
-        raise BadSettings(f"PAYMENT_PROVIDER: there is no provider {name!r}; there are: {', '.join(PROVIDERS)}")
+        raise BadSettings(f"there is no payment provider {name!r}; there are: {', '.join(PROVIDERS)}")
     try:
         provider: PaymentProvider = import_module(PROVIDERS[name]).create()
     except ValidationError as error:
         raise BadSettings(f"{name}: {sentence(error)}") from None
+    if provider.name != name:
+        raise BadSettings(f"the payment provider {name!r} says that its name is {provider.name!r}")
     return provider
+
+
+@lru_cache
+def configured_providers() -> tuple[PaymentProvider, ...]:
+    """Return the providers whose settings are complete, the default one first."""
+    default = default_provider()
+    others = (_find(name) for name in PROVIDERS if name != default.name)
+    return (default, *(provider for provider in others if provider))
+
+
+def _find(name: str) -> PaymentProvider | None:
+    try:
+        return get_provider(name)
+    except BadSettings:
+        return None

@@ -92,7 +92,7 @@ def _warm_up() -> None:
     """Import and build what every child needs, and close the connection, which children cannot share."""
     body = json.dumps({"notification_type": "order_paid", "custom_parameters": {"order_id": "none"}})
     with dry_run_session() as session:
-        process(session, Delivery("xsolla", body.encode(), "{}", signature_valid=True))
+        process(session, Delivery("xsolla", body.encode(), "{}", signature_valid=True), 0)
     get_engine().dispose()
 
 

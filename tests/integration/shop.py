@@ -24,7 +24,7 @@ from store_app.db.unit_of_work import read_session, unit_of_work
 from store_app.models import Item, ItemKind, Order, User, utc_now
 from store_app.orders import lifecycle
 from store_app.orders.locked_order import LockedOrder, lock
-from store_app.payments.registry import get_provider
+from store_app.payments.registry import configured_providers, get_provider
 from store_app.payments.xsolla.provider import XsollaProvider
 from store_app.settings import get_settings
 from tests.support.deliveries import Answer, receive
@@ -57,7 +57,13 @@ def forget_settings() -> None:
     """Make the code read its settings, and open its database, again."""
     if db_engine.get_engine.cache_info().currsize:
         db_engine.get_engine().dispose()
-    for cached in (get_settings, db_engine.get_engine, db_engine.writing_engine, get_provider):
+    for cached in (
+        get_settings,
+        db_engine.get_engine,
+        db_engine.writing_engine,
+        get_provider,
+        configured_providers,
+    ):
         cached.cache_clear()
 
 

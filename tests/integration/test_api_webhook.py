@@ -3,13 +3,19 @@
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import httpx
 import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
 
+from store_app.payments.registry import PROVIDERS
+from tests.integration.shop import use_database
 from tests.integration.web import Json, Web
 from tests.support.invariants import check
 from tests.unit.test_signature import WRONG
+from webhook.router import router
 
 MAX_BODY_BYTES = 256 * 1024
 # HTTP has no header with an empty value, with a line break, or with a space at its end.
@@ -180,3 +186,15 @@ def test_payment_and_refund_at_the_same_time_end_in_one_state(web: Web) -> None:
     assert user.get(f"/api/orders/{order['order_id']}").json()["status"] == "refunded"
     assert [line["status"] for line in user.get("/api/purchases").json()] == ["refunded"]
     check(web.engine)
+
+
+def test_a_provider_without_settings_is_answered_that_it_may_send_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(PROVIDERS, "acme", "tests.provider_contract.acme.provider")
+    app = FastAPI()
+    app.include_router(router)
+    with use_database(f"sqlite:///{tmp_path / 'store.db'}"), TestClient(app) as client:
+        response = client.post("/api/webhooks/acme", content=b"{}")
+    assert response.status_code == 503
+    assert "Traceback" not in caplog.text

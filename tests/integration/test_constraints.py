@@ -65,7 +65,7 @@ ROWS: dict[str, dict[str, Any]] = {
         "order_id": None,
         "verdict": "done",
         "reason": "",
-        "response_status": 204,
+        "answered": 204,
         "headers": "",
         "body": b"",
     },

@@ -154,7 +154,7 @@ def test_the_data_of_the_release_before_are_xsollas_and_nothing_is_lost(
             if table != "orders":
                 row["provider"] = "xsolla"
             if table == "webhook_deliveries":
-                row["response_status"] = row.pop("answered")
+                row["event_number"] = 0
         assert new[table] == expected
     command.check(config)
 
@@ -167,13 +167,14 @@ def test_the_release_before_gets_its_data_back(
     assert _contents(config) == old_data
 
 
+@pytest.mark.parametrize("table", ["payment_attempts", "payments", "webhook_deliveries"])
 def test_payments_of_another_provider_are_not_taken_for_xsollas(
-    config: Config, old_data: dict[str, list[dict[str, object]]]
+    config: Config, old_data: dict[str, list[dict[str, object]]], table: str
 ) -> None:
     assert old_data
     command.upgrade(config, "head")
     with config.attributes["engine"].begin() as connection:
-        connection.execute(text("UPDATE payment_attempts SET provider = 'acme' WHERE id = 1"))
+        connection.execute(text(f"UPDATE {table} SET provider = 'acme' WHERE id = 1"))
     before = _contents(config)
     with pytest.raises(RuntimeError, match="another provider"):
         command.downgrade(config, "0003")
@@ -182,8 +183,9 @@ def test_payments_of_another_provider_are_not_taken_for_xsollas(
 
 def test_the_release_before_can_still_insert_during_a_deployment(config: Config) -> None:
     command.upgrade(config, "0003")
-    insert = _OLD_ROWS[-1].replace("answered", "response_status").replace(f"'{'d' * 32}'", "NULL")
     command.upgrade(config, "head")
     with config.attributes["engine"].begin() as connection:
-        connection.execute(text(insert), _VALUES)
-        assert connection.execute(text("SELECT provider FROM webhook_deliveries")).scalar() == "xsolla"
+        for insert in _OLD_ROWS:
+            connection.execute(text(insert), _VALUES)
+        for table in ("payment_attempts", "payments", "webhook_deliveries"):
+            assert connection.execute(text(f"SELECT DISTINCT provider FROM {table}")).scalars().all() == ["xsolla"]

@@ -5,12 +5,13 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 
-from store_app.accounts.service import CurrentUser
+from store_app.accounts.service import CurrentUser, close_account, find_current_user, open_session, sign_out
 from store_app.checkout import cart
 from store_app.db.unit_of_work import unit_of_work
 from store_app.errors import Refusal
@@ -150,3 +151,13 @@ def test_a_unit_of_work_inside_another_is_refused_instead_of_waiting_for_itself(
     with unit_of_work(), pytest.raises(RuntimeError, match="pass the session on"), unit_of_work():
         pass
     assert shop.player().user_id
+
+
+def test_signing_out_while_the_account_is_closed_is_no_deadlock(shop: Shop) -> None:
+    for _ in range(30):
+        user = shop.player()
+        session = open_session(user.user_id)
+        current_user = find_current_user(session.token)
+        assert current_user is not None
+        _at_once([partial(sign_out, current_user), partial(close_account, current_user, user.user_id)])
+    assert shop.rows("SELECT token_hash FROM sessions WHERE ended_at IS NULL") == []

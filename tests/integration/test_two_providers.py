@@ -1,23 +1,29 @@
 """Two providers at once: an id of one is nothing to the other, whatever it is."""
 
+import asyncio
 import json
+import re
 import time
 from collections.abc import Iterator
 
 import pytest
 
+from store_app.checkout import reconcile
 from store_app.db.unit_of_work import unit_of_work
 from store_app.models import Order, Verdict
 from store_app.orders import lifecycle
+from store_app.orders.bookkeeping import Money
 from store_app.orders.locked_order import lock
 from store_app.payments import registry
-from store_app.payments.provider import Outcome
-from tests.integration.shop import Json, Shop, order_paid, sign
+from store_app.payments.provider import Outcome, RefusalReason
+from store_app.settings import BadSettings, get_settings
+from tests.integration.shop import Json, Shop, order_paid, refund, sign
 from tests.provider_contract.acme import provider as acme
 from tests.support.deliveries import delivery
 from tests.support.invariants import check
 from webhook.inbox import Delivery
-from webhook.intake import receive, receive_all
+from webhook.inbox.replay import replay
+from webhook.intake import catch_up, receive, receive_all
 
 SECRET = "acme-signing-secret"
 SETTINGS = {"URL": "http://acme.test", "KEY": "key", "SIGNING_SECRET": SECRET, "RETURN_URL": "http://shop.test"}
@@ -28,9 +34,14 @@ def with_acme(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setitem(registry.PROVIDERS, "acme", "tests.provider_contract.acme.provider")
     for name, value in SETTINGS.items():
         monkeypatch.setenv(f"ACME_{name}", value)
-    registry.get_provider.cache_clear()
+    _forget_providers()
     yield
+    _forget_providers()
+
+
+def _forget_providers() -> None:
     registry.get_provider.cache_clear()
+    registry.configured_providers.cache_clear()
 
 
 def _happening(what: str, order: Order, charge: str, checkout: str = "") -> Json:
@@ -142,3 +153,168 @@ def test_of_several_events_the_refused_one_is_answered_and_the_other_is_done(sho
     assert (outcome.verdict, outcome.order_id) == (Verdict.REFUSED, second.id)
     assert [shop.read(order.id).status for order in (first, second)] == ["paid", "pending"]
     check(shop.engine)
+
+
+# --- deliveries of several events, of which some fit no order yet
+
+
+def _without_order(what: str, order: Order, charge: str) -> Json:
+    return _happening(what, order, charge) | {"reference": "", "buyer": ""}
+
+
+def test_a_refund_before_its_payment_in_one_delivery_takes_it_back(shop: Shop) -> None:
+    order = shop.order(shop.player(), shop.item(1000))
+    _tell(_without_order("charge.reversed", order, "C1"), _happening("charge.settled", order, "C1"))
+    assert (shop.read(order.id).status, shop.purchases(order.id)) == ("refunded", ["refunded"])
+    check(shop.engine)
+
+
+def test_an_unmatched_event_among_others_is_applied_when_its_payment_arrives(shop: Shop) -> None:
+    user = shop.player()
+    first, second = shop.order(user, shop.item()), shop.order(user, shop.item())
+    _tell(_happening("charge.settled", first, "C1"), _without_order("charge.reversed", second, "C9"))
+    assert shop.rows("SELECT verdict, transaction_id FROM webhook_deliveries ORDER BY event_number") == [
+        ("done", "C1"),
+        ("unmatched", "C9"),
+    ]
+    _tell(_happening("charge.settled", second, "C9"))
+    assert [shop.read(order.id).status for order in (first, second)] == ["paid", "refunded"]
+    check(shop.engine)
+
+
+def test_a_refused_event_hides_no_unmatched_one(shop: Shop) -> None:
+    user = shop.player()
+    first, second = shop.order(user, shop.item()), shop.order(user, shop.item())
+    wrong = _happening("charge.settled", first, "C1")
+    wrong["sum"] = {"minor": 1, "ccy": "USD"}
+    outcome = _tell(wrong, _without_order("charge.reversed", second, "C2"))
+    assert outcome.refusal is not None
+    verdicts = {verdict for (verdict,) in shop.rows("SELECT verdict FROM webhook_deliveries")}
+    assert verdicts == {"refused", "unmatched"}
+
+
+def test_a_refusal_that_the_provider_must_hear_of_comes_first(shop: Shop) -> None:
+    user = shop.player()
+    first, second, third = (shop.order(user, shop.item()) for _ in range(3))
+    _tell(_happening("charge.settled", first, "C1"))
+    wrong = _happening("charge.settled", third, "C3")
+    wrong["sum"] = {"minor": 1, "ccy": "USD"}
+    # The transaction paid another order before: refused, without a reason for the provider.
+    outcome = _tell(_happening("charge.settled", second, "C1"), wrong)
+    assert outcome.refusal is RefusalReason.WRONG_AMOUNT
+
+
+def test_replaying_an_event_of_a_delivery_leaves_the_others_alone(shop: Shop) -> None:
+    user = shop.player()
+    first, second = shop.order(user, shop.item()), shop.order(user, shop.item())
+    wrong = _happening("charge.settled", second, "C2")
+    wrong["sum"] = {"minor": 1, "ccy": "USD"}
+    _tell(_happening("charge.settled", first, "C1"), wrong)
+    shop.change("UPDATE orders SET total = 1 WHERE id = :id", id=second.id)
+    shop.change("UPDATE pending_purchases SET unit_price = 1 WHERE order_id = :id", id=second.id)
+    ((delivery_id,),) = shop.rows("SELECT id FROM webhook_deliveries WHERE event_number = 1")
+    assert replay(delivery_id, dry_run=False).outcome.verdict is Verdict.DONE
+    assert len(shop.rows("SELECT id FROM webhook_deliveries WHERE event_number = 0")) == 1
+    check(shop.engine)
+
+
+# --- one provider does not disturb another
+
+
+def test_a_decline_leaves_the_open_payment_page_of_another_provider(shop: Shop) -> None:
+    order = shop.order(shop.player(), shop.item(), attempts=0)
+    with unit_of_work() as session:
+        locked = lock(session, order.id)
+        lifecycle.start_attempt(session, locked, "xsolla", "4711", "http://provider.test/1")
+        lifecycle.start_attempt(session, locked, "acme", "chk_1", "http://acme.test/1")
+    failed = _happening("charge.failed", order, "C1", "chk_1") | {"reference": order.id + "-"}
+    assert _tell(failed).verdict is Verdict.REPEAT
+    declined = shop.rows("SELECT provider FROM payment_attempts WHERE declined_at IS NOT NULL")
+    assert (declined, shop.read(order.id).status) == ([("acme",)], "pending")
+
+
+def test_reconciliation_goes_on_when_a_provider_is_not_configured(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user = shop.player()
+    for _ in range(2):
+        with_acme, with_xsolla = shop.order(user, shop.item(), attempts=0), shop.order(user, shop.item())
+        with unit_of_work() as session:
+            lifecycle.start_attempt(session, lock(session, with_acme.id), "acme", None, "http://acme.test/1")
+        shop.change("UPDATE orders SET next_check_at = :then", then="2020-01-01 00:00:00+00:00")
+        monkeypatch.delenv("ACME_KEY", raising=False)
+        _forget_providers()
+        assert asyncio.run(reconcile.reconcile_due()) >= 2
+        checks = dict(shop.rows("SELECT id, checks FROM orders"))
+        assert checks[with_acme.id] >= 1
+        assert checks[with_xsolla.id] >= 1
+
+
+def test_unmatched_deliveries_of_a_removed_provider_keep_no_other_waiting(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = shop.order(shop.player(), shop.item(1000))
+    for number in range(101):
+        _tell(_without_order("charge.reversed", order, f"C{number}"))
+    without_order = refund(order, "T1")
+    del without_order["custom_parameters"], without_order["transaction"]["external_id"]
+    assert shop.tell(without_order).verdict is Verdict.UNMATCHED
+    with unit_of_work() as session:
+        locked = lock(session, order.id)
+        for number in range(101):
+            lifecycle.receive_payment(session, locked, Money(1000, "USD", "acme", f"C{number}"))
+        lifecycle.receive_payment(session, locked, Money(1000, "USD", "xsolla", "T1"))
+    monkeypatch.delitem(registry.PROVIDERS, "acme")
+    _forget_providers()
+    assert catch_up() == 1
+    ((verdict,),) = shop.rows("SELECT verdict FROM webhook_deliveries WHERE provider = 'xsolla'")
+    assert verdict == "done"
+
+
+def test_a_provider_that_speaks_for_another_one_is_a_fault_that_is_kept(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = shop.paid_order(shop.player(), shop.item(1000))
+    monkeypatch.setattr(acme, "NAME", "xsolla")
+    with pytest.raises(ValueError, match="speaks for another one"):
+        _tell(_happening("charge.reversed", order, f"T{order.id[:12]}"))
+    assert shop.read(order.id).status == "paid"
+    assert shop.rows("SELECT verdict FROM webhook_deliveries WHERE provider = 'acme'") == [("failed",)]
+
+
+def test_no_credential_of_a_delivery_is_kept() -> None:
+    secrets = {"x-acme-signature": "s", "x-api-key": "k", "x-webhook-token": "t", "x-shared-secret": "x"}
+    kept = Delivery.of(registry.get_provider("acme"), b"{}", {"user-agent": "acme", **secrets}).headers
+    assert json.loads(kept) == {"user-agent": "acme"}
+
+
+@pytest.mark.parametrize("name", registry.PROVIDERS)
+def test_a_provider_has_its_registered_name_which_fits_into_its_column(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XSOLLA_WEBHOOK_SECRET", "secret")
+    get_settings.cache_clear()
+    assert re.fullmatch(r"[a-z0-9-]{1,32}", name)
+    assert name != "payment", "that is the address of all providers"
+    assert registry.get_provider(name).name == name
+
+
+def test_a_provider_that_calls_itself_otherwise_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(registry.PROVIDERS, "other", "tests.provider_contract.acme.provider")
+    with pytest.raises(BadSettings, match="says that its name is 'acme'"):
+        registry.get_provider("other")
+
+
+def test_only_configured_providers_are_asked_and_the_default_one_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XSOLLA_WEBHOOK_SECRET", "secret")
+    get_settings.cache_clear()
+    assert [provider.name for provider in registry.configured_providers()] == ["xsolla", "acme"]
+    monkeypatch.setenv("PAYMENT_PROVIDER", "acme")
+    get_settings.cache_clear()
+    _forget_providers()
+    assert [provider.name for provider in registry.configured_providers()] == ["acme", "xsolla"]
+    monkeypatch.setenv("XSOLLA_WEBHOOK_SECRET", "")
+    get_settings.cache_clear()
+    _forget_providers()
+    assert [provider.name for provider in registry.configured_providers()] == ["acme"]
+    get_settings.cache_clear()

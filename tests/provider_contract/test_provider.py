@@ -1,6 +1,7 @@
 """The contract of `PaymentProvider`, by the adapter's own methods and by real deliveries over HTTP."""
 
 import asyncio
+import hashlib
 import json
 from decimal import Decimal
 
@@ -216,3 +217,33 @@ def test_payments_attempts_and_deliveries_name_the_provider(shop: Shop, buyer: B
     order_id = buyer.pay()
     for table in ("payments", "payment_attempts", "webhook_deliveries"):
         assert set(shop.rows(f"SELECT provider FROM {table} WHERE order_id = ?", order_id)) == {(shop.name,)}
+
+
+# --- addresses
+
+
+def test_the_address_of_all_providers_takes_its_deliveries(shop: Shop, buyer: Buyer) -> None:
+    body = _deliveries(shop, buyer.pay())[0]
+    url = f"{shop.store.url}/api/webhooks/payment"
+    assert httpx.post(url, content=body, headers=dict(shop.sign(body)), trust_env=False).is_success
+
+
+def test_xsolla_is_still_heard_when_another_provider_opens_payment_pages(shop: Shop, buyer: Buyer) -> None:
+    order_id, _payment_url = buyer.order("dragon-sword")
+    refund = {
+        "notification_type": "dispute",
+        "dispute": {"reason": "fraud"},
+        "custom_parameters": {"order_id": order_id},
+    }
+    body = json.dumps(refund).encode()
+    digest = hashlib.sha1(body + shop.store.env["XSOLLA_WEBHOOK_SECRET"].encode()).hexdigest()  # noqa: S324 - theirs
+    headers = {"Authorization": f"Signature {digest}"}
+    url = f"{shop.store.url}/api/webhooks/payment"
+    assert httpx.post(url, content=body, headers=headers, trust_env=False).status_code == 204
+    query = "SELECT provider, verdict FROM webhook_deliveries WHERE order_id = ?"
+    assert shop.rows(query, order_id) == [("xsolla", "done")]
+
+
+def test_an_unknown_provider_has_no_address(shop: Shop) -> None:
+    url = f"{shop.store.url}/api/webhooks/nobody"
+    assert httpx.post(url, content=b"{}", trust_env=False).status_code == 404

@@ -110,9 +110,9 @@ RULES: dict[str, str] = {
     """,
     "the response to a delivery fits its verdict": """
         SELECT id FROM webhook_deliveries
-        WHERE (verdict IN ('done', 'repeat', 'ignored', 'unmatched') AND response_status NOT BETWEEN 200 AND 299)
-        OR (verdict = 'bad_signature' AND response_status NOT BETWEEN 400 AND 499)
-        OR (verdict = 'failed' AND response_status < 500)
+        WHERE (verdict IN ('done', 'repeat', 'ignored', 'unmatched') AND answered NOT BETWEEN 200 AND 299)
+        OR (verdict = 'bad_signature' AND answered NOT BETWEEN 400 AND 499)
+        OR (verdict = 'failed' AND answered < 500)
     """,
 }
 

@@ -1,6 +1,7 @@
 """The inbox: every delivery is kept, as it came, with its outcome."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -22,7 +23,8 @@ MAX_HEADERS_LENGTH = 8_000
 _PRUNED_EVERY = 50
 INSERT = insert(WebhookDelivery).inline()
 _INSERT_UNVERIFIED = insert(WebhookDelivery).returning(col(WebhookDelivery.id))
-_SECRET_HEADERS = {"authorization", "cookie"}
+# Credentials and signatures, by whatever name a provider sends them.
+_SECRET_HEADER = re.compile("auth|cookie|key|secret|signature|token")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +41,18 @@ class Delivery:
     @classmethod
     def of(cls, provider: PaymentProvider, body: bytes, headers: Mapping[str, str]) -> Self:
         """Make one from a request's body and headers, and verify its signature."""
-        kept = {name: value for name, value in headers.items() if name not in _SECRET_HEADERS}
+        kept = {name: value for name, value in headers.items() if not _SECRET_HEADER.search(name)}
         return cls(provider.name, body, json.dumps(kept)[:MAX_HEADERS_LENGTH], provider.verify(body, headers))
 
 
-def keep(session: Session, delivery: Delivery, outcome: Outcome, status: int, transaction_id: str = "") -> None:
-    """Write a delivery, its outcome and the status of the answer into the inbox, in the caller's transaction."""
+def keep(
+    session: Session, delivery: Delivery, outcome: Outcome, status: int, transaction_id: str, event_number: int
+) -> None:
+    """Write one event of a delivery with its outcome into the inbox, in the caller's transaction."""
     row = {
         "received_at": delivery.received_at,
         "provider": delivery.provider,
+        "event_number": event_number,
         "notification_type": outcome.notification_type,
         "transaction_id": transaction_id,
         "took_ms": round((utc_now() - delivery.received_at).total_seconds() * 1000),

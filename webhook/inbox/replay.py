@@ -39,7 +39,8 @@ def _replay(session: Session, delivery_id: int) -> Report:
         raise CannotReplay(f"There is no delivery {delivery_id}.")
     if row.verdict == Verdict.BAD_SIGNATURE:
         raise CannotReplay("Its signature was wrong: anyone can have sent it.")
-    outcome = process(session, Delivery(row.provider, row.body, row.headers, signature_valid=True))
+    delivery = Delivery(row.provider, row.body, row.headers, signature_valid=True)
+    outcome = process(session, delivery, row.event_number)
     session.flush()
     return Report(outcome, _changes(session, outcome.order_id) if outcome.order_id else [])
 

@@ -75,16 +75,14 @@ def parse(body: bytes, settings: Settings) -> Notification:
     kind = data["notification_type"]
     if project_id(data) not in {"", str(settings.xsolla_project_id)}:
         reason = "The notification is for another project."
-        return Notification(kind, transaction_id(data), refusal=RefusalReason.OTHER_PROJECT, reason=reason)
+        return Notification(kind, refusal=RefusalReason.OTHER_PROJECT, reason=reason)
     if kind == "user_validation":
         return Notification(kind, question=UserQuestion(user_id=_stated(data.get("user"), "external_id", "id")))
     if kind == "user_search":
         public_id = _identifier(_mapping(data.get("user")).get("public_id"))
         return Notification(kind, question=UserQuestion(username=public_id))
     event = payment_event(data, body, settings)
-    if event is None:
-        return Notification(kind, transaction_id(data))
-    return Notification(kind, event.transaction_id, (event,))
+    return Notification(kind, (event,) if event else ())
 
 
 def load(body: bytes) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from store_app.payments.provider import (
 )
 from store_app.payments.xsolla import catalogue, notifications, reconciliation, response, signature
 from store_app.payments.xsolla.client import XsollaClient
-from store_app.settings import Settings, get_settings
+from store_app.settings import NO_XSOLLA, BadSettings, Settings, get_settings
 
 
 class XsollaProvider:
@@ -87,5 +87,12 @@ class XsollaProvider:
 
 
 def create() -> XsollaProvider:
-    """Return the provider of this process."""
-    return XsollaProvider(get_settings())
+    """Return the provider of this process.
+
+    Raises:
+        BadSettings: there is no webhook secret.
+    """
+    settings = get_settings()
+    if not settings.webhook_secrets:
+        raise BadSettings(NO_XSOLLA)
+    return XsollaProvider(settings)

@@ -91,7 +91,7 @@ class AcmeProvider:
             return Notification(refusal=RefusalReason.MALFORMED, reason="happenings must be a list of objects.")
         events = tuple(event for one in happenings if (event := _event(one)))
         kind = "+".join(_text(one.get("what")) for one in happenings)[:64]
-        return Notification(kind, events[0].transaction_id if len(events) == 1 else "", events)
+        return Notification(kind, events)
 
     def respond(self, outcome: Outcome) -> Response:
         """Return 200, or 422 for what is refused for good, or 503 for what is to be sent again."""
