@@ -81,9 +81,9 @@ def opened(shop: Shop) -> Iterator[OpenTab]:
         await refresh(pages, tab, message)  # type: ignore[arg-type]
 
     tab = Tab(TOKEN, CurrentUser(player.user_id, player.username, token_hash(session_token)), disconnect, show)
-    tab.open()
+    tab.register()
     yield OpenTab(tab, pages, closed, order.id, session_token)
-    tab.gone()
+    tab.unregister()
 
 
 @contextmanager

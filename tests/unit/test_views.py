@@ -75,9 +75,9 @@ def test_every_status_has_texts_and_steps(status: OrderStatus) -> None:
     view = order_view(_details(status))
     assert view.heading == ORDER_WORDS[status].heading
     assert view.text.endswith(".")
-    assert view.status_words
+    assert view.status_label
     assert view.tone in {"wait", "good", "bad", "info"}
-    assert all(step.words for step in view.steps)
+    assert all(step.text for step in view.steps)
     assert view.steps[0].at == "18:52:07"
     assert view.placed == "23 Nov 2026 18:52 UTC"
     assert view.total == "$1,999.98"

@@ -5,7 +5,17 @@ import reflex as rx
 from store_app import routes
 from store_app.web.checkout.state import CartState
 from store_app.web.checkout.view import CartRow
-from store_app.web.ui.components import LINK, PANEL, button, cover, empty, link, link_button, loading, problem
+from store_app.web.ui.components import (
+    LINK,
+    PANEL,
+    button,
+    cover,
+    empty_state,
+    link,
+    link_button,
+    loading,
+    problem,
+)
 from store_app.web.ui.layout import heading, page
 from store_app.web.ui.page import Page
 
@@ -75,12 +85,12 @@ def _cart() -> rx.Component:
         ),
         rx.cond(
             CartState.signed_in,
-            empty(
+            empty_state(
                 "Your cart is empty",
                 "Items you add appear here.",
                 link_button("Browse the store", routes.STORE, primary=True),
             ),
-            empty(
+            empty_state(
                 "Sign in to fill a cart",
                 "Your cart is kept with your account.",
                 link_button("Sign in", routes.login(routes.CART), primary=True),

@@ -1,4 +1,4 @@
-"""The State behind what every page shows: who is signed in, the cart's count, and a notice."""
+"""The State of what every page shows: the signed-in user, the number of items in the cart, and a notice."""
 
 import reflex as rx
 
@@ -18,18 +18,18 @@ def _items_in_words(message: Message) -> str:
 
 
 class ShellState(SessionMixin, rx.State):
-    """Header and notice."""
+    """The header and the notice of every page."""
 
     username: str = ""
     cart_count: int = 0
     notice: str = ""
     notice_href: str = ""
-    # SKUs that arrived while this tab was open.
-    arrived: list[str] = []  # noqa: RUF012 - Reflex copies it for each state
+    # SKUs of items bought while this tab was open.
+    arrived: list[str] = []  # noqa: RUF012 - Reflex copies the default for each state
 
     @rx.event
     async def load(self) -> None:
-        """Show who is signed in."""
+        """Show the signed-in user and the number of items in the cart."""
         current_user = await self._current_user()
         self._watch_nothing()
         self.username = current_user.username if current_user else ""
@@ -37,11 +37,11 @@ class ShellState(SessionMixin, rx.State):
 
     @rx.event
     async def dismiss_notice(self) -> None:
-        """Take the notice away."""
+        """Remove the notice."""
         self.notice = ""
 
     def _refresh(self, message: Message, cart_count: int) -> None:
-        """Show what happened to an order of this user."""
+        """Show a notice of what happened to an order of this user."""
         event = message.payload["event"]
         self.cart_count = cart_count
         if event in NOTICES:
