@@ -111,6 +111,12 @@ def test_words_stand_out_from_what_is_behind_them(player: Player, scheme: str) -
         assert page.evaluate(LOW_CONTRAST) == [], path
 
 
+def test_pages_name_the_payment_provider_before_anybody_pays(player: Player) -> None:
+    page = player.open("/item/dragon-sword")
+    expect(page.get_by_text("You pay on the payment page of Xsolla.")).to_be_visible()
+    expect(page.get_by_text("Payments by Xsolla. We never see your card.")).to_be_visible()
+
+
 def test_titles_say_which_page_it_is(player: Player) -> None:
     titles = {path: player.open(path).title() for path in ("/", "/item/dragon-sword", "/cart", "/login")}
     assert len(set(titles.values())) == len(titles), titles

@@ -70,7 +70,7 @@ VARS = {
         "steps",
     },
     "orders.order_state": {"asking", "loaded", "missing", "open_order", "order", "phase", "problem", "steps"},
-    "ui.shell_state": {"arrived", "cart_count", "notice", "notice_href", "username"},
+    "ui.shell_state": {"arrived", "cart_count", "notice", "notice_href", "provider_name", "username"},
 }
 # What Reflex itself sends: the address, the connection's headers (without cookies), and its token.
 REFLEX_VARS = {

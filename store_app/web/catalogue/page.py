@@ -6,7 +6,7 @@ from store_app import routes
 from store_app.web.catalogue.components import card, search_bar
 from store_app.web.catalogue.state import ItemListState, ItemState
 from store_app.web.ui.components import PANEL, button, cover, empty_state, link, link_button, loading, problem
-from store_app.web.ui.layout import heading, page
+from store_app.web.ui.layout import heading, page, pay_at_provider
 from store_app.web.ui.page import Page
 from store_app.web.ui.shell import ShellState
 
@@ -78,7 +78,8 @@ def _buy_box() -> rx.Component:
                         "Can be bought as often as you like. ",
                         "Bought once, yours for good. ",
                     ),
-                    "You pay on Xsolla Pay Station. Tax is added there if your country needs it.",
+                    pay_at_provider(),
+                    " Tax is added there if your country needs it.",
                     class_name="text-sm text-muted",
                 ),
             ),

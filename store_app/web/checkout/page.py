@@ -16,7 +16,7 @@ from store_app.web.ui.components import (
     loading,
     problem,
 )
-from store_app.web.ui.layout import heading, page
+from store_app.web.ui.layout import heading, page, pay_at_provider
 from store_app.web.ui.page import Page
 
 
@@ -69,7 +69,7 @@ def _summary() -> rx.Component:
             rx.cond(CartState.open_order != "", link("View that order", CartState.open_order)),
         ),
         button("Go to payment", CartState.pay, primary=True),
-        rx.el.p("You pay on Xsolla Pay Station. We never see your card.", class_name="text-sm text-muted"),
+        rx.el.p(pay_at_provider(), " We never see your card.", class_name="text-sm text-muted"),
         aria_label="Summary",
         class_name=f"{PANEL} flex flex-col gap-4 self-start",
     )

@@ -94,7 +94,10 @@ def _notice() -> rx.Component:
 def _footer() -> rx.Component:
     return rx.el.footer(
         rx.el.div(
-            rx.el.p("Payments by Xsolla. We never see your card."),
+            rx.el.p(
+                rx.cond(ShellState.provider_name != "", "Payments by " + ShellState.provider_name + ". ", ""),
+                "We never see your card.",
+            ),
             link("Your orders", routes.ACCOUNT),
             class_name="max-w-6xl mx-auto px-4 py-6 flex flex-wrap gap-x-6 gap-y-2 text-sm text-muted",
         ),
@@ -123,3 +126,8 @@ def heading(text: str | rx.Var, **props: Any) -> rx.Component:
 def narrow_column(*children: rx.Component) -> rx.Component:
     """Return a single column, for forms and receipts."""
     return rx.el.div(*children, class_name="max-w-2xl mx-auto flex flex-col gap-5")
+
+
+def pay_at_provider() -> str | rx.Var:
+    """Return the sentence that says where the user pays."""
+    return "You pay on the payment page of " + ShellState.provider_name + "."

@@ -7,7 +7,7 @@ from store_app.db.outbox import Message
 from store_app.db.threads import read
 from store_app.web.live.refresh import refresh_on
 from store_app.web.ui.session import SessionMixin
-from store_app.web.ui.words import NOTICES
+from store_app.web.ui.words import NOTICES, PROVIDER_NAME
 
 
 def _items_in_words(message: Message) -> str:
@@ -21,6 +21,8 @@ class ShellState(SessionMixin, rx.State):
     """The header and the notice of every page."""
 
     username: str = ""
+    # Not part of the built pages, which are the same whichever provider the store uses.
+    provider_name: str = ""
     cart_count: int = 0
     notice: str = ""
     notice_href: str = ""
@@ -32,6 +34,7 @@ class ShellState(SessionMixin, rx.State):
         """Show the signed-in user and the number of items in the cart."""
         current_user = await self._current_user()
         self._watch_nothing()
+        self.provider_name = PROVIDER_NAME
         self.username = current_user.username if current_user else ""
         self.cart_count = await read(cart.count, current_user.user_id) if current_user else 0
 

@@ -1,9 +1,11 @@
-"""The words in which users read of their orders: one record for each status."""
+"""The words of the pages about orders, one record for each status, and the name of the payment provider."""
 
 from dataclasses import dataclass
 
 from store_app.models import OrderStatus
 from store_app.orders.transitions import MESSAGES
+
+PROVIDER_NAME = "Xsolla"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,7 @@ ORDER_WORDS: dict[str, OrderWords] = {
         tone="good",
         heading="It is in your library",
         text="Payment received. Thank you.",
-        step="Payment confirmed by Xsolla, items added to your library",
+        step=f"Payment confirmed by {PROVIDER_NAME}, items added to your library",
         notice="{items} added to your library.",
     ),
     OrderStatus.PARTIALLY_REFUNDED: OrderWords(
