@@ -5,14 +5,14 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.conftest import BOTH_SHAPES, Players
-from tests.e2e.player import PASSWORD, Player, click, notice, on_payment_page, owned_names, settled, status
+from tests.e2e.conftest import BOTH_SHAPES, NewUser
+from tests.e2e.user import PASSWORD, User, click, notice, on_payment_page, owned_names, settled, status
 
 pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(params=BOTH_SHAPES)
-def shop(request: pytest.FixtureRequest) -> object:
+def store(request: pytest.FixtureRequest) -> object:
     """Return the store in both shapes."""
     return request.getfixturevalue(request.param)
 
@@ -37,20 +37,20 @@ def _pay_from_item_page(page: Page) -> None:
 
 
 def test_a_purchase_arrives_in_every_open_tab_of_the_buyer_and_in_nobody_elses(
-    player: Player, players: Players
+    user: User, new_user: NewUser
 ) -> None:
-    page = player.open("/")
+    page = user.open("/")
     page.get_by_role("link", name="Dragon Sword").click()
     expect(page.get_by_test_id("price")).to_have_text("$999.99")
     click(page, "Buy now")
-    _register(page, player.name)
-    page.wait_for_url(f"{player.shop.url}/item/dragon-sword")
+    _register(page, user.name)
+    page.wait_for_url(f"{user.store.url}/item/dragon-sword")
     settled(page)
-    expect(page.get_by_test_id("account")).to_have_text(player.name)
+    expect(page.get_by_test_id("account")).to_have_text(user.name)
 
-    library, shelf = player.open("/library"), player.open("/item/magic-shield")
+    library, shelf = user.open("/library"), user.open("/item/magic-shield")
     expect(library.get_by_text("Nothing here yet")).to_be_visible()
-    stranger = players().sign_up()
+    stranger = new_user().sign_up()
     strange_library, strange_shelf = stranger.open("/library"), stranger.open("/")
     for tab in (library, shelf, strange_library, strange_shelf):
         tab.evaluate("window.neverReloaded = true")
@@ -65,7 +65,7 @@ def test_a_purchase_arrives_in_every_open_tab_of_the_buyer_and_in_nobody_elses(
         assert tab.evaluate("window.neverReloaded")
 
     _receipt(page)
-    page = player.open("/item/dragon-sword")
+    page = user.open("/item/dragon-sword")
     expect(page.get_by_test_id("owned")).to_be_visible()
     expect(page.get_by_role("button", name="Buy now")).to_have_count(0)
     click(page, "Open in library", "link")

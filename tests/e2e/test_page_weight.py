@@ -5,7 +5,7 @@ import gzip
 import pytest
 from playwright.sync_api import Page, Response
 
-from tests.e2e.player import Player
+from tests.e2e.user import User
 
 pytestmark = pytest.mark.browser
 GOAL_KB, MAX_KB = 180, 190
@@ -31,10 +31,10 @@ def _weights(answers: list[Response]) -> dict[str, float]:
 
 
 @pytest.mark.parametrize("path", ["/", "/item/dragon-sword"])
-def test_first_load_is_light(player: Player, path: str, capsys: pytest.CaptureFixture[str]) -> None:
-    page = player.context.new_page()
+def test_first_load_is_light(user: User, path: str, capsys: pytest.CaptureFixture[str]) -> None:
+    page = user.context.new_page()
     answers = _watch(page)
-    player.open(path, page)
+    user.open(path, page)
     page.wait_for_load_state("networkidle")
     weights = _weights(answers)
     total = sum(weights.values())

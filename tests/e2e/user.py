@@ -1,4 +1,4 @@
-"""A player at a browser of their own: cookies, tabs, and what the tests have them do."""
+"""A user at a browser of their own: cookies, tabs, and what the tests have them do."""
 
 import re
 import secrets
@@ -12,13 +12,13 @@ PASSWORD = "correct horse battery"
 PAYMENT_PAGE = re.compile(r"/paystation4")
 
 
-class Player:
+class User:
     """One person: a browser context, and what went wrong in its console."""
 
-    def __init__(self, shop: StoreProcess, context: BrowserContext) -> None:
-        self.shop = shop
+    def __init__(self, store: StoreProcess, context: BrowserContext) -> None:
+        self.store = store
         self.context = context
-        self.name = f"player-{secrets.token_hex(4)}"
+        self.name = f"user-{secrets.token_hex(4)}"
         self.errors: list[str] = []
         # A test that stops the store or cuts the line may have the browser complain about just that.
         self.may_lose_connection = False
@@ -32,14 +32,14 @@ class Player:
     def open(self, path: str = "/", tab: Page | None = None) -> Page:
         """Open an address in a new tab (or the one given) and wait until its data are there."""
         page = tab or self.context.new_page()
-        page.goto(self.shop.url + path)
+        page.goto(self.store.url + path)
         settled(page)
         return page
 
-    def sign_up(self) -> "Player":
+    def sign_up(self) -> "User":
         """Create an account and sign in, as the form does, without drawing the pages."""
         form: dict[str, str | float | bool] = {"username": self.name, "password": PASSWORD, "next": "/"}
-        answer = self.context.request.post(f"{self.shop.url}/auth/register", form=form, max_redirects=0)
+        answer = self.context.request.post(f"{self.store.url}/auth/register", form=form, max_redirects=0)
         assert answer.status == 303, answer.text()
         assert "problem=" not in answer.headers["location"]
         return self
@@ -47,21 +47,21 @@ class Player:
     def order(self, **wanted: int) -> str:
         """Place an order through the API (an underscore stands for a hyphen) and return its id."""
         items = [{"sku": sku.replace("_", "-"), "quantity": n} for sku, n in wanted.items()]
-        answer = self.context.request.post(f"{self.shop.url}/api/purchases", data={"items": items})
+        answer = self.context.request.post(f"{self.store.url}/api/purchases", data={"items": items})
         assert answer.status == 201, answer.text()
         return str(answer.json()["order_id"])
 
     def pays(self, order_id: str, scenario: str = "happy") -> None:
         """Have the provider tell the store about a payment, with no payment page involved."""
         answer = self.context.request.post(
-            f"{self.shop.simulator_url}/simulator/orders/{order_id}/send", data={"scenario": scenario}
+            f"{self.store.simulator_url}/simulator/orders/{order_id}/send", data={"scenario": scenario}
         )
         assert answer.ok, answer.text()
         assert answer.json()["acknowledged"], answer.text()
 
     def purchases(self) -> list[dict[str, Any]]:
-        """Return what the API says this player owns."""
-        answer = self.context.request.get(f"{self.shop.url}/api/purchases")
+        """Return what the API says this user owns."""
+        answer = self.context.request.get(f"{self.store.url}/api/purchases")
         assert answer.status == 200, answer.text()
         return list(answer.json())
 
