@@ -1,4 +1,4 @@
-"""A store, a browser and new_user for the end-to-end tests; what a failure leaves behind."""
+"""Fixtures of the end-to-end tests: a store, a browser and users; and the evidence that a failed test leaves."""
 
 import re
 import shutil
@@ -18,9 +18,9 @@ from tests.support.redis import redis_server
 from tests.support.store import StoreProcess
 
 RESULTS = ROOT / "test-results"
-# What the browser says when a test cuts the line or stops the store.
+# Errors in the console when a test cuts the connection or stops the store.
 LOST_CONNECTION = re.compile(r"ERR_INTERNET_DISCONNECTED|ERR_CONNECTION|WebSocket connection|503")
-# For tests of what is live: the store fixtures to run in.
+# The store fixtures for tests of live updates.
 BOTH_SHAPES = ["small_store", pytest.param("grown_store", marks=[pytest.mark.postgres, pytest.mark.redis])]
 NewUser = Callable[[], User]
 _failed = pytest.StashKey[bool]()
@@ -28,7 +28,7 @@ _failed = pytest.StashKey[bool]()
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Any:
-    """Remember on the test whether it failed, so that its fixtures know what to keep."""
+    """Note on the test that it failed, for its fixtures."""
     report = yield
     if report.failed:
         item.stash[_failed] = True
@@ -64,35 +64,35 @@ def grown_store() -> Iterator[StoreProcess]:
 
 @pytest.fixture
 def store(small_store: StoreProcess) -> StoreProcess:
-    """Return the store that a test plays in; tests of what is live override it with both shapes."""
+    """Return the store of a test. Tests of live updates override it, to run with both shapes."""
     return small_store
 
 
 @pytest.fixture
 def new_user(browser: Browser, store: StoreProcess, request: pytest.FixtureRequest) -> Iterator[NewUser]:
-    """Return how to have another user, each in a browser context of their own."""
-    everybody: list[User] = []
+    """Return a function that makes another user, with a browser context of its own."""
+    users: list[User] = []
     log_begins = len(store.log())
 
-    def another() -> User:
+    def make() -> User:
         user = User(store, browser.new_context())
         user.context.set_default_timeout(10_000)
         user.context.tracing.start(screenshots=True, snapshots=True)
-        everybody.append(user)
+        users.append(user)
         return user
 
-    yield another
+    yield make
     if request.node.stash.get(_failed, False):
-        _leave_evidence(_folder(request.node.nodeid), everybody, store.log()[log_begins:])
-    for user in everybody:
+        _save_evidence(_folder(request.node.nodeid), users, store.log()[log_begins:])
+    for user in users:
         user.context.close()
-    complaints = [error for user in everybody for error in _unexpected(user)]
-    assert not complaints, f"errors in the browser's console: {complaints}"
+    errors = [error for user in users for error in _unexpected(user)]
+    assert not errors, f"errors in the browser's console: {errors}"
 
 
 @pytest.fixture
 def user(new_user: NewUser) -> User:
-    """Return one user, signed out."""
+    """Return a user who is signed out."""
     return new_user()
 
 
@@ -110,9 +110,9 @@ def _folder(nodeid: str) -> Path:
     return folder
 
 
-def _leave_evidence(folder: Path, everybody: list[User], log: str) -> None:
+def _save_evidence(folder: Path, users: list[User], log: str) -> None:
     (folder / "store.log").write_text(log, encoding="utf-8")
-    for number, user in enumerate(everybody, start=1):
+    for number, user in enumerate(users, start=1):
         for tab, page in enumerate(user.context.pages, start=1):
             page.screenshot(path=folder / f"user-{number}-tab-{tab}.png")
         user.context.tracing.stop(path=folder / f"user-{number}-trace.zip")

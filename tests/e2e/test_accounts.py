@@ -1,4 +1,4 @@
-"""Signing in and out in a browser: refusals in words, other tabs, the next user, and where it leads."""
+"""Signing in and out in a browser: refusals, other tabs, another user in the same tab, redirects."""
 
 import re
 
@@ -24,7 +24,7 @@ def _sign_out(user: User) -> Page:
     return page
 
 
-def test_a_wrong_password_is_said_in_words_and_the_name_is_kept(user: User) -> None:
+def test_after_a_wrong_password_the_form_says_so_and_keeps_the_name(user: User) -> None:
     user.sign_up().context.clear_cookies()
     page = user.open("/login?next=/cart")
     _sign_in(page, user.name, "not my password")
@@ -40,17 +40,17 @@ def test_a_wrong_password_is_said_in_words_and_the_name_is_kept(user: User) -> N
     expect(page.get_by_text("Your cart is empty")).to_be_visible()
 
 
-def test_a_taken_name_and_a_short_password_are_said_in_words(user: User, new_user: NewUser) -> None:
+def test_the_form_says_that_a_name_is_taken_or_a_password_too_short(user: User, new_user: NewUser) -> None:
     taken = new_user().sign_up().name
     page = user.open("/register")
-    for name, password, words in (
+    for name, password, sentence in (
         (taken.upper(), PASSWORD, "That user name is taken. Choose another."),
         (user.name, "short", "Enter a password with 8 to 128 characters that is not easy to guess."),
     ):
         page.get_by_label("User name").fill(name)
         page.get_by_label("Password").fill(password)
         click(page, "Create account")
-        expect(page.get_by_role("alert").get_by_text(words)).to_be_visible()
+        expect(page.get_by_role("alert").get_by_text(sentence)).to_be_visible()
         expect(page.get_by_label("User name")).to_have_value(name)
 
 
@@ -60,7 +60,7 @@ def test_a_taken_name_and_a_short_password_are_said_in_words(user: User, new_use
 def test_signing_in_never_leads_to_another_site(user: User, elsewhere: str) -> None:
     user.sign_up().context.clear_cookies()
     page = user.open(f"/login?next={elsewhere}")
-    # The page's own hidden field is one way in; whoever wrote the form is another.
+    # An attacker can also post a form with another value of the hidden field.
     page.locator("input[name=next]").evaluate("(field, value) => field.value = value", elsewhere)
     _sign_in(page, user.name)
     expect(page.get_by_test_id("account")).to_have_text(user.name)
@@ -80,15 +80,15 @@ def test_signing_out_in_one_tab_signs_out_the_others_without_a_reload(user: User
     expect(order.get_by_text("Dragon Sword")).to_have_count(0)
 
 
-def test_the_next_user_in_the_same_tab_sees_nothing_of_the_last_one(user: User) -> None:
+def test_the_next_user_in_the_same_tab_sees_nothing_of_the_previous_one(user: User) -> None:
     order_id = user.sign_up().order(dragon_sword=1)
     page = user.open("/library")
     user.pays(order_id)
     expect(notice(page)).to_be_visible()
-    shelf = user.open("/item/health-potion")
-    click(shelf, "Add to cart")
-    expect(shelf.get_by_test_id("cart-count")).to_be_visible()
-    shelf.close()
+    item = user.open("/item/health-potion")
+    click(item, "Add to cart")
+    expect(item.get_by_test_id("cart-count")).to_be_visible()
+    item.close()
     page.goto(f"{user.store.url}/account")
     click(page, "Sign out")
     expect(page.get_by_role("navigation").get_by_role("link", name="Sign in")).to_be_visible()
@@ -106,7 +106,7 @@ def test_the_next_user_in_the_same_tab_sees_nothing_of_the_last_one(user: User) 
     assert page.get_by_text("Dragon Sword").count() == 0
 
 
-def test_pages_of_an_account_lead_through_sign_in_and_back(user: User) -> None:
+def test_the_account_page_redirects_to_sign_in_and_back(user: User) -> None:
     user.sign_up().context.clear_cookies()
     page = user.context.new_page()
     page.goto(f"{user.store.url}/account")

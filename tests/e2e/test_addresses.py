@@ -1,4 +1,4 @@
-"""How the store answers at the addresses of its pages, before any script runs."""
+"""What the store answers at the addresses of its pages, without any script."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -13,18 +13,18 @@ from tests.support.processes import ROOT
 from tests.support.store import StoreProcess
 
 BUILT = ROOT / ".web/build/client"
-# Served at "/", at addresses that no page has, and for addresses with a part that varies.
+# Served at "/", at unknown addresses, and at addresses with parameters.
 NOT_ADDRESSES = {"index.html", "404.html", "__spa-fallback.html"}
 
 
 @pytest.mark.browser
 def test_the_documentation_of_the_api_loads_nothing_from_other_hosts(user: User) -> None:
     page = user.context.new_page()
-    asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
+    requested: list[str] = []
+    page.on("request", lambda request: requested.append(request.url))
     page.goto(f"{user.store.url}/docs")
     expect(page.get_by_text("List items on sale")).to_be_visible()
-    assert [url for url in asked if not url.startswith((user.store.url, "data:"))] == []
+    assert [url for url in requested if not url.startswith((user.store.url, "data:"))] == []
 
 
 def _get(store: StoreProcess, path: str) -> httpx.Response:
@@ -44,11 +44,11 @@ def test_each_name_in_vary_is_sent_once(store: StoreProcess, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/item/no-such-item", "/item/no-such-item/", "/item/%00", "/no/such/page"])
-def test_what_does_not_exist_answers_404_with_the_same_shell(store: StoreProcess, path: str) -> None:
-    answer = _get(store, path)
-    assert answer.status_code == 404
-    assert answer.headers["content-type"].startswith("text/html")
-    assert answer.text == _get(store, "/item/dragon-sword").text
+def test_unknown_pages_and_items_answer_404_with_the_same_html(store: StoreProcess, path: str) -> None:
+    response = _get(store, path)
+    assert response.status_code == 404
+    assert response.headers["content-type"].startswith("text/html")
+    assert response.text == _get(store, "/item/dragon-sword").text
 
 
 def test_a_withdrawn_item_still_has_a_page(store: StoreProcess) -> None:
@@ -65,5 +65,5 @@ def _withdrawn(store: StoreProcess, sku: str) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("path", ["/", "/item/dragon-sword", "/orders/0"])
-def test_pages_with_parts_that_vary_answer_too(store: StoreProcess, path: str) -> None:
+def test_pages_with_parameters_answer(store: StoreProcess, path: str) -> None:
     assert _get(store, path).status_code == 200

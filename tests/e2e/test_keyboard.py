@@ -17,16 +17,16 @@ FOCUSED = """() => {
 }"""
 
 
-def _tab_to(page: Page, name: str, *, most: int = 60) -> None:
-    """Press Tab until the focus is on the thing of this name; the focus must always be seen."""
-    for _press in range(most):
+def _tab_to(page: Page, name: str, *, max_presses: int = 60) -> None:
+    """Press Tab until the element with this name has the focus, which must be visible at each step."""
+    for _press in range(max_presses):
         page.keyboard.press("Tab")
         focused = page.evaluate(FOCUSED)
         assert not focused["covered"], focused
         if focused["name"].startswith(name):
             assert focused["ring"], focused
             return
-    raise AssertionError(f"{name} was not reached by {most} presses of Tab")
+    raise AssertionError(f"{name} was not reached by {max_presses} presses of Tab")
 
 
 def _press(page: Page, name: str) -> None:

@@ -1,4 +1,4 @@
-"""What holds on every page: one heading, a title, words for pictures, room for fingers, no sideways scroll."""
+"""What holds on every page: one heading, a title, texts for images, large targets, no horizontal scrolling."""
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -29,11 +29,11 @@ SIGNED_IN = {
     "library": "/library",
     "account": "/account",
 }
-# What the browser notes in its console about a page that answers 404.
+# What the browser writes to its console about a page that answers 404.
 NOT_FOUND = "Failed to load resource: the server responded with a status of 404 (Not Found)"
-# Widths at which layouts break: the narrowest phones, tablets, a desk.
+# Widths of the narrowest phones, of tablets, and of desktops.
 WIDTHS = (320, 360, 768, 1440)
-# WCAG 2.5.8: a target has 24 by 24 CSS pixels, unless it is a link in a sentence.
+# WCAG 2.5.8: a target has at least 24 by 24 CSS pixels, unless it is a link in a sentence.
 SMALL_TARGETS = """() => [...document.querySelectorAll("a, button, input:not([type=hidden]), select, summary")]
   .filter(one => !one.closest("p") && one.checkVisibility() && !one.classList.contains("skip"))
   .map(one => [one, one.getBoundingClientRect()])
@@ -52,7 +52,7 @@ WITHOUT_NAME = """() => [
 
 @pytest.fixture
 def owner(user: User) -> User:
-    """Return a user with something of everything, under the longest name there can be."""
+    """Return a user with the longest possible name."""
     user.name = (user.name + "W" * 32)[:32]
     return user.sign_up()
 
@@ -102,8 +102,8 @@ def test_pages_of_a_user(owner: User) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_words_stand_out_from_what_is_behind_them(user: User, scheme: str) -> None:
-    """Contrast of every text on some pages is at least 4.5 to 1 (WCAG 1.4.3)."""
+def test_texts_contrast_with_their_background(user: User, scheme: str) -> None:
+    """The contrast of every text on some pages is at least 4.5 to 1 (WCAG 1.4.3)."""
     page = user.context.new_page()
     page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]  # one of the literals above
     for path in ("/", "/item/dragon-sword", "/login?problem=wrong-password&name=kira", "/cart"):
@@ -111,32 +111,32 @@ def test_words_stand_out_from_what_is_behind_them(user: User, scheme: str) -> No
         assert page.evaluate(LOW_CONTRAST) == [], path
 
 
-def test_pages_name_the_payment_provider_before_anybody_pays(user: User) -> None:
+def test_pages_name_the_payment_provider_before_the_user_pays(user: User) -> None:
     page = user.open("/item/dragon-sword")
     expect(page.get_by_text("You pay on the payment page of Xsolla.")).to_be_visible()
     expect(page.get_by_text("Payments by Xsolla. We never see your card.")).to_be_visible()
 
 
-def test_titles_say_which_page_it_is(user: User) -> None:
+def test_each_page_has_its_own_title(user: User) -> None:
     titles = {path: user.open(path).title() for path in ("/", "/item/dragon-sword", "/cart", "/login")}
     assert len(set(titles.values())) == len(titles), titles
 
 
-def test_addresses_that_are_not_say_so(user: User) -> None:
+def test_an_unknown_address_shows_the_not_found_page(user: User) -> None:
     page = user.context.new_page()
-    answer = page.goto(f"{user.store.url}/no/such/page")
-    assert answer is not None
-    assert answer.status == 404
+    response = page.goto(f"{user.store.url}/no/such/page")
+    assert response is not None
+    assert response.status == 404
     settled(page)
     _check(page, "not found")
     user.errors.remove(NOT_FOUND)
 
 
-# Text nodes against the nearest painted background; colours are read back from a canvas, which knows them all.
+# Compares text nodes with the nearest painted background. A canvas converts every color notation to RGBA.
 LOW_CONTRAST = """() => {
   const pen = document.createElement("canvas").getContext("2d", {willReadFrequently: true});
-  const rgba = colour => {
-    pen.clearRect(0, 0, 1, 1); pen.fillStyle = colour; pen.fillRect(0, 0, 1, 1);
+  const rgba = color => {
+    pen.clearRect(0, 0, 1, 1); pen.fillStyle = color; pen.fillRect(0, 0, 1, 1);
     return pen.getImageData(0, 0, 1, 1).data;
   };
   const light = ([r, g, b]) => [r, g, b].map(part => part / 255)
@@ -144,8 +144,8 @@ LOW_CONTRAST = """() => {
     .reduce((sum, part, index) => sum + part * [0.2126, 0.7152, 0.0722][index], 0);
   const behind = one => {
     for (; one; one = one.parentElement) {
-      const colour = rgba(getComputedStyle(one).backgroundColor);
-      if (colour[3] > 250) return colour;
+      const color = rgba(getComputedStyle(one).backgroundColor);
+      if (color[3] > 250) return color;
     }
     return [255, 255, 255, 255];
   };

@@ -1,4 +1,4 @@
-"""Every way a payment can go: declined, left, canceled, from the cart, more than once."""
+"""The ways in which a payment can go: declined, left, canceled, from the cart, more than once."""
 
 import re
 
@@ -53,7 +53,7 @@ def test_an_open_order_page_says_that_the_payment_was_declined(user: User) -> No
 
 
 def test_a_user_who_has_paid_reads_that_the_payment_is_checked(user: User) -> None:
-    """The payment page leads back before the notification of the payment is there."""
+    """The payment page leads back before the notification of the payment arrives."""
     order_id = user.sign_up().order(dragon_sword=1)
     page = user.open(f"/orders/{order_id}?status=done")
     _is(page, "pending", "Checking your payment")
@@ -113,7 +113,7 @@ def _fill_cart(user: User) -> None:
         page.close()
 
 
-def test_the_cart_leads_to_one_payment_and_is_emptied_only_when_that_is_made(user: User) -> None:
+def test_the_cart_is_paid_at_once_and_emptied_only_by_the_payment(user: User) -> None:
     _fill_cart(user.sign_up())
     page = user.open("/cart")
     expect(page.get_by_test_id("cart-row")).to_have_count(3)
@@ -127,8 +127,8 @@ def test_the_cart_leads_to_one_payment_and_is_emptied_only_when_that_is_made(use
 
     click(page, "Go to payment")
     on_payment_page(page)
-    waiting = user.open("/cart")
-    expect(waiting.get_by_test_id("cart-row")).to_have_count(2)
+    other_tab = user.open("/cart")
+    expect(other_tab.get_by_test_id("cart-row")).to_have_count(2)
     click(page, PAY)
     page.wait_for_url("**/orders/*")
     _is(page, "paid", "It is in your library")
@@ -151,7 +151,7 @@ def test_a_consumable_can_be_bought_again(user: User) -> None:
     expect(owned_names(user.open("/library"))).to_have_text(["Health Potion", "Health Potion"])
 
 
-def test_a_payment_provider_that_is_away_is_said_in_words_and_the_next_try_works(user: User) -> None:
+def test_a_user_is_told_that_the_payment_provider_does_not_answer_and_can_pay_later(user: User) -> None:
     store = user.sign_up().store
     assert store.simulator is not None
     page = user.open("/item/dragon-sword")
@@ -163,7 +163,7 @@ def test_a_payment_provider_that_is_away_is_said_in_words_and_the_next_try_works
         store.simulator.start().wait_until_answers(store.simulator_url, 30)
     page.reload()
     settled(page)
-    # The order is there already; it is offered, not made a second time.
+    # The order exists already: it is offered again, and not placed a second time.
     click(page, "Payment in progress: view order", "link")
     page.wait_for_url("**/orders/*")
     click(page, "Open the payment page")

@@ -1,4 +1,4 @@
-"""Payments whose notifications never come."""
+"""The payment check, for payments whose notifications never arrive."""
 
 import pytest
 from playwright.sync_api import expect
@@ -8,7 +8,7 @@ from tests.e2e.user import User, click
 pytestmark = pytest.mark.browser
 
 
-def test_a_payment_without_any_notification_arrives_when_the_user_asks(user: User) -> None:
+def test_a_payment_without_a_notification_is_found_when_the_user_asks(user: User) -> None:
     order_id = user.sign_up().order(magic_shield=1)
     url = f"{user.store.simulator_url}/simulator/orders/{order_id}/send"
     assert user.context.request.post(url, data={"scenario": "drop-all"}).ok
