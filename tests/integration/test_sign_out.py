@@ -83,11 +83,11 @@ def test_the_message_does_not_wait_behind_one_that_could_not_be_sent(shop: Shop,
     assert [message.payload["event"] for message in sent] == ["test", SESSIONS_ENDED]
 
 
-@pytest.mark.parametrize("redis_is_away", [False, True])
-def test_the_connections_of_the_session_and_no_others_close_at_once(shop: Shop, redis_is_away: bool) -> None:
+@pytest.mark.parametrize("redis_is_down", [False, True])
+def test_the_connections_of_the_session_and_no_others_close_at_once(shop: Shop, redis_is_down: bool) -> None:
     ended = _sign_in(shop.player().user_id)
     others = [_sign_in(ended.user_id), _sign_in(shop.player().user_id)]
-    bus = Bus(f"redis://127.0.0.1:{free_port()}/0" if redis_is_away else "")
+    bus = Bus(f"redis://127.0.0.1:{free_port()}/0" if redis_is_down else "")
 
     async def sign_out(connections: Sequence[Connection]) -> None:
         running = asyncio.create_task(bus.run())
