@@ -39,11 +39,13 @@ def test_buy_pay_live_and_refund(acme: Shop, user: User) -> None:
     library = user.open("/library")
     library.evaluate("window.neverReloaded = true")
     page = user.open("/item/dragon-sword")
+    expect(page.get_by_text("You pay on the payment page of Acme Pay.")).to_be_visible()
     click(page, "Buy now")
     page.wait_for_url(re.compile(r"/pay/chk_"))
     click(page, "Pay")
     page.wait_for_url("**/orders/*")
     expect(status(page)).to_have_attribute("data-status", "paid")
+    expect(page.get_by_text("Payment confirmed by Acme Pay")).to_be_visible()
     expect(owned_names(library)).to_have_text(["Dragon Sword"])
 
     order_id = page.url.rpartition("/")[2]

@@ -11,6 +11,7 @@ from store_app.db.threads import in_database_thread, read
 from store_app.errors import NotFound, Refusal
 from store_app.orders import service
 from store_app.orders.queries import OrderDetails, find_order
+from store_app.payments.registry import default_provider
 from store_app.web.checkout.payment_check import PaymentCheckMixin
 from store_app.web.live import tabs
 from store_app.web.live.refresh import refresh_on
@@ -63,7 +64,7 @@ class OrderState(PaymentCheckMixin, rx.State):
         self._show(details)
 
     def _show(self, details: OrderDetails) -> None:
-        self.order, self.loaded = order_view(details), True
+        self.order, self.loaded = order_view(details, default_provider().display_name), True
         # The user need not wait either when the payment was declined, or when staff look at the order.
         if not self.order.can_pay:
             self.phase = ""

@@ -60,7 +60,7 @@ def moment(at: datetime) -> str:
     return f"{at.day} {at:%b %Y %H:%M} UTC"
 
 
-def order_view(details: OrderDetails) -> OrderView:
+def order_view(details: OrderDetails, provider_name: str) -> OrderView:
     """Return what the page of an order shows."""
     order, status = details.order, details.order.status
     unpaid = status in {OrderStatus.PENDING, OrderStatus.FAILED}
@@ -84,7 +84,9 @@ def order_view(details: OrderDetails) -> OrderView:
         in_library=status in {OrderStatus.PAID, OrderStatus.PARTIALLY_REFUNDED},
         settled=not unpaid,
         lines=[_line_view(line, order.currency) for line in details.lines],
-        steps=[StepView(f"{event.at:%H:%M:%S}", step_words(event.kind)) for event in details.events],
+        steps=[
+            StepView(f"{event.at:%H:%M:%S}", step_words(event.kind, provider_name)) for event in details.events
+        ],
     )
 
 

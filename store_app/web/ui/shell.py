@@ -5,9 +5,10 @@ import reflex as rx
 from store_app.checkout import cart
 from store_app.db.outbox import Message
 from store_app.db.threads import read
+from store_app.payments.registry import default_provider
 from store_app.web.live.refresh import refresh_on
 from store_app.web.ui.session import SessionMixin
-from store_app.web.ui.words import NOTICES, PROVIDER_NAME
+from store_app.web.ui.words import NOTICES
 
 
 def _items_in_words(message: Message) -> str:
@@ -34,7 +35,7 @@ class ShellState(SessionMixin, rx.State):
         """Show the signed-in user and the number of items in the cart."""
         current_user = await self._current_user()
         self._watch_nothing()
-        self.provider_name = PROVIDER_NAME
+        self.provider_name = default_provider().display_name
         self.username = current_user.username if current_user else ""
         self.cart_count = await read(cart.count, current_user.user_id) if current_user else 0
 

@@ -1,11 +1,9 @@
-"""The words of the pages about orders, one record for each status, and the name of the payment provider."""
+"""The words of the pages about orders: one record for each status."""
 
 from dataclasses import dataclass
 
 from store_app.models import OrderStatus
 from store_app.orders.transitions import MESSAGES
-
-PROVIDER_NAME = "Xsolla"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +39,7 @@ ORDER_WORDS: dict[str, OrderWords] = {
         tone="good",
         heading="It is in your library",
         text="Payment received. Thank you.",
-        step=f"Payment confirmed by {PROVIDER_NAME}, items added to your library",
+        step="Payment confirmed by {provider}, items added to your library",
         notice="{items} added to your library.",
     ),
     OrderStatus.PARTIALLY_REFUNDED: OrderWords(
@@ -110,6 +108,8 @@ NOTICES = {
 }
 
 
-def step_words(kind: str) -> str:
+def step_words(kind: str, provider_name: str) -> str:
     """Return the text of a timeline event: "placed", or the status that the order got."""
-    return "Order made" if kind == "placed" else ORDER_WORDS[kind].step
+    if kind == "placed":
+        return "Order made"
+    return ORDER_WORDS[kind].step.format(provider=provider_name)
