@@ -1,4 +1,4 @@
-"""Refusals: expected ways in which an operation says no, each a type with its facts and a sentence.
+"""Refusals: expected ways in which an operation says no. Each type has a sentence, a code and an HTTP status.
 
 `web/http/problems.py` turns them into RFC 9457 problem documents; a page shows `str(refusal)`. Whatever is not a
 `Refusal` is a bug.
@@ -50,7 +50,7 @@ class NotYours(Refusal):
 
 
 class NotFound(Refusal):
-    """There is no such thing, or none that this caller may see."""
+    """What was asked for does not exist, or the caller may not see it."""
 
     status = 404
     code = "not-found"
@@ -60,14 +60,14 @@ class NotFound(Refusal):
 
 
 class Conflict(Refusal):
-    """The request is fine but the present state does not allow it."""
+    """The request is valid, but the current state does not allow it."""
 
     status = 409
     code = "conflict"
 
 
 class Invalid(Refusal):
-    """The request itself is wrong; `field` names the part."""
+    """The request is not valid; `field` names the wrong part."""
 
     status = 422
     code = "invalid"
@@ -78,7 +78,7 @@ class Invalid(Refusal):
 
 
 class TooManyTries(Refusal):
-    """A limit was met; `retry_after` is in seconds."""
+    """The caller reached a rate limit; `retry_after` is in seconds."""
 
     status = 429
     code = "too-many-tries"
@@ -90,7 +90,7 @@ class TooManyTries(Refusal):
 
 
 class WrongPassword(Refusal):
-    """Unknown name or wrong password: the caller is not told which."""
+    """The name is unknown or the password is wrong; the caller is not told which."""
 
     status = 401
     code = "wrong-password"
@@ -109,7 +109,7 @@ class NameTaken(Conflict):
 
 
 class AlreadyOwned(Conflict):
-    """A thing that is owned once is owned already."""
+    """The user already owns an item that can be owned only once."""
 
     code = "already-owned"
 
@@ -118,7 +118,7 @@ class AlreadyOwned(Conflict):
 
 
 class InOpenOrder(Conflict):
-    """A thing that is owned once is part of another order not yet paid."""
+    """An item that can be owned only once is in another open order of the user."""
 
     code = "in-open-order"
 
@@ -138,7 +138,7 @@ class OrderClosed(Conflict):
 
 
 class ProviderUnavailable(Refusal):
-    """The payment provider cannot be reached; nothing is lost, a retry is fine."""
+    """The payment provider does not answer; the request can be repeated later."""
 
     status = 503
     code = "provider-unavailable"
@@ -148,7 +148,7 @@ class ProviderUnavailable(Refusal):
 
 
 class ProviderRefused(Refusal):
-    """The payment provider refused our request: a setting or the catalogue is wrong."""
+    """The payment provider refused the store's request: a setting or the catalogue is wrong."""
 
     status = 503
     code = "provider-refused"

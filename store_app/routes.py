@@ -1,4 +1,4 @@
-"""Addresses of the pages, and builders for those with parts."""
+"""The addresses of the pages, and functions that return those with parameters."""
 
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -23,18 +23,18 @@ def order(order_id: str) -> str:
 
 
 def login(next_path: str = STORE) -> str:
-    """Return the address of the sign-in page that leads back to `next_path`."""
+    """Return the address of the sign-in page, from which the user returns to `next_path`."""
     return f"{LOGIN}?{urlencode({'next': own_path(next_path)})}"
 
 
 def own_path(path: str) -> str:
-    """Return `path` if it stays on this site, else the store page (no open redirects, ASVS 3.7.2)."""
+    """Return `path` if it is a path on this site, else that of the store page: no open redirects (ASVS 3.7.2)."""
     try:
         parts = urlsplit(path)
     except ValueError:
         return STORE
-    # Browsers read a backslash as a slash, and drop tabs and line breaks before they read the rest.
-    strange = any(character in path for character in "\\\t\r\n") or not path.isprintable()
-    if parts.scheme or parts.netloc or strange or not path.startswith("/") or path.startswith("//"):
+    # Browsers treat a backslash as a slash, and remove tabs and line breaks before they parse the address.
+    ambiguous = any(character in path for character in "\\\t\r\n") or not path.isprintable()
+    if parts.scheme or parts.netloc or ambiguous or not path.startswith("/") or path.startswith("//"):
         return STORE
     return path

@@ -1,4 +1,4 @@
-"""The composition root: the pages, the API, the webhook and the background work, put together."""
+"""The composition root: assembles the pages, the API, the webhook and the background work."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -38,8 +38,8 @@ configure_logging()
 
 
 def create_api() -> FastAPI:
-    """Return the API; Reflex's pages and websocket are mounted behind it."""
-    # Its own files for /docs: FastAPI's page has the browser load them from other hosts.
+    """Return the API. Reflex mounts its pages and its websocket behind it."""
+    # Serves the files of /docs itself; FastAPI's own page loads them from other hosts.
     api = FastAPIOffline(
         title=SITE_NAME,
         version="1",
@@ -63,7 +63,7 @@ async def _refresh(tab: Tab, message: Message) -> None:
 
 
 class StoreApp(rx.App):
-    """Reflex's app within the store's outermost middleware."""
+    """Reflex's app, wrapped in the store's outermost middleware."""
 
     def __call__(self) -> ASGIApp:
         """Return the ASGI application that the server runs."""
@@ -76,7 +76,7 @@ app = StoreApp(
     head_components=[rx.el.link(rel="icon", href="/favicon.svg", type="image/svg+xml")],
     toaster=None,
     app_wraps={},
-    # In this order: the API around Reflex, then the guards around both.
+    # Innermost first: the API wraps Reflex, and the middleware below wraps both.
     api_transformer=[
         create_api(),
         partial(EventSocketGuard, refresh=_refresh),
@@ -91,15 +91,15 @@ app = StoreApp(
 
 @asynccontextmanager
 async def background_work() -> AsyncIterator[None]:
-    """Run the background work for as long as the server runs."""
-    works = (
+    """Run the background work while the server runs."""
+    jobs = (
         get_bus().run(),
         reconcile.run_forever(),
         every(30, tidy),
         every(5, catch_up),
         connection_watchdog.run(),
     )
-    tasks = [asyncio.create_task(work) for work in works]
+    tasks = [asyncio.create_task(job) for job in jobs]
     yield
     for task in tasks:
         task.cancel()

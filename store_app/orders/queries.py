@@ -64,7 +64,7 @@ def find_order(session: Session, user_id: str, order_id: str) -> OrderDetails:
     """Return a user's own order.
 
     Raises:
-        NotFound: there is none, or it is somebody else's: a stranger cannot tell which.
+        NotFound: there is none, or it is another user's: the caller is not told which.
     """
     order = session.get(Order, order_id)
     if order is None or order.user_id != user_id:
@@ -90,7 +90,7 @@ def list_orders(session: Session, user_id: str, limit: int = 50) -> list[Order]:
 
 
 def open_order_with(session: Session, user_id: str, item_id: int) -> str:
-    """Return the id of a user's unpaid order that contains an item, or nothing."""
+    """Return the id of a user's open order that contains an item, or an empty string."""
     query = (
         select(Order.id)
         .join(PendingPurchase, col(PendingPurchase.order_id) == Order.id)

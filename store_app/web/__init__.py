@@ -1,1 +1,1 @@
-"""What browsers and API clients see: pages, their States, the API, live updates."""
+"""What browsers and API clients use: pages, their States, the API, live updates."""

@@ -1,10 +1,10 @@
-"""All pages of the site."""
+"""The list of all pages."""
 
 from importlib import import_module
 
 from store_app.web.ui.page import Page
 
-# The modules of `store_app.web` that declare pages: a new one is one more line here.
+# The modules of `store_app.web` that declare pages. Adding one takes one line here.
 MODULES = (
     "accounts.page",
     "catalogue.page",

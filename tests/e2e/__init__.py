@@ -1,1 +1,1 @@
-"""The store in a real browser, from the first visit to what arrives live."""
+"""End-to-end tests: the store in a real browser."""

@@ -1,4 +1,4 @@
-"""A store, a browser and players for the end-to-end tests; what a failure leaves behind."""
+"""Fixtures of the end-to-end tests: a store, a browser and users; and the evidence that a failed test leaves."""
 
 import re
 import shutil
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 
-from tests.e2e.player import Player
+from tests.e2e.user import User
 from tests.support.browser import launch_options
 from tests.support.postgres import fresh_database, postgres
 from tests.support.processes import ROOT
@@ -18,17 +18,17 @@ from tests.support.redis import redis_server
 from tests.support.store import StoreProcess
 
 RESULTS = ROOT / "test-results"
-# What the browser says when a test cuts the line or stops the store.
+# Errors in the console when a test cuts the connection or stops the store.
 LOST_CONNECTION = re.compile(r"ERR_INTERNET_DISCONNECTED|ERR_CONNECTION|WebSocket connection|503")
-# For tests of what is live: the shop fixtures to run in.
-BOTH_SHAPES = ["small_shop", pytest.param("grown_shop", marks=[pytest.mark.postgres, pytest.mark.redis])]
-Players = Callable[[], Player]
+# The store fixtures for tests of live updates.
+BOTH_SHAPES = ["small_store", pytest.param("grown_store", marks=[pytest.mark.postgres, pytest.mark.redis])]
+NewUser = Callable[[], User]
 _failed = pytest.StashKey[bool]()
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Any:
-    """Remember on the test whether it failed, so that its fixtures know what to keep."""
+    """Note on the test that it failed, for its fixtures."""
     report = yield
     if report.failed:
         item.stash[_failed] = True
@@ -46,59 +46,59 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="package")
-def small_shop() -> Iterator[StoreProcess]:
+def small_store() -> Iterator[StoreProcess]:
     """Return the default shape: SQLite, one worker."""
-    with StoreProcess(simulator=True) as shop:
-        yield shop
+    with StoreProcess(simulator=True) as store:
+        yield store
 
 
 @pytest.fixture(scope="package")
-def grown_shop() -> Iterator[StoreProcess]:
+def grown_store() -> Iterator[StoreProcess]:
     """Return the grown shape: PostgreSQL, Redis, three workers."""
     with ExitStack() as servers:
         database = fresh_database(servers.enter_context(postgres()).url)
         redis = servers.enter_context(redis_server())
-        shop = StoreProcess(simulator=True, database_url=database, redis_url=redis.url, workers=3)
-        yield servers.enter_context(shop)
+        store = StoreProcess(simulator=True, database_url=database, redis_url=redis.url, workers=3)
+        yield servers.enter_context(store)
 
 
 @pytest.fixture
-def shop(small_shop: StoreProcess) -> StoreProcess:
-    """Return the store that a test plays in; tests of what is live override it with both shapes."""
-    return small_shop
+def store(small_store: StoreProcess) -> StoreProcess:
+    """Return the store of a test. Tests of live updates override it, to run with both shapes."""
+    return small_store
 
 
 @pytest.fixture
-def players(browser: Browser, shop: StoreProcess, request: pytest.FixtureRequest) -> Iterator[Players]:
-    """Return how to have another player, each in a browser context of their own."""
-    everybody: list[Player] = []
-    log_begins = len(shop.log())
+def new_user(browser: Browser, store: StoreProcess, request: pytest.FixtureRequest) -> Iterator[NewUser]:
+    """Return a function that makes another user, with a browser context of its own."""
+    users: list[User] = []
+    log_begins = len(store.log())
 
-    def another() -> Player:
-        player = Player(shop, browser.new_context())
-        player.context.set_default_timeout(10_000)
-        player.context.tracing.start(screenshots=True, snapshots=True)
-        everybody.append(player)
-        return player
+    def make() -> User:
+        user = User(store, browser.new_context())
+        user.context.set_default_timeout(10_000)
+        user.context.tracing.start(screenshots=True, snapshots=True)
+        users.append(user)
+        return user
 
-    yield another
+    yield make
     if request.node.stash.get(_failed, False):
-        _leave_evidence(_folder(request.node.nodeid), everybody, shop.log()[log_begins:])
-    for player in everybody:
-        player.context.close()
-    complaints = [error for player in everybody for error in _unexpected(player)]
-    assert not complaints, f"errors in the browser's console: {complaints}"
+        _save_evidence(_folder(request.node.nodeid), users, store.log()[log_begins:])
+    for user in users:
+        user.context.close()
+    errors = [error for user in users for error in _unexpected(user)]
+    assert not errors, f"errors in the browser's console: {errors}"
 
 
 @pytest.fixture
-def player(players: Players) -> Player:
-    """Return one player, signed out."""
-    return players()
+def user(new_user: NewUser) -> User:
+    """Return a user who is signed out."""
+    return new_user()
 
 
-def _unexpected(player: Player) -> Iterator[str]:
-    for error in player.errors:
-        if not (player.may_lose_connection and LOST_CONNECTION.search(error)):
+def _unexpected(user: User) -> Iterator[str]:
+    for error in user.errors:
+        if not (user.may_lose_connection and LOST_CONNECTION.search(error)):
             yield error
 
 
@@ -110,10 +110,10 @@ def _folder(nodeid: str) -> Path:
     return folder
 
 
-def _leave_evidence(folder: Path, everybody: list[Player], log: str) -> None:
+def _save_evidence(folder: Path, users: list[User], log: str) -> None:
     (folder / "store.log").write_text(log, encoding="utf-8")
-    for number, player in enumerate(everybody, start=1):
-        for tab, page in enumerate(player.context.pages, start=1):
-            page.screenshot(path=folder / f"player-{number}-tab-{tab}.png")
-        player.context.tracing.stop(path=folder / f"player-{number}-trace.zip")
-        (folder / f"player-{number}-console.txt").write_text("\n".join(player.errors), encoding="utf-8")
+    for number, user in enumerate(users, start=1):
+        for tab, page in enumerate(user.context.pages, start=1):
+            page.screenshot(path=folder / f"user-{number}-tab-{tab}.png")
+        user.context.tracing.stop(path=folder / f"user-{number}-trace.zip")
+        (folder / f"user-{number}-console.txt").write_text("\n".join(user.errors), encoding="utf-8")

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from playwright.sync_api import expect
 
-from tests.e2e.player import Player
+from tests.e2e.user import User
 from tests.support.processes import ROOT
 from tests.support.project import copy_pages, copy_project
 from tests.support.recipes import carry_out, recipes
@@ -40,7 +40,7 @@ def extended(project: Path) -> Iterator[StoreProcess]:
 
 
 @pytest.fixture
-def shop(extended: StoreProcess) -> StoreProcess:
+def store(extended: StoreProcess) -> StoreProcess:
     """Return the store of the copy."""
     return extended
 
@@ -60,34 +60,34 @@ def test_what_the_recipes_write_passes_the_checks_of_style_and_layers(project: P
     _run(project, "ruff", "format", "--no-cache", "--check", *new)
 
 
-def test_the_page_has_its_address_and_its_title(player: Player) -> None:
-    answer = httpx.get(f"{player.shop.url}/help", trust_env=False)
+def test_the_page_has_its_address_and_its_title(user: User) -> None:
+    answer = httpx.get(f"{user.store.url}/help", trust_env=False)
     assert (answer.status_code, answer.history) == (200, [])
-    page = player.open("/help")
+    page = user.open("/help")
     expect(page.get_by_role("heading", level=1)).to_have_text("Help")
     expect(page).to_have_title("Help - Digital Game Store")
 
 
-def test_the_data_on_the_page_are_live(player: Player) -> None:
-    page = player.sign_up().open("/help")
+def test_the_data_on_the_page_are_live(user: User) -> None:
+    page = user.sign_up().open("/help")
     page.evaluate("window.neverReloaded = true")
-    player.pays(player.order(dragon_sword=1))
+    user.pays(user.order(dragon_sword=1))
     expect(page.get_by_text("dragon-sword")).to_be_visible()
     assert page.evaluate("window.neverReloaded")
 
 
-def test_the_notification_type_has_its_effect(player: Player) -> None:
-    order_id = player.sign_up().order(magic_shield=1)
+def test_the_notification_type_has_its_effect(user: User) -> None:
+    order_id = user.sign_up().order(magic_shield=1)
     body = (
         b'{"notification_type": "afs_black_list", "transaction": {"id": 1, "dry_run": 1},'
         b' "custom_parameters": {"order_id": "%s"}}' % order_id.encode()
     )
-    secret = player.shop.env["XSOLLA_WEBHOOK_SECRET"].encode()
+    secret = user.store.env["XSOLLA_WEBHOOK_SECRET"].encode()
     signature = hashlib.sha1(body + secret).hexdigest()  # noqa: S324 - Xsolla's algorithm
     headers = {"Authorization": f"Signature {signature}"}
-    url = f"{player.shop.url}/api/webhooks/payment"
+    url = f"{user.store.url}/api/webhooks/payment"
     assert httpx.post(url, content=body, headers=headers, trust_env=False).status_code == 204
-    listed = player.shop.run("store_app", "attention", "list")
+    listed = user.store.run("store_app", "attention", "list")
     assert any(order_id in line and "blocklist" in line for line in listed.splitlines())
 
 
@@ -100,10 +100,10 @@ def test_the_setting_is_read_and_documented(extended: StoreProcess, project: Pat
     _run(project, "pytest", "-q", "-p", "no:cacheprovider", "tests/unit/test_settings_documentation.py")
 
 
-def test_the_command_is_listed_and_runs(extended: StoreProcess, player: Player) -> None:
+def test_the_command_is_listed_and_runs(extended: StoreProcess, user: User) -> None:
     assert "Count the accounts." in extended.run("store_app", "--help")
     before = int(extended.run("store_app", "users").removeprefix("Open accounts: "))
-    player.sign_up()
+    user.sign_up()
     assert extended.run("store_app", "users") == f"Open accounts: {before + 1}\n"
 
 

@@ -1,18 +1,18 @@
-"""The journey of somebody who is new here: browse, sign up, buy, and see it arrive in every open tab."""
+"""The journey of a new user: browse, sign up, buy, and see the purchase in every open tab."""
 
 import re
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.conftest import BOTH_SHAPES, Players
-from tests.e2e.player import PASSWORD, Player, click, notice, on_payment_page, owned_names, settled, status
+from tests.e2e.conftest import BOTH_SHAPES, NewUser
+from tests.e2e.user import PASSWORD, User, click, notice, on_payment_page, owned_names, settled, status
 
 pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(params=BOTH_SHAPES)
-def shop(request: pytest.FixtureRequest) -> object:
+def store(request: pytest.FixtureRequest) -> object:
     """Return the store in both shapes."""
     return request.getfixturevalue(request.param)
 
@@ -20,7 +20,7 @@ def shop(request: pytest.FixtureRequest) -> object:
 def _register(page: Page, name: str) -> None:
     expect(page).to_have_url(re.compile(r"/login\?next="))
     click(page, "Create an account", "link")
-    # The page before has fields of the same names.
+    # The previous page has fields of the same names.
     expect(page.get_by_role("heading", level=1)).to_have_text("Create an account")
     expect(page).to_have_url(re.compile(r"/register\?next="))
     settled(page)
@@ -36,23 +36,21 @@ def _pay_from_item_page(page: Page) -> None:
     click(page, re.compile("^Pay "))
 
 
-def test_a_purchase_arrives_in_every_open_tab_of_the_buyer_and_in_nobody_elses(
-    player: Player, players: Players
-) -> None:
-    page = player.open("/")
+def test_a_purchase_appears_in_every_open_tab_of_the_user_and_in_no_other(user: User, new_user: NewUser) -> None:
+    page = user.open("/")
     page.get_by_role("link", name="Dragon Sword").click()
     expect(page.get_by_test_id("price")).to_have_text("$999.99")
     click(page, "Buy now")
-    _register(page, player.name)
-    page.wait_for_url(f"{player.shop.url}/item/dragon-sword")
+    _register(page, user.name)
+    page.wait_for_url(f"{user.store.url}/item/dragon-sword")
     settled(page)
-    expect(page.get_by_test_id("account")).to_have_text(player.name)
+    expect(page.get_by_test_id("account")).to_have_text(user.name)
 
-    library, shelf = player.open("/library"), player.open("/item/magic-shield")
+    library, item = user.open("/library"), user.open("/item/magic-shield")
     expect(library.get_by_text("Nothing here yet")).to_be_visible()
-    stranger = players().sign_up()
-    strange_library, strange_shelf = stranger.open("/library"), stranger.open("/")
-    for tab in (library, shelf, strange_library, strange_shelf):
+    other = new_user().sign_up()
+    other_library, other_store_page = other.open("/library"), other.open("/")
+    for tab in (library, item, other_library, other_store_page):
         tab.evaluate("window.neverReloaded = true")
 
     _pay_from_item_page(page)
@@ -60,24 +58,24 @@ def test_a_purchase_arrives_in_every_open_tab_of_the_buyer_and_in_nobody_elses(
     expect(status(page)).to_have_attribute("data-status", "paid")
     expect(page.get_by_role("heading", level=1)).to_have_text("It is in your library")
     expect(owned_names(library)).to_have_text(["Dragon Sword"])
-    for tab in (library, shelf):
+    for tab in (library, item):
         expect(notice(tab)).to_have_text("Dragon Sword was added to your library.")
         assert tab.evaluate("window.neverReloaded")
 
     _receipt(page)
-    page = player.open("/item/dragon-sword")
+    page = user.open("/item/dragon-sword")
     expect(page.get_by_test_id("owned")).to_be_visible()
     expect(page.get_by_role("button", name="Buy now")).to_have_count(0)
     click(page, "Open in library", "link")
     expect(owned_names(page)).to_have_text(["Dragon Sword"])
-    # All that came through the same workers after it is here, so it had its time to show up there.
-    expect(strange_library.get_by_text("Nothing here yet")).to_be_visible()
-    for tab in (strange_library, strange_shelf):
+    # What was sent later through the same workers has arrived, so this would have arrived too.
+    expect(other_library.get_by_text("Nothing here yet")).to_be_visible()
+    for tab in (other_library, other_store_page):
         expect(notice(tab)).to_have_count(0)
-    # They do hear what is theirs, and that is all they ever heard.
-    stranger.pays(stranger.order(health_potion=1))
-    expect(owned_names(strange_library)).to_have_text(["Health Potion"])
-    for tab in (strange_library, strange_shelf):
+    # These tabs do receive the messages of their own user, and have received nothing else.
+    other.pays(other.order(health_potion=1))
+    expect(owned_names(other_library)).to_have_text(["Health Potion"])
+    for tab in (other_library, other_store_page):
         expect(notice(tab)).to_have_text("Health Potion was added to your library.")
         assert tab.evaluate("window.neverReloaded")
     expect(owned_names(library)).to_have_text(["Dragon Sword"])

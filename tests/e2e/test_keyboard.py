@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.player import PASSWORD, Player, on_payment_page, settled, status
+from tests.e2e.user import PASSWORD, User, on_payment_page, settled, status
 
 pytestmark = pytest.mark.browser
 FOCUSED = """() => {
@@ -17,16 +17,16 @@ FOCUSED = """() => {
 }"""
 
 
-def _tab_to(page: Page, name: str, *, most: int = 60) -> None:
-    """Press Tab until the focus is on the thing of this name; the focus must always be seen."""
-    for _press in range(most):
+def _tab_to(page: Page, name: str, *, max_presses: int = 60) -> None:
+    """Press Tab until the element with this name has the focus, which must be visible at each step."""
+    for _press in range(max_presses):
         page.keyboard.press("Tab")
         focused = page.evaluate(FOCUSED)
         assert not focused["covered"], focused
         if focused["name"].startswith(name):
             assert focused["ring"], focused
             return
-    raise AssertionError(f"{name} was not reached by {most} presses of Tab")
+    raise AssertionError(f"{name} was not reached by {max_presses} presses of Tab")
 
 
 def _press(page: Page, name: str) -> None:
@@ -34,8 +34,8 @@ def _press(page: Page, name: str) -> None:
     page.keyboard.press("Enter")
 
 
-def test_a_purchase_with_the_keyboard_alone(player: Player) -> None:
-    page = player.open("/")
+def test_a_purchase_with_the_keyboard_alone(user: User) -> None:
+    page = user.open("/")
     _press(page, "Dragon Sword")
     page.wait_for_url("**/item/dragon-sword")
     expect(page.get_by_role("button", name="Buy now")).to_be_visible()
@@ -44,7 +44,7 @@ def test_a_purchase_with_the_keyboard_alone(player: Player) -> None:
     _press(page, "Create an account")
     expect(page.get_by_role("heading", level=1)).to_have_text("Create an account")
     _tab_to(page, "User name")
-    page.keyboard.type(player.name)
+    page.keyboard.type(user.name)
     _tab_to(page, "Password")
     page.keyboard.type(PASSWORD)
     page.keyboard.press("Enter")
@@ -63,8 +63,8 @@ def test_a_purchase_with_the_keyboard_alone(player: Player) -> None:
     expect(page.get_by_test_id("purchase")).to_have_count(1)
 
 
-def test_the_first_tab_stop_skips_to_the_content(player: Player) -> None:
-    page = player.open("/")
+def test_the_first_tab_stop_skips_to_the_content(user: User) -> None:
+    page = user.open("/")
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
     page.keyboard.press("Enter")

@@ -1,121 +1,120 @@
-"""What happens while a tab is away: it says so in words, and catches up when it is back."""
+"""What a tab does without a connection: it shows a banner, and shows the current data when it reconnects."""
 
 import re
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.conftest import BOTH_SHAPES, Players
-from tests.e2e.player import Player, notice, owned_names, settled, status
+from tests.e2e.conftest import BOTH_SHAPES, NewUser
+from tests.e2e.user import User, notice, owned_names, settled, status
 from tests.support.store import StoreProcess
 
 pytestmark = pytest.mark.browser
-AWAY = "Reconnecting. What you see may be out of date."
-# What would tell where the server is.
+BANNER = "Reconnecting. What you see may be out of date."
+# What would reveal the address of the server.
 ADDRESS = re.compile(r"wss?:|https?:|localhost|127\.0\.0\.1|:\d{4,5}|websocket", re.IGNORECASE)
 
 
 @pytest.fixture(params=BOTH_SHAPES)
-def shop(request: pytest.FixtureRequest) -> object:
+def store(request: pytest.FixtureRequest) -> object:
     """Return the store in both shapes."""
     return request.getfixturevalue(request.param)
 
 
-# Sockets of a page as they are with a line that can be cut: open ones end, new ones find nobody.
-LINE = """
-window.lineIsCut = false; window.sockets = [];
+# Lets a test cut the connection of a page: open websockets are closed, and new ones cannot connect.
+CUTTABLE_WEBSOCKETS = """
+window.isCut = false; window.sockets = [];
 window.WebSocket = class extends WebSocket {
   constructor(url, protocols) {
-    super(window.lineIsCut ? String(url).replace(/:[0-9]+/, ":1") : url, protocols);
+    super(window.isCut ? String(url).replace(/:[0-9]+/, ":1") : url, protocols);
     window.sockets.push(this);
   }
 };
 """
 
 
-def _open_with_line(player: Player, *paths: str) -> list[Page]:
-    player.may_lose_connection = True
-    player.context.add_init_script(LINE)
-    return [player.open(path) for path in paths]
+def _open_with_cuttable_websockets(user: User, *paths: str) -> list[Page]:
+    user.may_lose_connection = True
+    user.context.add_init_script(CUTTABLE_WEBSOCKETS)
+    return [user.open(path) for path in paths]
 
 
 def _cut(*tabs: Page) -> None:
     for tab in tabs:
-        tab.evaluate("window.lineIsCut = true; window.sockets.forEach(socket => socket.close())")
+        tab.evaluate("window.isCut = true; window.sockets.forEach(socket => socket.close())")
 
 
-def _mend(*tabs: Page) -> None:
+def _restore(*tabs: Page) -> None:
     for tab in tabs:
-        tab.evaluate("window.lineIsCut = false")
+        tab.evaluate("window.isCut = false")
 
 
-def _says_that_it_is_away(page: Page) -> None:
-    banner = page.get_by_role("status").filter(has_text=AWAY)
+def _shows_the_banner(page: Page) -> None:
+    banner = page.get_by_role("status").filter(has_text=BANNER)
     expect(banner).to_be_visible()
     assert not ADDRESS.search(page.locator("body").inner_text())
 
 
-def _is_back(page: Page) -> None:
-    expect(page.get_by_text(AWAY)).to_have_count(0)
+def _shows_no_banner(page: Page) -> None:
+    expect(page.get_by_text(BANNER)).to_have_count(0)
 
 
-def test_tabs_that_were_cut_off_catch_up(player: Player) -> None:
-    order_id = player.sign_up().order(dragon_sword=1)
-    tabs = _open_with_line(player, f"/orders/{order_id}", "/library", "/item/dragon-sword")
+def test_tabs_that_lost_their_connection_show_the_current_data_afterwards(user: User) -> None:
+    order_id = user.sign_up().order(dragon_sword=1)
+    tabs = _open_with_cuttable_websockets(user, f"/orders/{order_id}", "/library", "/item/dragon-sword")
     order, library, item = tabs
     _cut(*tabs)
     for tab in tabs:
-        _says_that_it_is_away(tab)
-    player.pays(order_id)
-    # Nothing can have reached them.
+        _shows_the_banner(tab)
+    user.pays(order_id)
+    # Nothing can be sent to the tabs.
     expect(status(order)).to_have_attribute("data-status", "pending")
     expect(owned_names(library)).to_have_count(0)
 
-    _mend(*tabs)
+    _restore(*tabs)
     for tab in tabs:
-        _is_back(tab)
+        _shows_no_banner(tab)
     expect(status(order)).to_have_attribute("data-status", "paid")
     expect(owned_names(library)).to_have_text(["Dragon Sword"])
     expect(item.get_by_test_id("owned")).to_be_visible()
 
 
-def test_tabs_of_a_browser_without_network_catch_up(player: Player, players: Players) -> None:
-    """The line is not cut but silent: nobody hears of it, and what was sent waits on the way."""
-    order_id = player.sign_up().order(dragon_sword=1)
-    order, library = player.open(f"/orders/{order_id}"), player.open("/library")
-    player.may_lose_connection = True
-    player.context.set_offline(True)
-    players().pays(order_id)
-    player.context.set_offline(False)
+def test_tabs_of_a_browser_without_network_show_the_current_data_afterwards(user: User, new_user: NewUser) -> None:
+    """The connection is not closed but silent: neither side notices, and what was sent arrives later."""
+    order_id = user.sign_up().order(dragon_sword=1)
+    order, library = user.open(f"/orders/{order_id}"), user.open("/library")
+    user.may_lose_connection = True
+    user.context.set_offline(True)
+    new_user().pays(order_id)
+    user.context.set_offline(False)
     expect(status(order)).to_have_attribute("data-status", "paid")
     expect(owned_names(library)).to_have_text(["Dragon Sword"])
 
 
-def test_tabs_outlive_a_restart_of_the_store(player: Player, shop: StoreProcess) -> None:
-    order_id = player.sign_up().order(dragon_sword=1)
-    order, library = _open_with_line(player, f"/orders/{order_id}", "/library")
-    shop.stop()
+def test_tabs_continue_after_a_restart_of_the_store(user: User, store: StoreProcess) -> None:
+    order_id = user.sign_up().order(dragon_sword=1)
+    order, library = _open_with_cuttable_websockets(user, f"/orders/{order_id}", "/library")
+    store.stop()
     for tab in (order, library):
-        _says_that_it_is_away(tab)
+        _shows_the_banner(tab)
     _cut(order, library)
-    shop.start_store()
-    player.pays(order_id)
-    _mend(order, library)
+    store.start_store()
+    user.pays(order_id)
+    _restore(order, library)
     expect(status(order)).to_have_attribute("data-status", "paid")
     expect(owned_names(library)).to_have_text(["Dragon Sword"])
-    # And live again, with no reload in between.
-    player.pays(player.order(magic_shield=1))
+    # Live updates work again, without a reload.
+    user.pays(user.order(magic_shield=1))
     expect(owned_names(library)).to_have_text(["Magic Shield", "Dragon Sword"])
     expect(notice(library)).to_have_text("Magic Shield was added to your library.")
 
 
-def test_a_tab_that_was_left_open_moves_with_its_reader(player: Player) -> None:
-    """Going from page to page in one tab: each page is live, whichever was there before."""
-    page = player.sign_up().open("/")
+def test_each_page_is_refreshed_while_a_user_goes_from_page_to_page(user: User) -> None:
+    page = user.sign_up().open("/")
     for sku, path in (("dragon_sword", "/library"), ("magic_shield", "/"), ("wizard_hat", "/library")):
         page.get_by_role("navigation").get_by_role("link", name="Library" if path != "/" else "Game Store").click()
         settled(page)
         name = sku.replace("_", " ").title()
-        player.pays(player.order(**{sku: 1}))
+        user.pays(user.order(**{sku: 1}))
         expect(notice(page)).to_have_text(f"{name} was added to your library.")
     expect(owned_names(page)).to_have_text(["Wizard Hat", "Magic Shield", "Dragon Sword"])

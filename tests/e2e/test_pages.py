@@ -1,9 +1,9 @@
-"""What holds on every page: one heading, a title, words for pictures, room for fingers, no sideways scroll."""
+"""What holds on every page: one heading, a title, texts for images, large targets, no horizontal scrolling."""
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.player import Player, settled
+from tests.e2e.user import User, settled
 
 pytestmark = pytest.mark.browser
 SIGNED_OUT = {
@@ -29,11 +29,11 @@ SIGNED_IN = {
     "library": "/library",
     "account": "/account",
 }
-# What the browser notes in its console about a page that answers 404.
+# What the browser writes to its console about a page that answers 404.
 NOT_FOUND = "Failed to load resource: the server responded with a status of 404 (Not Found)"
-# Widths at which layouts break: the narrowest phones, tablets, a desk.
+# Widths of the narrowest phones, of tablets, and of desktops.
 WIDTHS = (320, 360, 768, 1440)
-# WCAG 2.5.8: a target has 24 by 24 CSS pixels, unless it is a link in a sentence.
+# WCAG 2.5.8: a target has at least 24 by 24 CSS pixels, unless it is a link in a sentence.
 SMALL_TARGETS = """() => [...document.querySelectorAll("a, button, input:not([type=hidden]), select, summary")]
   .filter(one => !one.closest("p") && one.checkVisibility() && !one.classList.contains("skip"))
   .map(one => [one, one.getBoundingClientRect()])
@@ -51,19 +51,19 @@ WITHOUT_NAME = """() => [
 
 
 @pytest.fixture
-def owner(player: Player) -> Player:
-    """Return a player with something of everything, under the longest name there can be."""
-    player.name = (player.name + "W" * 32)[:32]
-    return player.sign_up()
+def owner(user: User) -> User:
+    """Return a user with the longest possible name."""
+    user.name = (user.name + "W" * 32)[:32]
+    return user.sign_up()
 
 
-def _orders(player: Player) -> dict[str, str]:
-    paid, failed = player.order(dragon_sword=1), player.order(magic_shield=1)
-    player.pays(paid)
-    player.pays(failed, "decline")
-    canceled, pending = player.order(speed_boots=1), player.order(health_potion=3)
-    player.context.request.post(f"{player.shop.url}/api/orders/{canceled}/cancel")
-    page = player.open("/item/wizard-hat")
+def _orders(user: User) -> dict[str, str]:
+    paid, failed = user.order(dragon_sword=1), user.order(magic_shield=1)
+    user.pays(paid)
+    user.pays(failed, "decline")
+    canceled, pending = user.order(speed_boots=1), user.order(health_potion=3)
+    user.context.request.post(f"{user.store.url}/api/orders/{canceled}/cancel")
+    page = user.open("/item/wizard-hat")
     page.get_by_role("button", name="Add to cart").click()
     expect(page.get_by_test_id("cart-count")).to_be_visible()
     page.close()
@@ -85,15 +85,15 @@ def _check(page: Page, where: str) -> None:
         assert page.evaluate(SMALL_TARGETS) == [], f"{where} at {width}"
 
 
-def test_pages_of_a_visitor(player: Player) -> None:
-    page = player.context.new_page()
+def test_pages_of_a_signed_out_user(user: User) -> None:
+    page = user.context.new_page()
     for name, path in SIGNED_OUT.items():
-        player.open(path, page)
+        user.open(path, page)
         _check(page, name)
-    player.errors.remove(NOT_FOUND)
+    user.errors.remove(NOT_FOUND)
 
 
-def test_pages_of_a_player(owner: Player) -> None:
+def test_pages_of_a_user(owner: User) -> None:
     orders = _orders(owner)
     page = owner.context.new_page()
     for name, path in SIGNED_IN.items():
@@ -102,35 +102,41 @@ def test_pages_of_a_player(owner: Player) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_words_stand_out_from_what_is_behind_them(player: Player, scheme: str) -> None:
-    """Contrast of every text on some pages is at least 4.5 to 1 (WCAG 1.4.3)."""
-    page = player.context.new_page()
+def test_texts_contrast_with_their_background(user: User, scheme: str) -> None:
+    """The contrast of every text on some pages is at least 4.5 to 1 (WCAG 1.4.3)."""
+    page = user.context.new_page()
     page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]  # one of the literals above
     for path in ("/", "/item/dragon-sword", "/login?problem=wrong-password&name=kira", "/cart"):
-        player.open(path, page)
+        user.open(path, page)
         assert page.evaluate(LOW_CONTRAST) == [], path
 
 
-def test_titles_say_which_page_it_is(player: Player) -> None:
-    titles = {path: player.open(path).title() for path in ("/", "/item/dragon-sword", "/cart", "/login")}
+def test_pages_name_the_payment_provider_before_the_user_pays(user: User) -> None:
+    page = user.open("/item/dragon-sword")
+    expect(page.get_by_text("You pay on the payment page of Xsolla.")).to_be_visible()
+    expect(page.get_by_text("Payments by Xsolla. We never see your card.")).to_be_visible()
+
+
+def test_each_page_has_its_own_title(user: User) -> None:
+    titles = {path: user.open(path).title() for path in ("/", "/item/dragon-sword", "/cart", "/login")}
     assert len(set(titles.values())) == len(titles), titles
 
 
-def test_addresses_that_are_not_say_so(player: Player) -> None:
-    page = player.context.new_page()
-    answer = page.goto(f"{player.shop.url}/no/such/page")
-    assert answer is not None
-    assert answer.status == 404
+def test_an_unknown_address_shows_the_not_found_page(user: User) -> None:
+    page = user.context.new_page()
+    response = page.goto(f"{user.store.url}/no/such/page")
+    assert response is not None
+    assert response.status == 404
     settled(page)
     _check(page, "not found")
-    player.errors.remove(NOT_FOUND)
+    user.errors.remove(NOT_FOUND)
 
 
-# Text nodes against the nearest painted background; colours are read back from a canvas, which knows them all.
+# Compares text nodes with the nearest painted background. A canvas converts every color notation to RGBA.
 LOW_CONTRAST = """() => {
   const pen = document.createElement("canvas").getContext("2d", {willReadFrequently: true});
-  const rgba = colour => {
-    pen.clearRect(0, 0, 1, 1); pen.fillStyle = colour; pen.fillRect(0, 0, 1, 1);
+  const rgba = color => {
+    pen.clearRect(0, 0, 1, 1); pen.fillStyle = color; pen.fillRect(0, 0, 1, 1);
     return pen.getImageData(0, 0, 1, 1).data;
   };
   const light = ([r, g, b]) => [r, g, b].map(part => part / 255)
@@ -138,8 +144,8 @@ LOW_CONTRAST = """() => {
     .reduce((sum, part, index) => sum + part * [0.2126, 0.7152, 0.0722][index], 0);
   const behind = one => {
     for (; one; one = one.parentElement) {
-      const colour = rgba(getComputedStyle(one).backgroundColor);
-      if (colour[3] > 250) return colour;
+      const color = rgba(getComputedStyle(one).backgroundColor);
+      if (color[3] > 250) return color;
     }
     return [255, 255, 255, 255];
   };

@@ -1,4 +1,4 @@
-"""What all routes share: OpenAPI, problem documents, health, and a fixed number of queries."""
+"""What all routes have in common: OpenAPI, problem documents, health, and a constant number of queries."""
 
 import asyncio
 import re
@@ -61,7 +61,7 @@ def _references(part: Any) -> Iterator[str]:
             yield from _references(inner)
 
 
-def test_the_document_is_openapi_and_its_references_lead_somewhere(document: Json) -> None:
+def test_the_document_is_valid_openapi_and_its_references_resolve(document: Json) -> None:
     OpenAPI.model_validate(document)
     assert document["openapi"].startswith("3.1")
     for reference in _references(document):
@@ -82,7 +82,7 @@ def test_every_route_of_the_contract_is_documented_with_a_summary(document: Json
         assert operation["summary"][0].isupper()
 
 
-def test_every_parameter_that_is_not_plain_is_described(document: Json) -> None:
+def test_every_parameter_that_needs_a_description_has_one(document: Json) -> None:
     for method, path, operation in _operations(document):
         for parameter in operation.get("parameters", []):
             plain = parameter["in"] == "path" or parameter["name"] == "kind"
@@ -100,17 +100,17 @@ def test_errors_are_documented_as_problem_documents(document: Json) -> None:
         assert problems, (method, path)
 
 
-def test_the_document_does_not_promise_another_shape_for_422(document: Json) -> None:
+def test_the_document_describes_422_as_a_problem_document(document: Json) -> None:
     assert "HTTPValidationError" not in str(document["paths"])
 
 
 @pytest.mark.parametrize("path", ["/livez", "/metrics"])
-def test_plain_text_is_documented_as_such(web: Web, document: Json, path: str) -> None:
+def test_plain_text_is_documented_as_plain_text(web: Web, document: Json, path: str) -> None:
     assert list(document["paths"][path]["get"]["responses"]["200"]["content"]) == ["text/plain"]
     assert web.http.get(path).headers["content-type"].startswith("text/plain")
 
 
-def test_documentation_for_people(web: Web) -> None:
+def test_the_documentation_page_uses_files_of_the_store_only(web: Web) -> None:
     page = web.http.get("/docs").text
     assert "swagger" in page.lower()
     files = re.findall(r'(?:src|href)="([^"]+)"', page)
@@ -134,11 +134,11 @@ def test_documentation_for_people(web: Web) -> None:
         ("GET", "/api", 404),
     ],
 )
-def test_routes_that_are_not_there(web: Web, method: str, path: str, status: int) -> None:
+def test_unknown_routes_and_methods(web: Web, method: str, path: str, status: int) -> None:
     problem(web.http.request(method, path), status)
 
 
-def test_pages_of_other_sites_get_nothing(web: Web) -> None:
+def test_requests_of_other_sites_are_refused(web: Web) -> None:
     for path in ("/api/items", "/api/purchases", "/openapi.json"):
         answer = web.http.get(path, headers={"Origin": "https://evil.example"})
         problem(answer, 403, "foreign-origin")
@@ -159,7 +159,7 @@ def test_a_body_of_many_megabytes_is_not_read(web: Web, path: str) -> None:
     try:
         answer = web.http.post(path, content=chunks(), headers=headers)
     except httpx.HTTPError:
-        # The store may answer and hang up while we still send.
+        # The store may answer and close the connection while the test still sends.
         assert sent > 1024 * 1024
     else:
         assert answer.status_code == 413
@@ -167,7 +167,7 @@ def test_a_body_of_many_megabytes_is_not_read(web: Web, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/api/users", "/api/sessions", "/api/purchases"])
-def test_bytes_that_are_no_text_are_refused_as_documented(web: Web, document: Json, path: str) -> None:
+def test_a_body_that_is_not_utf_8_is_refused_as_documented(web: Web, document: Json, path: str) -> None:
     headers = {**web.player().headers, "Content-Type": "application/json"}
     problem(web.http.post(path, content=b"\xff\xfe\x00", headers=headers), 400)
     assert {"400", "413"} <= set(document["paths"][path]["post"]["responses"])
@@ -195,21 +195,21 @@ def test_a_store_whose_migrations_are_behind_is_not_ready(web: Web) -> None:
     assert web.http.get("/health").status_code == 200
 
 
-def test_answers_are_not_kept_and_not_sniffed(web: Web) -> None:
+def test_responses_are_not_cached_and_not_sniffed(web: Web) -> None:
     answer = web.player().get("/api/purchases")
     assert answer.headers["cache-control"] == "no-store"
     assert answer.headers["x-content-type-options"] == "nosniff"
 
 
-@pytest.mark.parametrize("store", ["small"], indirect=True)  # one worker, which handles all in turn
+@pytest.mark.parametrize("store", ["small"], indirect=True)  # one worker, which handles all requests in turn
 @pytest.mark.parametrize("path", ["/api/webhooks/payment", "/api/users", "/api/sessions", "/auth/login"])
 @pytest.mark.parametrize("length", ["Content-Length: 1000", "Transfer-Encoding: chunked"])
-def test_a_client_that_hangs_up_in_its_body_leaves_no_traceback(web: Web, path: str, length: str) -> None:
+def test_a_client_that_disconnects_in_its_body_leaves_no_traceback(web: Web, path: str, length: str) -> None:
     head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n{length}\r\n\r\n"
     for _ in range(3):
         with socket.create_connection(("127.0.0.1", web.store.port)) as client:
             client.sendall(f"{head}a\r\n0123456789".encode())
-        # A delivery that comes later is answered later.
+        # This request comes later, so that the one before has been handled when it is answered.
         assert web.deliver(b"{}").status_code == 400
     assert "Traceback" not in web.log()
 

@@ -1,4 +1,4 @@
-"""Refreshing open tabs: what is registered for what a tab shows is read at once, and shown in its States."""
+"""Refreshing open tabs: after a message, the States that a tab shows are read in one transaction, and updated."""
 
 import asyncio
 import importlib
@@ -45,7 +45,7 @@ class Pages:
 
 @dataclass
 class OpenTab:
-    """An open tab of a user who bought something, and what the store did to it."""
+    """An open tab of a user who has a purchase; `closed` is not empty once the store has closed it."""
 
     tab: Tab
     pages: Pages
@@ -81,14 +81,14 @@ def opened(shop: Shop) -> Iterator[OpenTab]:
         await refresh(pages, tab, message)  # type: ignore[arg-type]
 
     tab = Tab(TOKEN, CurrentUser(player.user_id, player.username, token_hash(session_token)), disconnect, show)
-    tab.open()
+    tab.register()
     yield OpenTab(tab, pages, closed, order.id, session_token)
-    tab.gone()
+    tab.unregister()
 
 
 @contextmanager
 def _reading(shop: Shop) -> Iterator[list[str]]:
-    """Yield a list that is given each transaction and each query of the database."""
+    """Yield a list to which each transaction and each query of the database is added."""
     seen: list[str] = []
 
     def queried(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
@@ -150,7 +150,7 @@ def test_a_tab_of_an_ended_session_is_closed_and_shows_nothing_new(opened: OpenT
 def test_a_page_is_watched_before_it_is_read(
     opened: OpenTab, state_class: type[rx.State], exists: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Else a message between the two would change the page neither by what is read nor by a refresh."""
+    """Otherwise a message between the two would be lost: it is neither in what is read, nor does it refresh."""
     module = importlib.import_module(state_class.__module__)
     watched: list[bool] = []
 

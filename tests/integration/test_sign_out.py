@@ -1,4 +1,4 @@
-"""Signing out: the message about it is written with it, and closes exactly the connections of ended sessions."""
+"""Signing out writes a message in the same transaction, which closes the connections of the ended sessions."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -18,7 +18,7 @@ from tests.support.ports import free_port
 
 
 class Connection:
-    """An open connection of a session, which keeps what the store did to it."""
+    """A listener that keeps what the store sent to it, and whether it was closed."""
 
     def __init__(self, current_user: CurrentUser) -> None:
         self.user_id = current_user.user_id
@@ -83,15 +83,15 @@ def test_the_message_does_not_wait_behind_one_that_could_not_be_sent(shop: Shop,
     assert [message.payload["event"] for message in sent] == ["test", SESSIONS_ENDED]
 
 
-@pytest.mark.parametrize("redis_is_away", [False, True])
-def test_the_connections_of_the_session_and_no_others_close_at_once(shop: Shop, redis_is_away: bool) -> None:
+@pytest.mark.parametrize("redis_is_down", [False, True])
+def test_the_connections_of_the_session_and_no_others_close_at_once(shop: Shop, redis_is_down: bool) -> None:
     ended = _sign_in(shop.player().user_id)
     others = [_sign_in(ended.user_id), _sign_in(shop.player().user_id)]
-    bus = Bus(f"redis://127.0.0.1:{free_port()}/0" if redis_is_away else "")
+    bus = Bus(f"redis://127.0.0.1:{free_port()}/0" if redis_is_down else "")
 
     async def sign_out(connections: Sequence[Connection]) -> None:
         running = asyncio.create_task(bus.run())
-        await asyncio.sleep(0)  # the bus hears of commits from here on
+        await asyncio.sleep(0)  # from here on, the bus receives committed messages
         await asyncio.to_thread(service.sign_out, ended)
         await asyncio.wait_for(connections[0].closed.wait(), 5)
         running.cancel()
@@ -106,16 +106,16 @@ def test_a_message_of_another_process_closes_them_and_is_sent_to_nobody(shop: Sh
     other = _sign_in(ended.user_id)
     service.sign_out(ended)
 
-    async def hear(_connections: Sequence[Connection]) -> None:
+    async def receive(_connections: Sequence[Connection]) -> None:
         await notify(sent[0])
 
-    _with_connections([ended, other], hear)
+    _with_connections([ended, other], receive)
 
 
 def _with_connections(
     users: Sequence[CurrentUser], action: Callable[[Sequence[Connection]], Awaitable[None]]
 ) -> None:
-    """Do something with an open connection of each; afterwards only the first is closed, and none was sent to."""
+    """Run `action` with a connection of each user; check that only the first was closed, and nothing was sent."""
 
     async def run() -> None:
         connections = [Connection(user) for user in users]

@@ -259,8 +259,8 @@ MUTATIONS = (
     Mutation(
         "//evil.example counts as a path of the store",
         "store_app/routes.py",
-        'if parts.scheme or parts.netloc or strange or not path.startswith("/") or path.startswith("//"):',
-        'if parts.scheme or strange or not path.startswith("/"):',
+        'if parts.scheme or parts.netloc or ambiguous or not path.startswith("/") or path.startswith("//"):',
+        'if parts.scheme or ambiguous or not path.startswith("/"):',
         ("tests/unit/test_routes.py",),
     ),
     Mutation(

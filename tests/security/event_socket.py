@@ -11,7 +11,7 @@ import socketio
 
 NAMESPACE = "/_event"
 STATE = "reflex___state____state"
-SHELF = f"{STATE}.store_app___web___catalogue___state____shelf_state"
+SHELF = f"{STATE}.store_app___web___catalogue___state____item_list_state"
 LIBRARY = f"{STATE}.store_app___web___library___state____library_state"
 ORDER = f"{STATE}.store_app___web___orders___state____order_state"
 CART = f"{STATE}.store_app___web___checkout___state____cart_state"

@@ -21,9 +21,9 @@ HANDLERS = {
     "catalogue.item_state.load": "anyone; own: whether it is owned",
     "catalogue.item_state.buy": "own: an order",
     "catalogue.item_state.add_to_cart": "own: the cart",
-    "catalogue.shelf_state.load": "anyone; own: what is owned",
-    "catalogue.shelf_state.load_more": "anyone; own: what is owned",
-    "catalogue.shelf_state.search": "anyone: a redirect within the store",
+    "catalogue.item_list_state.load": "anyone; own: what is owned",
+    "catalogue.item_list_state.load_more": "anyone; own: what is owned",
+    "catalogue.item_list_state.search": "anyone: a redirect within the store",
     "checkout.cart_state.load": "own: the cart",
     "checkout.cart_state.one_more": "own: the cart",
     "checkout.cart_state.one_fewer": "own: the cart",
@@ -56,7 +56,7 @@ VARS = {
     "accounts.account_state": {"loaded", "orders", "username"},
     "accounts.form_state": {"at_password", "next", "problem", "username"},
     "catalogue.item_state": {"in_cart", "item", "loaded", "missing", "open_order", "owned", "problem"},
-    "catalogue.shelf_state": {"cards", "has_more", "kind", "loaded", "q", "sort"},
+    "catalogue.item_list_state": {"cards", "has_more", "kind", "loaded", "q", "sort"},
     "checkout.cart_state": {"loaded", "open_order", "problem", "rows", "signed_in", "total"},
     "library.library_state": {
         "asking",
@@ -70,7 +70,7 @@ VARS = {
         "steps",
     },
     "orders.order_state": {"asking", "loaded", "missing", "open_order", "order", "phase", "problem", "steps"},
-    "ui.shell_state": {"arrived", "cart_count", "notice", "notice_href", "username"},
+    "ui.shell_state": {"arrived", "cart_count", "notice", "notice_href", "provider_name", "username"},
 }
 # What Reflex itself sends: the address, the connection's headers (without cookies), and its token.
 REFLEX_VARS = {
@@ -145,7 +145,7 @@ def _secrets_of(user: SignedInUser) -> list[str]:
 
 # The arguments of event handlers. None of them names a user or a price.
 ARGUMENTS = {
-    "catalogue.shelf_state.search": {"form"},
+    "catalogue.item_list_state.search": {"form"},
     "checkout.cart_state.one_more": {"sku"},
     "checkout.cart_state.one_fewer": {"sku"},
     "checkout.cart_state.remove": {"sku"},

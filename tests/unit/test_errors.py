@@ -52,11 +52,11 @@ def test_a_rate_limit_says_when_to_try_again(seconds: int, ending: str) -> None:
 
 
 @pytest.mark.parametrize("refusal", EXAMPLES, ids=lambda refusal: type(refusal).__name__)
-def test_only_missing_credentials_ask_for_credentials(refusal: errors.Refusal) -> None:
+def test_exactly_the_refusals_with_status_401_ask_for_credentials(refusal: errors.Refusal) -> None:
     assert ("WWW-Authenticate" in refusal.headers) is (refusal.status == 401)
 
 
-def test_a_refusal_carries_what_its_problem_document_says_besides() -> None:
+def test_refusals_have_their_own_headers_and_members() -> None:
     assert errors.Invalid("quantity", "The quantity must be 1.").members == {"field": "quantity"}
     assert errors.InOpenOrder("Dragon Sword", "5f0c").members == {"order_id": "5f0c"}
     assert errors.TooManyTries(300).headers == {"Retry-After": "300"}

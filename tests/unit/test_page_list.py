@@ -1,4 +1,4 @@
-"""The list of pages: each page is in it once, with an address and a title of its own."""
+"""The list of pages: it contains every page, each with its own address and title."""
 
 from collections import Counter
 
@@ -18,12 +18,12 @@ def test_every_module_that_declares_pages_is_listed() -> None:
     assert names == set(MODULES)
 
 
-def test_routes_and_titles_tell_pages_apart() -> None:
+def test_routes_and_titles_are_unique() -> None:
     for values in ([one.route for one in PAGES], [one.full_title for one in PAGES]):
         assert [value for value, count in Counter(values).items() if count > 1] == []
 
 
-def test_the_site_is_named_once_in_each_title() -> None:
+def test_each_title_contains_the_name_of_the_site_once() -> None:
     assert [one.full_title for one in PAGES if one.full_title.count(SITE_NAME) != 1] == []
 
 
@@ -31,5 +31,5 @@ def test_the_site_is_named_once_in_each_title() -> None:
     ("route", "is_file"),
     [("/", False), ("/cart", True), ("/help/payments", True), ("/item/[sku]", False), ("404", False)],
 )
-def test_pages_without_parts_that_vary_are_files(route: str, is_file: bool) -> None:
+def test_pages_without_parameters_are_files(route: str, is_file: bool) -> None:
     assert Page(page, route).is_file is is_file

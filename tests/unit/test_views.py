@@ -72,12 +72,12 @@ def _details(status: str, needs_attention: str = "") -> OrderDetails:
 
 @each_status
 def test_every_status_has_texts_and_steps(status: OrderStatus) -> None:
-    view = order_view(_details(status))
+    view = order_view(_details(status), "Acme Pay")
     assert view.heading == ORDER_WORDS[status].heading
     assert view.text.endswith(".")
-    assert view.status_words
+    assert view.status_label
     assert view.tone in {"wait", "good", "bad", "info"}
-    assert all(step.words for step in view.steps)
+    assert all(step.text for step in view.steps)
     assert view.steps[0].at == "18:52:07"
     assert view.placed == "23 Nov 2026 18:52 UTC"
     assert view.total == "$1,999.98"
@@ -92,7 +92,7 @@ def test_a_notice_says_what_the_status_says(status: OrderStatus) -> None:
 
 @each_status
 def test_the_offered_actions_fit_the_status(status: OrderStatus) -> None:
-    view = order_view(_details(status))
+    view = order_view(_details(status), "Acme Pay")
     assert view.can_pay is (status == OrderStatus.PENDING)
     assert view.can_retry is (status == OrderStatus.FAILED)
     assert view.can_cancel is (status in UNPAID)
@@ -104,20 +104,20 @@ def test_the_offered_actions_fit_the_status(status: OrderStatus) -> None:
 
 @each_status
 def test_a_user_is_told_of_no_charge_only_when_that_is_true(status: OrderStatus) -> None:
-    says_not_charged = "not charged" in order_view(_details(status)).text
+    says_not_charged = "not charged" in order_view(_details(status), "Acme Pay").text
     assert says_not_charged is (status in {OrderStatus.CANCELED, OrderStatus.EXPIRED, OrderStatus.FAILED})
 
 
 @pytest.mark.parametrize("status", sorted(UNPAID))
 def test_a_flagged_order_offers_no_action_that_could_charge_again(status: OrderStatus) -> None:
-    view = order_view(_details(status, needs_attention="the payment has another amount"))
+    view = order_view(_details(status, needs_attention="the payment has another amount"), "Acme Pay")
     assert not any((view.can_pay, view.can_retry, view.can_cancel))
     assert view.status == "checking"
     assert "another amount" not in view.text
 
 
 def test_an_order_line_shows_its_total_price_and_links_to_the_item() -> None:
-    (line,) = order_view(_details(OrderStatus.PENDING)).lines
+    (line,) = order_view(_details(OrderStatus.PENDING), "Acme Pay").lines
     assert (line.price, line.quantity) == ("$1,999.98", 2)
     assert (line.href, line.image) == ("/item/a%2Fb", "/api/items/a%2Fb/cover.svg")
     assert line.status == ""

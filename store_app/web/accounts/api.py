@@ -14,7 +14,7 @@ router = APIRouter(prefix="/api", tags=["accounts"])
 
 
 class Credentials(BaseModel):
-    """A user name and a password. Their rules are the service's, so that every way in has the same words."""
+    """A user name and a password. The service checks them, so that the API and the forms refuse the same."""
 
     username: str = Field(examples=["Kira"])
     password: str = Field(examples=["a long one, please"])
@@ -61,12 +61,12 @@ async def create_session(credentials: Credentials, request: Request) -> SessionO
 
 @router.delete("/sessions/current", status_code=204, summary="Sign out", responses=problems(401))
 async def end_session(current_user: RequiredUser) -> Response:
-    """End the session that this request came with, for open tabs too."""
+    """End the session of this request, and close its open tabs and websockets."""
     await in_database_thread(service.sign_out, current_user)
     return _signed_out()
 
 
 def _signed_out() -> Response:
-    answer = Response(status_code=204)
-    clear_session_cookie(answer)
-    return answer
+    response = Response(status_code=204)
+    clear_session_cookie(response)
+    return response

@@ -1,4 +1,4 @@
-"""Where the browser itself posts the sign-in, register and sign-out forms; each answers 303."""
+"""The routes to which the browser posts the sign-in, register and sign-out forms; each answers 303."""
 
 from typing import Annotated
 from urllib.parse import urlencode
@@ -28,19 +28,19 @@ def _see_other(path: str) -> RedirectResponse:
 
 
 def _back(page: str, refusal: Refusal, username: str, next_path: str) -> RedirectResponse:
-    """Lead back to the form, with the name kept and the problem named."""
+    """Redirect to the form, with the user name and the problem in the query string."""
     problem = refusal.field if isinstance(refusal, Invalid) else refusal.code
     query = {"problem": problem, "name": username[:32], "next": routes.own_path(next_path)}
     return _see_other(f"{page}?{urlencode(query, errors='replace')}")
 
 
-async def _go_on(request: Request, signed_in: SignedIn, next_path: str) -> RedirectResponse:
-    # The session is new at each login; the one that the browser had ends.
+async def _signed_in(request: Request, signed_in: SignedIn, next_path: str) -> RedirectResponse:
+    # Each sign-in opens a new session, and ends the one that the browser had.
     if old := await in_database_thread(find_current_user, session_token(request)):
         await in_database_thread(service.sign_out, old)
-    answer = _see_other(routes.own_path(next_path))
-    set_session_cookie(answer, signed_in)
-    return answer
+    response = _see_other(routes.own_path(next_path))
+    set_session_cookie(response, signed_in)
+    return response
 
 
 @router.post("/login")
@@ -52,7 +52,7 @@ async def login(
         signed_in = await service.sign_in(username, password, client_address(request))
     except Refusal as refusal:
         return _back(routes.LOGIN, refusal, username, next_path)
-    return await _go_on(request, signed_in, next_path)
+    return await _signed_in(request, signed_in, next_path)
 
 
 @router.post("/register")
@@ -64,14 +64,14 @@ async def register(
         user = await service.register(username, password)
     except Refusal as refusal:
         return _back(routes.REGISTER, refusal, username, next_path)
-    return await _go_on(request, await in_database_thread(service.open_session, user.id), next_path)
+    return await _signed_in(request, await in_database_thread(service.open_session, user.id), next_path)
 
 
 @router.post("/logout")
 async def logout(request: Request) -> RedirectResponse:
-    """Sign out, here and in every open tab of this session."""
+    """End the session, and close its open tabs."""
     if current_user := await in_database_thread(find_current_user, session_token(request)):
         await in_database_thread(service.sign_out, current_user)
-    answer = _see_other(routes.STORE)
-    clear_session_cookie(answer)
-    return answer
+    response = _see_other(routes.STORE)
+    clear_session_cookie(response)
+    return response

@@ -9,30 +9,30 @@ from store_app.web.ui.components import (
     PRIMARY,
     SECONDARY,
     chip,
-    empty,
+    empty_state,
     field,
-    jump,
+    fragment_link,
     link,
     link_button,
     loading,
     post_form,
 )
-from store_app.web.ui.layout import heading, narrow, page
+from store_app.web.ui.layout import heading, narrow_column, page
 from store_app.web.ui.page import Page
 
 
 def _summary() -> rx.Component:
-    """Say what was wrong, at the top, with a way to the field (GOV.UK's error summary)."""
+    """Return the error summary at the top of the form, with a link to the field (as GOV.UK does)."""
     return rx.cond(
         FormState.problem != "",
         rx.el.div(
             rx.el.h2("There is a problem", class_name="font-semibold"),
-            jump(
+            fragment_link(
                 FormState.problem,
                 rx.cond(FormState.at_password, "#password", "#username"),
                 class_name="text-bad underline inline-flex items-center min-h-6",
                 id="problem",
-                # React keeps auto_focus to itself: links are not focused by it.
+                # React does not pass auto_focus on to links.
                 on_mount=rx.set_focus("problem"),
             ),
             role="alert",
@@ -74,18 +74,18 @@ def _form(action: str, label: str, autocomplete: str, hint: str) -> rx.Component
     )
 
 
-def _other_way(words: str, label: str, path: str) -> rx.Component:
-    return rx.el.p(words, " ", link(label, path + "?next=" + FormState.next))
+def _alternative(text: str, label: str, path: str) -> rx.Component:
+    return rx.el.p(text, " ", link(label, path + "?next=" + FormState.next))
 
 
 def login_page() -> rx.Component:
     """Return `/login`."""
     return page(
-        narrow(
+        narrow_column(
             heading("Sign in"),
             _summary(),
             _form("/auth/login", "Sign in", "current-password", ""),
-            _other_way("New here?", "Create an account", routes.REGISTER),
+            _alternative("New here?", "Create an account", routes.REGISTER),
         )
     )
 
@@ -93,11 +93,11 @@ def login_page() -> rx.Component:
 def register_page() -> rx.Component:
     """Return `/register`."""
     return page(
-        narrow(
+        narrow_column(
             heading("Create an account"),
             _summary(),
             _form("/auth/register", "Create account", "new-password", "8 characters or more. Any characters."),
-            _other_way("Have an account?", "Sign in", routes.LOGIN),
+            _alternative("Have an account?", "Sign in", routes.LOGIN),
         )
     )
 
@@ -120,7 +120,7 @@ def _account() -> rx.Component:
         rx.cond(
             AccountState.orders.length() > 0,
             rx.el.ul(rx.foreach(AccountState.orders, _order_row)),
-            empty(
+            empty_state(
                 "No orders yet",
                 "What you order appears here.",
                 link_button("Browse the store", routes.STORE, primary=True),
@@ -131,7 +131,7 @@ def _account() -> rx.Component:
 
 def account_page() -> rx.Component:
     """Return `/account`."""
-    return page(narrow(heading("Account"), rx.cond(AccountState.loaded, _account(), loading())))
+    return page(narrow_column(heading("Account"), rx.cond(AccountState.loaded, _account(), loading())))
 
 
 PAGES = (

@@ -1,4 +1,4 @@
-"""The States of the sign-in, register and account pages. Signing in itself is an ordinary form post."""
+"""The States of the sign-in, register and account pages. The forms themselves are posted by the browser."""
 
 import reflex as rx
 from reflex.event import EventSpec
@@ -12,8 +12,8 @@ from store_app.orders.queries import list_orders
 from store_app.web.accounts.view import OrderRow, order_row
 from store_app.web.ui.session import SessionMixin, query_parameter
 
-# After a refusal the address of the form names it by its code, or by the field that is wrong. The sentence is
-# looked up here, so that no link can put a text of its own on the page.
+# After a refusal, the address of the form contains its code, or the name of the wrong field. The sentence is
+# looked up here, so that a link cannot put a text of its own on the page.
 PROBLEMS = {
     WrongPassword.code: str(WrongPassword()),
     TooManyTries.code: str(TooManyTries(int(SIGN_IN_WINDOW.total_seconds()))),
@@ -24,7 +24,7 @@ PROBLEMS = {
 
 
 class FormState(SessionMixin, rx.State):
-    """The sign-in and register forms: what to show in them after a refusal, and where to go afterwards."""
+    """The sign-in and register forms: the problem after a refusal, and the page to go to afterwards."""
 
     problem: str = ""
     at_password: bool = False
@@ -33,7 +33,7 @@ class FormState(SessionMixin, rx.State):
 
     @rx.event
     async def load(self) -> EventSpec | None:
-        """Read the address; somebody who is signed in already goes on."""
+        """Read the query string; redirect a user who is signed in already."""
         self.next = routes.own_path(query_parameter(self, "next") or routes.STORE)
         if await self._current_user():
             return rx.redirect(self.next)
@@ -44,7 +44,7 @@ class FormState(SessionMixin, rx.State):
 
 
 class AccountState(SessionMixin, rx.State):
-    """The account page: who one is, and one's orders."""
+    """The account page: the user name and the user's orders."""
 
     username: str = ""
     orders: list[OrderRow] = []
@@ -52,8 +52,8 @@ class AccountState(SessionMixin, rx.State):
 
     @rx.event
     async def load(self) -> EventSpec | None:
-        """Show the account, or lead through sign-in."""
-        self._start_over()
+        """Show the account; redirect to the sign-in page if the user is not signed in."""
+        self._reset()
         current_user = await self._current_user()
         if current_user is None:
             return self._to_sign_in()

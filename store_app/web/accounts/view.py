@@ -1,4 +1,4 @@
-"""What the account page shows."""
+"""View models of the account page, and the pure functions that make them."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from store_app.web.ui.words import ORDER_WORDS
 
 @dataclass
 class OrderRow:
-    """An order in the list of one's orders."""
+    """An order in the list of the user's orders."""
 
     number: str = ""
     href: str = ""

@@ -1,1 +1,1 @@
-"""The store page, item pages and the items API."""
+"""The store page, the item pages and the items API."""

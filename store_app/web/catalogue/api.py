@@ -1,4 +1,4 @@
-"""GET /api/items and what belongs to it."""
+"""GET /api/items, /api/items/{sku} and the covers of items that have none."""
 
 from decimal import Decimal
 from typing import Annotated
@@ -51,13 +51,13 @@ class ItemOut(BaseModel):
 
 
 def item_out(item: Item) -> ItemOut:
-    """Return an item as the API shows it."""
+    """Return the API's representation of an item."""
     return ItemOut(
         id=item.id,
         sku=item.sku,
         name=item.name,
         description=item.description,
-        # Exact for every amount below 2**53 minor units: JSON has no other number.
+        # A JSON number is a double, which is exact for every amount below 2**53 minor units.
         price=float(money.to_major(item.price, item.currency)),
         currency=item.currency,
         kind=ItemKind(item.kind),
@@ -98,7 +98,7 @@ async def list_items(
 
 @router.get("/{sku}", summary="One item", responses=problems(404, 422))
 async def get_item(sku: str) -> ItemOut:
-    """Return an item, withdrawn ones too."""
+    """Return an item, even if it is withdrawn."""
     return item_out(await read(queries.find_item, sku))
 
 
@@ -109,7 +109,7 @@ async def get_item(sku: str) -> ItemOut:
     responses={200: {"content": {"image/svg+xml": {}}}, **problems(404, 422)},
 )
 async def get_cover(sku: str) -> Response:
-    """Return the cover of an item without art of its own."""
+    """Return the generated cover of an item that has no image."""
     item = await read(queries.find_item, sku)
     headers = {"Cache-Control": "public, max-age=3600", "Content-Security-Policy": "default-src 'none'"}
     return Response(generated_cover(item.name), media_type="image/svg+xml", headers=headers)

@@ -1,10 +1,10 @@
-"""What the store page is put together from."""
+"""The components of the store page."""
 
 import reflex as rx
 
 from store_app.catalogue.queries import Sort
 from store_app.models import ItemKind
-from store_app.web.catalogue.state import ShelfState
+from store_app.web.catalogue.state import ItemListState
 from store_app.web.catalogue.view import CardView
 from store_app.web.ui.components import INPUT, SECONDARY, cover
 from store_app.web.ui.shell import ShellState
@@ -19,15 +19,15 @@ _SORTS = {
 _KINDS = {"": "All kinds", ItemKind.NON_CONSUMABLE: "Yours for good", ItemKind.CONSUMABLE: "Consumables"}
 
 
-def _choice(label: str, name: str, options: dict[str, str], chosen: rx.Var) -> rx.Component:
+def _select(label: str, name: str, options: dict[str, str], selected: rx.Var) -> rx.Component:
     return rx.el.label(
         rx.el.span(label, class_name="block text-sm text-muted"),
         rx.el.select(
-            *(rx.el.option(words, value=value) for value, words in options.items()),
-            # A new key when the address chose another value: what the visitor picks is theirs until then.
-            key=name + chosen,
+            *(rx.el.option(text, value=value) for value, text in options.items()),
+            # A changed key resets the field to the value from the address; otherwise it keeps the user's choice.
+            key=name + selected,
             name=name,
-            default_value=chosen,
+            default_value=selected,
             class_name=INPUT,
         ),
         class_name="grow basis-36 sm:grow-0",
@@ -35,31 +35,31 @@ def _choice(label: str, name: str, options: dict[str, str], chosen: rx.Var) -> r
 
 
 def search_bar() -> rx.Component:
-    """Return the search field with its filters; they end up in the address."""
+    """Return the search form, whose values become the query string of the page."""
     return rx.el.form(
         rx.el.label(
             rx.el.span("Search", class_name="block text-sm text-muted"),
             rx.el.input(
-                key="q" + ShelfState.q,
+                key="q" + ItemListState.q,
                 name="q",
                 type="search",
-                default_value=ShelfState.q,
+                default_value=ItemListState.q,
                 max_length=100,
                 class_name=INPUT,
             ),
             class_name="grow basis-full sm:basis-64",
         ),
-        _choice("Kind", "kind", _KINDS, ShelfState.kind),
-        _choice("Sort by", "sort", _SORTS, ShelfState.sort),
+        _select("Kind", "kind", _KINDS, ItemListState.kind),
+        _select("Sort by", "sort", _SORTS, ItemListState.sort),
         rx.el.button("Show", type="submit", class_name=SECONDARY),
-        on_submit=ShelfState.search,
+        on_submit=ItemListState.search,
         role="search",
         class_name="flex flex-wrap items-end gap-3",
     )
 
 
 def card(item: rx.Var[CardView]) -> rx.Component:
-    """Return an item on the shelf: the whole card is one link."""
+    """Return an item of the list: the whole card is one link."""
     return rx.el.li(
         cover(item.image),
         rx.el.div(

@@ -4,39 +4,39 @@ import reflex as rx
 
 from store_app import routes
 from store_app.web.catalogue.components import card, search_bar
-from store_app.web.catalogue.state import ItemState, ShelfState
-from store_app.web.ui.components import PANEL, button, cover, empty, link, link_button, loading, problem
-from store_app.web.ui.layout import heading, page
+from store_app.web.catalogue.state import ItemListState, ItemState
+from store_app.web.ui.components import PANEL, button, cover, empty_state, link, link_button, loading, problem
+from store_app.web.ui.layout import heading, page, pay_at_provider
 from store_app.web.ui.page import Page
 from store_app.web.ui.shell import ShellState
 
 
-def _shelf() -> rx.Component:
+def _items() -> rx.Component:
     return rx.el.section(
         rx.el.ul(
-            rx.foreach(ShelfState.cards, card),
+            rx.foreach(ItemListState.cards, card),
             class_name="grid gap-3 sm:gap-4 grid-cols-2 sm:grid-cols-3 lg:grid-cols-4",
         ),
         rx.cond(
-            ShelfState.has_more,
-            rx.el.div(button("Show more items", ShelfState.load_more), class_name="flex justify-center mt-6"),
+            ItemListState.has_more,
+            rx.el.div(button("Show more items", ItemListState.load_more), class_name="flex justify-center mt-6"),
         ),
         aria_label="Items",
     )
 
 
 def store_page() -> rx.Component:
-    """Return `/`: everything on sale."""
+    """Return `/`, the list of items on sale."""
     return page(
         rx.el.div(
             heading("Games and in-game items"),
             search_bar(),
             rx.cond(
-                ShelfState.loaded,
+                ItemListState.loaded,
                 rx.cond(
-                    ShelfState.cards.length() > 0,
-                    _shelf(),
-                    empty(
+                    ItemListState.cards.length() > 0,
+                    _items(),
+                    empty_state(
                         "No items match",
                         "Check the spelling or clear the filters.",
                         link_button("Clear filters", routes.STORE),
@@ -78,7 +78,8 @@ def _buy_box() -> rx.Component:
                         "Can be bought as often as you like. ",
                         "Bought once, yours for good. ",
                     ),
-                    "You pay on Xsolla Pay Station. Tax is added there if your country needs it.",
+                    pay_at_provider(),
+                    " Tax is added there if your country needs it.",
                     class_name="text-sm text-muted",
                 ),
             ),
@@ -115,7 +116,7 @@ def item_page() -> rx.Component:
             ItemState.missing,
             rx.fragment(
                 heading("Item not found"),
-                empty(
+                empty_state(
                     "There is no item at this address",
                     "If you typed the address, check it.",
                     link_button("Browse the store", routes.STORE, primary=True),
@@ -127,6 +128,6 @@ def item_page() -> rx.Component:
 
 
 PAGES = (
-    Page(store_page, routes.STORE, on_load=ShelfState.load),
+    Page(store_page, routes.STORE, on_load=ItemListState.load),
     Page(item_page, routes.ITEM, "Item", ItemState.load),
 )

@@ -24,7 +24,7 @@ from store_app.web.ui.session import RefusalMixin, SessionMixin, query_parameter
 from store_app.web.ui.shell import ShellState
 
 
-def _shelf(
+def _page_of_items(
     session: Session, wanted: ItemFilter, cursor: str, current_user: CurrentUser | None
 ) -> tuple[list[CardView], str]:
     page = queries.list_items(session, wanted, cursor=cursor)
@@ -33,8 +33,8 @@ def _shelf(
     return [view.card_view(item, owned) for item in page.rows], page.next_cursor
 
 
-class ShelfState(SessionMixin, rx.State):
-    """The store page: items, search, filter and sort, all from the address."""
+class ItemListState(SessionMixin, rx.State):
+    """The list of items on the store page. Search, filter and sort come from the query string."""
 
     cards: list[CardView] = []
     q: str = ""
@@ -51,24 +51,24 @@ class ShelfState(SessionMixin, rx.State):
 
     @rx.event
     async def load(self) -> None:
-        """Show what the address asks for."""
+        """Show the items that the query string selects."""
         self.q, self.kind = query_parameter(self, "q"), query_parameter(self, "kind")
         self.sort = query_parameter(self, "sort") or Sort.FEATURED
-        self.cards, self._cursor = await read(_shelf, self._wanted(), "", await self._current_user())
+        self.cards, self._cursor = await read(_page_of_items, self._wanted(), "", await self._current_user())
         self.has_more, self.loaded = bool(self._cursor), True
 
     @rx.event
     async def load_more(self) -> None:
-        """Show the next items below."""
+        """Append the next items."""
         if not self._cursor:
             return
         current_user = await self._current_user()
-        more, self._cursor = await read(_shelf, self._wanted(), self._cursor, current_user)
+        more, self._cursor = await read(_page_of_items, self._wanted(), self._cursor, current_user)
         self.cards, self.has_more = [*self.cards, *more], bool(self._cursor)
 
     @rx.event
     async def search(self, form: dict[str, Any]) -> EventSpec:
-        """Go to the address of a search; the page then loads it."""
+        """Go to the address of a search, which loads the page again."""
         asked = {name: str(form.get(name) or "").strip()[:100] for name in ("q", "kind", "sort")}
         if asked["sort"] == Sort.FEATURED:
             del asked["sort"]
@@ -86,7 +86,7 @@ def _item_for(session: Session, sku: str, current_user: CurrentUser | None) -> t
 
 
 class ItemState(RefusalMixin, rx.State):
-    """The item page: one item, and what this current user can do with it."""
+    """The item page: one item, and what the current user can do with it."""
 
     item: ItemView = ItemView()
     owned: bool = False
@@ -96,8 +96,8 @@ class ItemState(RefusalMixin, rx.State):
 
     @rx.event
     async def load(self) -> None:
-        """Show the item that the address names."""
-        self._start_over()
+        """Show the item with the SKU in the address."""
+        self._reset()
         try:
             found = await read(_item_for, self._last_part(), await self._current_user())
         except NotFound:
@@ -108,7 +108,7 @@ class ItemState(RefusalMixin, rx.State):
 
     @rx.event
     async def buy(self) -> EventSpec | None:
-        """Order this item and go to the payment page."""
+        """Place an order for this item, and go to the payment page."""
         self.problem = ""
         try:
             paying = await checkout.buy(await self._require_user(), {self._last_part(): 1})
@@ -118,7 +118,7 @@ class ItemState(RefusalMixin, rx.State):
 
     @rx.event
     async def add_to_cart(self) -> EventSpec | None:
-        """Put this item into the cart."""
+        """Add this item to the cart."""
         self.problem = ""
         try:
             current_user = await self._require_user()

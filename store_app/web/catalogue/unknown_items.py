@@ -1,4 +1,4 @@
-"""Status 404 for the pages of items that do not exist, so that search engines and other programs see it too."""
+"""Status 404 for the pages of items that do not exist, for search engines and other programs."""
 
 import logging
 
@@ -18,7 +18,7 @@ _NO_PAGE = "/404"
 
 
 class UnknownItems:
-    """ASGI middleware: answers the page of an unknown item with status 404; the page itself says the rest."""
+    """ASGI middleware that answers the page of an unknown item with status 404."""
 
     def __init__(self, app: ASGIApp) -> None:
         """Wrap `app`."""
@@ -39,6 +39,6 @@ async def _exists(sku: str) -> bool:
     except NotFound:
         return False
     except SQLAlchemyError as error:
-        # The page reports the failure, and recovers from it.
+        # The page itself shows that the store does not answer, and recovers.
         logger.warning("could not look up the item of a page: %s", type(error).__name__)
     return True

@@ -1,4 +1,4 @@
-"""What the store's shelves show: pure functions from items to small view models."""
+"""View models of items, and the pure functions that make them."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -7,12 +7,12 @@ from urllib.parse import quote
 from store_app import money, routes
 from store_app.models import Item, ItemKind, ItemStatus
 
-KIND_WORDS = {ItemKind.NON_CONSUMABLE: "Yours for good", ItemKind.CONSUMABLE: "Consumable"}
+KIND_LABELS = {ItemKind.NON_CONSUMABLE: "Yours for good", ItemKind.CONSUMABLE: "Consumable"}
 
 
 @dataclass
 class CardView:
-    """An item on a shelf."""
+    """An item in the list of the store page."""
 
     sku: str = ""
     name: str = ""
@@ -26,7 +26,7 @@ class CardView:
 
 @dataclass
 class ItemView:
-    """An item on its own page. `open_order` is the address of an unpaid order that contains it."""
+    """An item on its own page."""
 
     sku: str = ""
     name: str = ""
@@ -39,22 +39,22 @@ class ItemView:
 
 
 def cover_of(sku: str, image: str) -> str:
-    """Return the address of an item's cover: its own, or the one drawn from its name."""
+    """Return the address of an item's cover: its own image, or the generated cover."""
     return image or f"/api/items/{quote(sku, safe='')}/cover.svg"
 
 
-def price_words(item: Item) -> str:
-    """Return the price as people read it."""
+def price_text(item: Item) -> str:
+    """Return the price as users read it."""
     return money.display(item.price, item.currency) if item.price else "Free"
 
 
 def card_view(item: Item, owned: Collection[str]) -> CardView:
-    """Return an item as a card; `owned` holds the SKUs that the current user has and cannot buy again."""
+    """Return an item as a card; `owned` are the SKUs that the user owns and cannot buy again."""
     return CardView(
         sku=item.sku,
         name=item.name,
-        price=price_words(item),
-        kind=KIND_WORDS[ItemKind(item.kind)],
+        price=price_text(item),
+        kind=KIND_LABELS[ItemKind(item.kind)],
         image=cover_of(item.sku, item.image),
         href=routes.item(item.sku),
         owned=item.sku in owned,
@@ -63,13 +63,13 @@ def card_view(item: Item, owned: Collection[str]) -> CardView:
 
 
 def item_view(item: Item) -> ItemView:
-    """Return an item as its page shows it."""
+    """Return an item for its own page."""
     return ItemView(
         sku=item.sku,
         name=item.name,
         description=item.description,
-        price=price_words(item),
-        kind=KIND_WORDS[ItemKind(item.kind)],
+        price=price_text(item),
+        kind=KIND_LABELS[ItemKind(item.kind)],
         consumable=item.kind == ItemKind.CONSUMABLE,
         image=cover_of(item.sku, item.image),
         on_sale=item.status == ItemStatus.ACTIVE,

@@ -1,1 +1,1 @@
-"""The cart page, placing orders, and the check of unpaid orders."""
+"""The cart page, the API for placing orders, and the payment check."""

@@ -1,4 +1,4 @@
-"""POST /api/purchases: order things and get the address where they are paid."""
+"""POST /api/purchases: place an order and get the address of its payment page."""
 
 from typing import Annotated
 
@@ -16,7 +16,7 @@ router = APIRouter(prefix="/api/purchases", tags=["purchases"])
 
 
 class WantedLine(BaseModel):
-    """A thing to buy. It has no price: the store's own counts."""
+    """An item to buy. The price is not part of it: the store's own price applies."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -25,7 +25,7 @@ class WantedLine(BaseModel):
 
 
 class Wanted(BaseModel):
-    """What to buy."""
+    """The items to buy."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -33,7 +33,7 @@ class Wanted(BaseModel):
 
 
 class OrderPlaced(BaseModel):
-    """An order and where it is paid."""
+    """An order and the address of its payment page."""
 
     order_id: str = Field(examples=["5f0c6c0b0a5f4f0f9a3c2b1d0e9f8a7b"])
     status: OrderStatus
@@ -56,10 +56,10 @@ async def place_order(
     wanted: Wanted,
     current_user: RequiredUser,
     idempotency_key: Annotated[
-        str | None, Header(max_length=255, min_length=1, description="Repeats with one key make one order.")
+        str | None, Header(max_length=255, min_length=1, description="Requests with the same key place one order.")
     ] = None,
 ) -> OrderPlaced:
-    """Place an order and return where it is paid. An open order for the same things is offered again."""
+    """Place an order and return its payment page. An open order for the same items is returned again."""
     if idempotency_key and not idempotency_key.isprintable():
         raise Invalid("Idempotency-Key", "The key must be printable text.")
     placed = await service.buy(current_user, _quantities(wanted), idempotency_key)

@@ -5,8 +5,18 @@ import reflex as rx
 from store_app import routes
 from store_app.web.checkout.state import CartState
 from store_app.web.checkout.view import CartRow
-from store_app.web.ui.components import LINK, PANEL, button, cover, empty, link, link_button, loading, problem
-from store_app.web.ui.layout import heading, page
+from store_app.web.ui.components import (
+    LINK,
+    PANEL,
+    button,
+    cover,
+    empty_state,
+    link,
+    link_button,
+    loading,
+    problem,
+)
+from store_app.web.ui.layout import heading, page, pay_at_provider
 from store_app.web.ui.page import Page
 
 
@@ -59,7 +69,7 @@ def _summary() -> rx.Component:
             rx.cond(CartState.open_order != "", link("View that order", CartState.open_order)),
         ),
         button("Go to payment", CartState.pay, primary=True),
-        rx.el.p("You pay on Xsolla Pay Station. We never see your card.", class_name="text-sm text-muted"),
+        rx.el.p(pay_at_provider(), " We never see your card.", class_name="text-sm text-muted"),
         aria_label="Summary",
         class_name=f"{PANEL} flex flex-col gap-4 self-start",
     )
@@ -75,12 +85,12 @@ def _cart() -> rx.Component:
         ),
         rx.cond(
             CartState.signed_in,
-            empty(
+            empty_state(
                 "Your cart is empty",
                 "Items you add appear here.",
                 link_button("Browse the store", routes.STORE, primary=True),
             ),
-            empty(
+            empty_state(
                 "Sign in to fill a cart",
                 "Your cart is kept with your account.",
                 link_button("Sign in", routes.login(routes.CART), primary=True),

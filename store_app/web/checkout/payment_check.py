@@ -1,4 +1,4 @@
-"""The box "Paid but nothing here? Check my payments": a mixin for States, and what their pages show."""
+"""The box "Paid but nothing here? Check my payments": a mixin for States, and the component for their pages."""
 
 import reflex as rx
 from reflex.event import EventSpec
@@ -10,15 +10,15 @@ from store_app.web.ui.session import RefusalMixin
 
 
 class PaymentCheckMixin(RefusalMixin, mixin=True):
-    """Mixin for States whose page offers to ask the payment service about the player's orders."""
+    """Mixin for States whose page can ask the payment provider about the user's open orders."""
 
-    # What the payment service said of each order, in words.
-    steps: list[str] = []  # noqa: RUF012 - Reflex copies it for each visitor
+    # What the payment provider answered about each order, in words.
+    steps: list[str] = []  # noqa: RUF012 - Reflex copies the default for each state
     asking: bool = False
 
     @rx.event(background=True)
     async def check_payments(self) -> EventSpec | None:
-        """Ask about the player's unpaid orders; what is found to be paid arrives like any payment."""
+        """Ask about the user's open orders. A payment that is found has the effect of a notification."""
         async with self:
             self.problem, self.steps, self.asking = "", [], True
         try:
@@ -33,7 +33,7 @@ class PaymentCheckMixin(RefusalMixin, mixin=True):
 
 
 def check_payments_box(state: type[PaymentCheckMixin]) -> rx.Component:
-    """Return the box with the button and, once pressed, each step in words."""
+    """Return the box with the button and, after a click, the result for each order."""
     return rx.el.section(
         rx.el.h2("Paid but nothing here?", class_name="font-semibold"),
         button(

@@ -22,7 +22,7 @@ def _rows_and_total(session: Session, user_id: str) -> tuple[list[CartRow], str]
 
 
 class CartState(RefusalMixin, rx.State):
-    """The cart of the signed-in user, read again after each change."""
+    """The user's cart, read again after each change."""
 
     rows: list[CartRow] = []
     total: str = ""
@@ -36,7 +36,7 @@ class CartState(RefusalMixin, rx.State):
     @rx.event
     async def load(self) -> None:
         """Show the cart."""
-        self._start_over()
+        self._reset()
         current_user = await self._current_user()
         self.signed_in = current_user is not None
         if current_user:
@@ -45,21 +45,21 @@ class CartState(RefusalMixin, rx.State):
 
     @rx.event
     async def remove(self, sku: str) -> EventSpec | None:
-        """Take an item out."""
+        """Remove an item from the cart."""
         return await self._change(cart.remove, str(sku))
 
     @rx.event
     async def one_more(self, sku: str) -> EventSpec | None:
-        """Want one more of a consumable."""
+        """Increase the quantity of a consumable by one."""
         return await self._step(str(sku), 1)
 
     @rx.event
     async def one_fewer(self, sku: str) -> EventSpec | None:
-        """Want one fewer of a consumable."""
+        """Decrease the quantity of a consumable by one."""
         return await self._step(str(sku), -1)
 
     async def _step(self, sku: str, by: int) -> EventSpec | None:
-        # Counted here: a second click, faster than the page, would send the number of the first again.
+        # Computed here: a second click before the page is updated would send the same number again.
         quantity = next((row.quantity for row in self.rows if row.sku == sku), 0)
         return await self._change(cart.set_quantity, sku, quantity + by)
 
@@ -75,7 +75,7 @@ class CartState(RefusalMixin, rx.State):
 
     @rx.event
     async def pay(self) -> EventSpec | None:
-        """Order what is in the cart and go to the payment page."""
+        """Place an order for the items in the cart, and go to the payment page."""
         self.problem = self.open_order = ""
         try:
             current_user = await self._require_user()

@@ -1,4 +1,4 @@
-"""What the cart page shows."""
+"""View models of the cart, and the pure functions that make them."""
 
 from dataclasses import dataclass
 
@@ -18,14 +18,14 @@ class CartRow:
     href: str = ""
     price: str = ""
     quantity: int = 1
-    # Only consumables can be bought by the dozen.
+    # Whether the quantity can be changed: only that of consumables.
     countable: bool = False
-    # Why it cannot be bought; empty when it can.
+    # Why the item cannot be bought; empty if it can.
     problem: str = ""
 
 
 def cart_rows(cart: Cart, owned: set[str]) -> list[CartRow]:
-    """Return the lines of a cart; `owned` holds SKUs that cannot be bought again."""
+    """Return the lines of a cart; `owned` are the SKUs that the user owns and cannot buy again."""
     return [
         CartRow(
             sku=item.sku,
@@ -42,5 +42,5 @@ def cart_rows(cart: Cart, owned: set[str]) -> list[CartRow]:
 
 
 def cart_total(cart: Cart) -> str:
-    """Return the cart's sum as people read it."""
+    """Return the cart's total as users read it."""
     return money.display(cart.total, cart.lines[0][1].currency) if cart.lines else ""

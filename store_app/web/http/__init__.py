@@ -1,1 +1,1 @@
-"""What every route shares: problem documents, middleware, sessions, health and metrics."""
+"""What all routes share: problem documents, middleware, the session cookie, health and metrics."""

@@ -21,7 +21,7 @@ router = APIRouter(tags=["health"])
 
 @router.get("/livez", response_class=PlainTextResponse, summary="The process is alive")
 async def livez() -> PlainTextResponse:
-    """Answer without asking anything else."""
+    """Answer without any check."""
     return PlainTextResponse("ok\n")
 
 
@@ -56,7 +56,7 @@ async def _redis_problem() -> str:
     return ""
 
 
-@router.get("/health", summary="Ready for work", responses={503: {"description": "Not ready; the reasons."}})
+@router.get("/health", summary="Ready for requests", responses={503: {"description": "Not ready; the reasons."}})
 async def health() -> Response:
     """Check the database, its migrations and, where it is set, Redis."""
     problems = [problem for problem in (await _database_problem(), await _redis_problem()) if problem]

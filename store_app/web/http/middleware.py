@@ -12,12 +12,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from store_app.settings import get_settings
 from store_app.web.http.problems import problem
 
-# No request of ours comes near it; without a limit one caller could fill the memory.
+# Far above any real request. Without a limit, one client could exhaust the memory.
 MAX_BODY_BYTES = 1024 * 1024
 
 
 class OriginGuard:
-    """Refuses what a page of another site asks in a player's name (ASVS 3.5); servers send no Origin."""
+    """Refuses requests that a page of another site makes with a user's cookie (ASVS 3.5).
+
+    Requests without an `Origin` header, such as those of other servers, pass.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         """Wrap `app`."""
@@ -38,12 +41,12 @@ async def _refuse_origin(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] == "websocket":
         await send({"type": "websocket.close", "code": 1008, "reason": "origin"})
         return
-    answer = problem(403, "foreign-origin", "This address answers only the store's own pages.")
-    await answer(scope, receive, send)
+    response = problem(403, "foreign-origin", "This address answers only the store's own pages.")
+    await response(scope, receive, send)
 
 
 class ClientDisconnects:
-    """Ends a request whose client has hung up while its body was read: nobody waits for an answer."""
+    """Ends a request whose client disconnects while its body is read: nobody waits for a response."""
 
     def __init__(self, app: ASGIApp) -> None:
         """Wrap `app`."""
@@ -51,7 +54,7 @@ class ClientDisconnects:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        # It is no fault of the store, and must not be logged as one.
+        # Not an error of the store: it must not be logged with a traceback.
         with suppress(ClientDisconnect):
             await self._app(scope, receive, send)
 
@@ -59,8 +62,7 @@ class ClientDisconnects:
 class BodyLimit:
     """Refuses bodies over `MAX_BODY_BYTES` with a problem document.
 
-    Counts while the body is read: Content-Length is not trusted. A route that stops reading at a smaller limit
-    of its own gives its own answer.
+    Counts while the body is read: Content-Length is not trusted. A route with a smaller limit answers by itself.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -76,7 +78,7 @@ class BodyLimit:
             message = await receive()
             size += len(message.get("body", b""))
             if size > MAX_BODY_BYTES:
-                # FastAPI takes anything but its own error for JSON that cannot be read.
+                # FastAPI reports any exception but its own as invalid JSON.
                 raise EndpointError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The body is larger than 1 MiB.")
             return message
 
@@ -110,7 +112,7 @@ _HEADERS = {
 
 
 class ResponseHeaders:
-    """Adds the headers that every answer carries, and lets browsers keep what has its hash in its name.
+    """Adds the headers that every response carries, and has browsers cache files that have a hash in their name.
 
     The outermost middleware: Reflex's own layers each add "Origin" to `Vary`, which must be sent once.
     """

@@ -1,4 +1,4 @@
-"""RFC 9457 problem documents, and `Link` to the next page."""
+"""Problem documents (RFC 9457), and the `Link` header to the next page of a list."""
 
 import logging
 from http import HTTPStatus
@@ -21,11 +21,11 @@ from store_app.settings import get_settings
 logger = logging.getLogger(__name__)
 
 PROBLEM_TYPE = "application/problem+json"
-# How every route that reads JSON may answer besides: the bytes are no text, or too many.
+# Every route that reads JSON can also answer these: the body is not UTF-8, or too large.
 BAD_BODY = (400, 413)
 Limit = Annotated[int, Query(ge=1, le=100, description="How many to return at most.")]
 CursorParameter = Annotated[
-    str, Query(max_length=500, description='From the `Link: <...>; rel="next"` of the page before.')
+    str, Query(max_length=500, description='From the `Link: <...>; rel="next"` of the previous page.')
 ]
 
 
@@ -65,7 +65,7 @@ def problem(
 
 
 def link_to_next(request: Request, cursor: str) -> dict[str, str]:
-    """Return the `Link` header to the next page; none at the end."""
+    """Return the `Link` header to the next page; empty on the last page."""
     if not cursor:
         return {}
     query = urlencode({**request.query_params, "cursor": cursor})
@@ -73,23 +73,23 @@ def link_to_next(request: Request, cursor: str) -> dict[str, str]:
 
 
 def add_problem_handlers(app: FastAPI) -> None:
-    """Answer every error of `app` with a problem document."""
+    """Answer every error in `app` with a problem document."""
     app.add_exception_handler(Refusal, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http_error)
-    for fault in (OperationalError, InterfaceError, PoolTimeoutError):
-        app.add_exception_handler(fault, _database_fault)
-    app.add_exception_handler(Exception, _bug)
+    for error in (OperationalError, InterfaceError, PoolTimeoutError):
+        app.add_exception_handler(error, _database_error)
+    app.add_exception_handler(Exception, _internal_error)
 
 
 def add_api_fallback(app: FastAPI) -> None:
-    """Answer what no route under /api answers; call it last. Else the pages, mounted behind, would."""
+    """Answer unmatched paths under /api, which Reflex's pages would answer otherwise. Call it after all routes."""
     for path in ("/api", "/api/{rest:path}"):
         app.router.routes.append(Route(path, _ApiFallback(app), include_in_schema=False))
 
 
 class _ApiFallback:
-    """The end of the API, for methods that nobody has heard of too: what is no function has every method."""
+    """Answers unmatched /api paths with 404 or 405. A class, because Starlette limits plain functions to GET."""
 
     def __init__(self, api: FastAPI) -> None:
         self._api = api
@@ -105,7 +105,7 @@ def _refused(_request: Request, refusal: Any) -> JSONResponse:
 
 def _invalid(_request: Request, error: Any) -> JSONResponse:
     first = error.errors()[0]
-    # What was sent is not repeated: it may be large, or not fit for JSON. Nor are names of fields, as they were.
+    # The rejected value is left out: it can be large, or impossible to write as JSON. So can the names of fields.
     where = ".".join(str(part) for part in first["loc"])[:100].encode("utf-8", "replace").decode()
     return problem(422, "invalid", f"{where}: {first['msg']}", field=where)
 
@@ -114,10 +114,10 @@ def _http_error(_request: Request, error: Any) -> JSONResponse:
     return problem(error.status_code, "http-error", str(error.detail), dict(error.headers or {}))
 
 
-def _database_fault(_request: Request, error: Exception) -> JSONResponse:
+def _database_error(_request: Request, error: Exception) -> JSONResponse:
     logger.error("the database failed: %s", error)
     return problem(503, "database-unavailable", "The store cannot do this now. Try again.", {"Retry-After": "5"})
 
 
-def _bug(_request: Request, _error: Exception) -> JSONResponse:
+def _internal_error(_request: Request, _error: Exception) -> JSONResponse:
     return problem(500, "internal-error", "Sorry, there is a problem. Your cart and orders are safe.")

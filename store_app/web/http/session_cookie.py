@@ -1,4 +1,4 @@
-"""Sessions on the web: the cookie, who is calling, and where requests may come from."""
+"""The session cookie, and the user and the network address of a request."""
 
 from typing import Annotated
 
@@ -13,7 +13,7 @@ from store_app.settings import get_settings
 
 
 def cookie_name() -> str:
-    """Return the name of the session cookie; over https browsers bind `__Host-` to this very host."""
+    """Return the name of the session cookie. Browsers send a `__Host-` cookie over https to this host only."""
     return "__Host-session" if get_settings().secure_cookies else "session"
 
 
@@ -35,12 +35,12 @@ def set_session_cookie(response: Response, signed_in: SignedIn) -> None:
 
 
 def clear_session_cookie(response: Response) -> None:
-    """Take the session from the browser."""
+    """Have the browser delete the session cookie."""
     response.delete_cookie(cookie_name(), httponly=True, samesite="lax", secure=get_settings().secure_cookies)
 
 
 def session_token(connection: HTTPConnection) -> str | None:
-    """Return the token that a request or websocket came with: a bearer token before the cookie."""
+    """Return the session token of a request or websocket: the bearer token if there is one, else the cookie."""
     scheme, _, token = connection.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
         return token.strip()
@@ -58,7 +58,7 @@ RequiredUser = Annotated[CurrentUser, Depends(_current_user)]
 
 
 def client_address(connection: HTTPConnection) -> str:
-    """Return the caller's network address; X-Forwarded-For is believed only from TRUSTED_PROXIES."""
+    """Return the client's network address. X-Forwarded-For is used only if TRUSTED_PROXIES sent it."""
     address = connection.client.host if connection.client else ""
     trusted = {one.strip() for one in get_settings().trusted_proxies.split(",")} - {""}
     hops = [hop.strip() for hop in connection.headers.get("x-forwarded-for", "").split(",") if hop.strip()]

@@ -1,4 +1,4 @@
-"""GET /api/purchases: what a player owns."""
+"""GET /api/purchases: the purchases of the current user."""
 
 from datetime import datetime
 from typing import Annotated
@@ -50,7 +50,7 @@ def _purchase_out(row: PurchaseRow) -> PurchaseOut:
 async def list_purchases(
     request: Request,
     current_user: RequiredUser,
-    user_id: Annotated[str | None, Query(description="Yours; may be left out.")] = None,
+    user_id: Annotated[str | None, Query(description="Your own; it may be left out.")] = None,
     limit: Limit = queries.PAGE_SIZE,
     cursor: CursorParameter = "",
 ) -> Response:

@@ -6,7 +6,7 @@ from store_app import routes
 from store_app.web.checkout.payment_check import check_payments_box
 from store_app.web.library.state import LibraryState
 from store_app.web.library.view import PurchaseView
-from store_app.web.ui.components import button, chip, cover, empty, link, link_button, loading
+from store_app.web.ui.components import button, chip, cover, empty_state, link, link_button, loading
 from store_app.web.ui.layout import heading, page
 from store_app.web.ui.page import Page
 
@@ -51,12 +51,12 @@ def _owned() -> rx.Component:
         ),
         rx.cond(
             LibraryState.signed_in,
-            empty(
+            empty_state(
                 "Nothing here yet",
                 "What you buy appears here in seconds.",
                 link_button("Browse the store", routes.STORE, primary=True),
             ),
-            empty(
+            empty_state(
                 "Sign in to see your library",
                 "Everything you bought is kept with your account.",
                 link_button("Sign in", routes.login(routes.LIBRARY), primary=True),

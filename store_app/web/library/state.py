@@ -13,16 +13,16 @@ from store_app.web.live.refresh import refresh_on
 
 
 def _purchases(session: Session, user_id: str, cursor: str = "") -> Page[PurchaseView]:
-    """Return a page of a user's library as it is shown, newest first."""
+    """Return a page of a user's purchases as view models, newest first."""
     page = queries.list_purchases(session, user_id, cursor=cursor)
     return Page([purchase_view(row) for row in page.rows], page.next_cursor)
 
 
 class LibraryState(PaymentCheckMixin, rx.State):
-    """What the signed-in user owns."""
+    """The purchases of the signed-in user."""
 
     rows: list[PurchaseView] = []
-    # Keys of rows that arrived while this page was open.
+    # Keys of the rows that were added while this page was open.
     fresh: list[str] = []
     has_more: bool = False
     loaded: bool = False
@@ -32,31 +32,31 @@ class LibraryState(PaymentCheckMixin, rx.State):
     @rx.event
     async def load(self) -> None:
         """Show the newest purchases."""
-        self._start_over()
+        self._reset()
         current_user = await self._current_user()
         self.signed_in = current_user is not None
         if current_user:
-            # Watched before it is read, or a message that comes in between would be lost.
+            # Before the purchases are read: a message that comes in between would be lost otherwise.
             self._watch()
-            self._renew(await read(_purchases, current_user.user_id))
+            self._show(await read(_purchases, current_user.user_id))
             self.fresh = []
         self.loaded = True
 
     def _refresh(self, _message: Message, page: Page[PurchaseView]) -> None:
-        self._renew(page)
+        self._show(page)
 
-    def _renew(self, page: Page[PurchaseView]) -> None:
-        """Show a page that was read again, and mark what is new in it."""
-        known, read = {row.key for row in self.rows}, {row.key for row in page.rows}
-        self.fresh = [*self.fresh, *(key for key in read if key not in known)]
-        older = [row for row in self.rows if row.key not in read] if page.next_cursor else []
+    def _show(self, page: Page[PurchaseView]) -> None:
+        """Show the newest purchases, mark those that are new, and keep older ones that were loaded before."""
+        known, newest = {row.key for row in self.rows}, {row.key for row in page.rows}
+        self.fresh = [*self.fresh, *(key for key in newest if key not in known)]
+        older = [row for row in self.rows if row.key not in newest] if page.next_cursor else []
         self.rows = [*page.rows, *older]
         if not older:
             self._cursor, self.has_more = page.next_cursor, bool(page.next_cursor)
 
     @rx.event
     async def load_more(self) -> None:
-        """Show older purchases below."""
+        """Append older purchases."""
         current_user = await self._current_user()
         if current_user is None or not self._cursor:
             return

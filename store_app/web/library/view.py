@@ -1,4 +1,4 @@
-"""What the library shows: pure functions from purchases to small view models."""
+"""View models of purchases, and the pure functions that make them."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from store_app.models import PurchaseStatus
 from store_app.web.catalogue.view import cover_of
 from store_app.web.orders.view import moment
 
-_STATUS_WORDS = {
+_STATUS_LABELS = {
     PurchaseStatus.GRANTED: "Ready",
     PurchaseStatus.REFUNDED: "Refunded",
     PurchaseStatus.HELD: "Owned already, being checked",
@@ -32,7 +32,7 @@ class PurchaseView:
 
 
 def purchase_view(row: PurchaseRow) -> PurchaseView:
-    """Return a purchase as the library shows it."""
+    """Return a purchase as a row of the library."""
     purchase, item, number = row
     return PurchaseView(
         key=str(purchase.id),
@@ -43,6 +43,6 @@ def purchase_view(row: PurchaseRow) -> PurchaseView:
         bought=moment(purchase.timestamp),
         order_number=number,
         order_href=routes.order(purchase.order_id),
-        status=_STATUS_WORDS[PurchaseStatus(purchase.status)],
+        status=_STATUS_LABELS[PurchaseStatus(purchase.status)],
         ready=purchase.status == PurchaseStatus.GRANTED,
     )

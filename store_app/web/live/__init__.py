@@ -1,1 +1,1 @@
-"""The event socket's guard, open tabs, and `/ws`."""
+"""Live updates: the guard of the event socket, open tabs and their refresh, and `/ws`."""

@@ -1,4 +1,4 @@
-"""WS /ws: a user's own messages, as JSON, for clients other than our pages."""
+"""WS /ws: a user's own messages, as JSON, for clients other than the store's pages."""
 
 import asyncio
 import json
@@ -14,10 +14,10 @@ from store_app.live.hub import hub
 from store_app.web.http.session_cookie import session_token
 
 router = APIRouter()
-TOKEN_WITHIN = 5.0
-# Of the range for applications (RFC 6455, 7.4.2).
+TOKEN_TIMEOUT_SECONDS = 5.0
+# A close code of the range for applications (RFC 6455, 7.4.2).
 NOT_SIGNED_IN = 4401
-# What the contract of /ws names; pages hear of more.
+# The messages that /ws promises. Pages receive others too.
 EVENTS = {"purchase_success", "purchase_refunded", "order_canceled"}
 
 
@@ -40,34 +40,34 @@ class SocketClient:
             await self.socket.send_json(message.payload)
 
     def close(self) -> None:
-        """End the connection."""
+        """Close the connection."""
         self.ended.set()
 
-    async def stay(self) -> None:
-        """Wait until the client leaves or the session ends. What clients send is not for us."""
+    async def wait_until_closed(self) -> None:
+        """Wait until the client disconnects or the session ends. Whatever the client sends is ignored."""
         async with asyncio.TaskGroup() as tasks:
             ended = tasks.create_task(self.ended.wait())
-            listening = tasks.create_task(self._listen())
-            await asyncio.wait({ended, listening}, return_when=asyncio.FIRST_COMPLETED)
+            disconnected = tasks.create_task(self._receive_until_disconnect())
+            await asyncio.wait({ended, disconnected}, return_when=asyncio.FIRST_COMPLETED)
             ended.cancel()
-            listening.cancel()
+            disconnected.cancel()
 
-    async def _listen(self) -> None:
-        # Not `receive_text`: it fails at what is no text.
+    async def _receive_until_disconnect(self) -> None:
+        # Not `receive_text`, which raises for binary messages.
         while (await self.socket.receive())["type"] != "websocket.disconnect":
             pass
 
 
 async def _token_in_first_message(socket: WebSocket) -> str | None:
     with suppress(TimeoutError, ValueError, KeyError, RecursionError):
-        first = json.loads(await asyncio.wait_for(socket.receive_text(), TOKEN_WITHIN))
+        first = json.loads(await asyncio.wait_for(socket.receive_text(), TOKEN_TIMEOUT_SECONDS))
         if isinstance(first, dict) and isinstance(first.get("token"), str):
             return str(first["token"])
     return None
 
 
 async def _current_user(socket: WebSocket) -> CurrentUser | None:
-    """Return who is calling: by cookie or Authorization header, else by the first message."""
+    """Return the user of the cookie or Authorization header, else of the token in the first message."""
     current_user = await in_database_thread(find_current_user, session_token(socket))
     if current_user is None:
         current_user = await in_database_thread(find_current_user, await _token_in_first_message(socket))
@@ -76,7 +76,7 @@ async def _current_user(socket: WebSocket) -> CurrentUser | None:
 
 @router.websocket("/ws")
 async def messages(socket: WebSocket) -> None:
-    """Send a user's own messages until either side leaves; a message missed is found in GET /api/purchases."""
+    """Send a user's own messages until either side disconnects. GET /api/purchases shows what was missed."""
     await socket.accept()
     with suppress(WebSocketDisconnect):
         current_user = await _current_user(socket)
@@ -86,7 +86,7 @@ async def messages(socket: WebSocket) -> None:
         client = SocketClient(socket, current_user.user_id, current_user.session_hash)
         hub.add(client)
         try:
-            await client.stay()
+            await client.wait_until_closed()
         finally:
             hub.remove(client)
         if client.ended.is_set():

@@ -1,12 +1,11 @@
-"""The guard in front of Reflex's own websocket.
+"""The guard in front of Reflex's event socket.
 
-Reflex takes the `?token=` of a handshake as the address of a state and asks nothing more: whoever knows or
-guesses a token is given that state. So the guard replaces it with a random one of its own: a state belongs to
-one connection, and no other connection can ever name it. A page that reconnects builds itself from the cookie
-and the database, as it does when it opens.
+Reflex uses the `?token=` of a handshake as the key of a state, without any check: a client that knows or guesses a
+token gets that state. So the guard replaces the token with a random one. A state then belongs to one connection,
+and no other connection can name it. A page that reconnects loads its data from the database, as a new page does.
 
-The guard also knows which user each connection belongs to, from the cookie of its own handshake, and makes it
-a listener of that user's messages.
+The guard also looks up the user of each connection, from the cookie in the handshake, and registers the connection
+as a listener of that user's messages.
 """
 
 import asyncio
@@ -25,18 +24,18 @@ from store_app.web.http.session_cookie import session_token
 from store_app.web.live.tabs import Tab
 
 EVENT_PATH = "/_event"
-# Of the range for applications (RFC 6455, 7.4.2); the client simply connects again.
+# A close code of the range for applications (RFC 6455, 7.4.2), at which Reflex's client reconnects.
 SESSION_ENDED = 4001
 
 
-def _with_own_token(scope: Scope, token: str) -> Scope:
+def _with_token(scope: Scope, token: str) -> Scope:
     query = parse_qs(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True)
     query["token"] = [token]
     return {**scope, "query_string": urlencode(query, doseq=True).encode()}
 
 
 class EventSocketGuard:
-    """ASGI middleware around the whole app; it touches only Reflex's event socket."""
+    """ASGI middleware around the whole app, which changes Reflex's event socket only."""
 
     def __init__(self, app: ASGIApp, refresh: Callable[[Tab, outbox.Message], Awaitable[None]]) -> None:
         """Wrap `app`; `refresh` shows a message in a tab."""
@@ -49,39 +48,39 @@ class EventSocketGuard:
             await self._app(scope, receive, send)
             return
         current_user = await in_database_thread(find_current_user, session_token(HTTPConnection(scope)))
-        line = _Line(receive)
-        tab = Tab(secrets.token_hex(16), current_user, line.cut, self._refresh)
-        tab.open()
+        connection = _Connection(receive)
+        tab = Tab(secrets.token_hex(16), current_user, connection.disconnect, self._refresh)
+        tab.register()
         try:
-            await self._app(_with_own_token(scope, tab.token), line.receive, send)
+            await self._app(_with_token(scope, tab.token), connection.receive, send)
         finally:
-            tab.gone()
-            await line.hang_up(send)
+            tab.unregister()
+            await connection.close(send)
 
 
-class _Line:
-    """The receiving side of a connection, which the server can cut: the app then sees the client leave."""
+class _Connection:
+    """A connection that the server can end: the app then receives a disconnect, as if the client had left."""
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
-        self._cut = asyncio.Event()
-        self._waiting_for_cut: asyncio.Task[Any] | None = None
+        self._disconnected = asyncio.Event()
+        self._wait_for_disconnect: asyncio.Task[Any] | None = None
 
     async def receive(self) -> Message:
-        if self._waiting_for_cut is None:
-            self._waiting_for_cut = asyncio.create_task(self._cut.wait())
-        heard = asyncio.ensure_future(self._receive())
-        await asyncio.wait({heard, self._waiting_for_cut}, return_when=asyncio.FIRST_COMPLETED)
-        if heard.done():
-            return heard.result()
-        heard.cancel()
+        if self._wait_for_disconnect is None:
+            self._wait_for_disconnect = asyncio.create_task(self._disconnected.wait())
+        received = asyncio.ensure_future(self._receive())
+        await asyncio.wait({received, self._wait_for_disconnect}, return_when=asyncio.FIRST_COMPLETED)
+        if received.done():
+            return received.result()
+        received.cancel()
         return {"type": "websocket.disconnect", "code": SESSION_ENDED}
 
-    def cut(self) -> None:
-        self._cut.set()
+    def disconnect(self) -> None:
+        self._disconnected.set()
 
-    async def hang_up(self, send: Send) -> None:
-        if self._waiting_for_cut:
-            self._waiting_for_cut.cancel()
-        if self._cut.is_set():
+    async def close(self, send: Send) -> None:
+        if self._wait_for_disconnect:
+            self._wait_for_disconnect.cancel()
+        if self._disconnected.is_set():
             await send({"type": "websocket.close", "code": SESSION_ENDED, "reason": "signed out"})

@@ -23,26 +23,26 @@ from store_app.db.outbox import Message
 from store_app.db.threads import read
 from store_app.web.live.tabs import Tab
 
-# Called with a database session, the user's id and what the State gave to `_watch`.
+# Called with a database session, the user's id, and the parameters that the State gave to `_watch`.
 Query = Callable[..., Any]
 _queries: dict[type[rx.State], Query] = {}
 _shown_in_every_tab: list[type[rx.State]] = []
 
 
 class _Refreshable(Protocol):
-    """A registered State. With its underscore, no client can call the method."""
+    """A registered State. Clients cannot call the method, because its name begins with an underscore."""
 
     def _refresh(self, message: Message, found: Any) -> None:
-        """Show a message, and what the State's query has found."""
+        """Show a message, and the result of the State's query."""
 
 
 def refresh_on(state: type[rx.State], query: Query, *, in_every_tab: bool = False) -> None:
-    """Call `state._refresh` with what `query` finds, in each tab that watches the State, for each message.
+    """For each message, run `query` and give its result to `state._refresh`, in each tab that watches the State.
 
     Args:
-        state: its `_watch` says that a tab shows it.
+        state: a State with a method `_refresh`; its `_watch` notes that a tab shows it.
         query: reads what the State shows.
-        in_every_tab: the State is part of every page and need not be watched.
+        in_every_tab: the State is part of every page, and need not be watched.
     """
     _queries[state] = query
     if in_every_tab:
@@ -56,7 +56,7 @@ class _Found:
 
 
 async def refresh(app: rx.App, tab: Tab, message: Message) -> None:
-    """Show a message in a tab, and what it changed there; close the tab if its session has ended."""
+    """Refresh all that a tab shows, after a message; close the tab if its session has ended."""
     found = await read(_find, tab)
     if found is None:
         tab.close()

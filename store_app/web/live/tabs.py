@@ -1,4 +1,4 @@
-"""Open tabs of this process: which user each belongs to and what it shows."""
+"""The open tabs of this process: the user of each, and which States it shows."""
 
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -15,10 +15,16 @@ _open: dict[str, "Tab"] = {}
 
 @dataclass(eq=False, slots=True)
 class Tab:
-    """A connection of Reflex's websocket. `token` names its state. Reflex tells the tab, but it opens nothing:
-    the guard gives every connection a new one.
+    """A connection to Reflex's event socket.
 
-    `watching` holds the States of the page that messages refresh, each with what its query is called with.
+    Args:
+        token: the key of its state. Reflex sends it to the tab, where it is of no use: the guard gives every
+            connection a new one.
+        current_user: the user of the session cookie; None when signed out.
+        disconnect: ends the connection.
+        refresh: shows a message in the tab.
+        watching: the States on the page that messages refresh, with the parameters of their queries.
+        is_polling: whether a task of this tab waits for the page's data to change.
     """
 
     token: str
@@ -26,26 +32,26 @@ class Tab:
     disconnect: Callable[[], None]
     refresh: Callable[["Tab", Message], Awaitable[None]]
     watching: dict[type[rx.State], tuple[str, ...]] = field(default_factory=dict)
-    waiting: bool = False
+    is_polling: bool = False
 
     @property
     def user_id(self) -> str:
-        """The user the connection belongs to; empty when signed out."""
+        """The id of the user; empty when signed out."""
         return self.current_user.user_id if self.current_user else ""
 
     @property
     def session_hash(self) -> str:
-        """The session the connection came with; empty when signed out."""
+        """The session of the connection; empty when signed out."""
         return self.current_user.session_hash if self.current_user else ""
 
-    def open(self) -> None:
-        """Let the tab hear its user's messages."""
+    def register(self) -> None:
+        """Make the tab a listener of its user's messages."""
         _open[self.token] = self
         if self.current_user:
             hub.add(self)
 
-    def gone(self) -> None:
-        """Forget the tab."""
+    def unregister(self) -> None:
+        """Remove the tab, whose connection has ended."""
         _open.pop(self.token, None)
         hub.remove(self)
 
@@ -54,36 +60,36 @@ class Tab:
         await self.refresh(self, message)
 
     def close(self) -> None:
-        """End the connection; the browser connects again, as whoever it is by then."""
+        """End the connection. The browser reconnects with the cookie that it has by then."""
         self.disconnect()
 
 
 def watch(token: str, state: type[rx.State], *key: str) -> None:
-    """Note that the tab with this token shows `state`, and with what its query is called."""
+    """Note that the tab with this token shows `state`, with the parameters of its query."""
     if tab := _open.get(token):
         tab.watching[state] = key
 
 
 def watch_nothing(token: str) -> None:
-    """Note that the tab with this token is about to show another page."""
+    """Note that the tab with this token shows no State to refresh, as it is about to show another page."""
     if tab := _open.get(token):
         tab.watching.clear()
 
 
 def is_open(token: str) -> bool:
-    """Whether the tab with this state is still connected."""
+    """Whether the tab with this token is still connected."""
     return token in _open
 
 
 @contextmanager
-def waiting(token: str) -> Iterator[bool]:
-    """Yield whether the caller may wait for this tab: one does at a time, however often a client asks."""
+def polling(token: str) -> Iterator[bool]:
+    """Yield whether the caller may poll for this tab: one task at a time, however many a client starts."""
     tab = _open.get(token)
-    if tab is None or tab.waiting:
+    if tab is None or tab.is_polling:
         yield False
         return
-    tab.waiting = True
+    tab.is_polling = True
     try:
         yield True
     finally:
-        tab.waiting = False
+        tab.is_polling = False

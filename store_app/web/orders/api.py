@@ -1,4 +1,4 @@
-"""GET /api/orders/{order_id} and its cancelation."""
+"""GET /api/orders/{order_id}, and its cancellation."""
 
 from datetime import datetime
 
@@ -17,30 +17,30 @@ router = APIRouter(prefix="/api/orders", tags=["orders"])
 
 
 class OrderLineOut(BaseModel):
-    """A line of an order, at the price of the moment it was placed."""
+    """A line of an order, at the price when it was placed."""
 
     sku: str = Field(examples=["dragon-sword"])
     name: str = Field(examples=["Dragon Sword"])
     quantity: int
-    price: float = Field(description="Of one, in the currency's major unit.")
+    price: float = Field(description="The unit price, in the currency's major unit.")
 
 
 class EventOut(BaseModel):
-    """Something that happened to an order."""
+    """An event in the timeline of an order."""
 
     kind: str = Field(examples=["paid"])
     timestamp: datetime
 
 
 class OrderOut(BaseModel):
-    """An order of yours."""
+    """One of your orders."""
 
     order_id: str
     number: str = Field(examples=["4F7K-2M9Q"])
     status: OrderStatus
     total: float
     currency: str
-    payment_url: str = Field(description="Where it is paid; empty when there is nothing to pay.")
+    payment_url: str = Field(description="The payment page; empty when there is nothing to pay.")
     items: list[OrderLineOut]
     timeline: list[EventOut]
 
@@ -69,11 +69,11 @@ def _order_out(details: OrderDetails) -> OrderOut:
 
 @router.get("/{order_id}", summary="One of your orders", responses=problems(401, 404, 422))
 async def get_order(order_id: str, current_user: RequiredUser) -> OrderOut:
-    """Return an order of yours; somebody else's is as unknown as one that never was."""
+    """Return one of your orders. Another user's order is answered like one that does not exist."""
     return _order_out(await read(find_order, current_user.user_id, order_id))
 
 
 @router.post("/{order_id}/cancel", summary="Cancel an unpaid order", responses=problems(401, 404, 409, 422))
 async def cancel_order(order_id: str, current_user: RequiredUser) -> OrderOut:
-    """Cancel an open order of yours; a repeat changes nothing."""
+    """Cancel one of your open orders; a repeat changes nothing."""
     return _order_out(await in_database_thread(service.cancel, current_user.user_id, order_id))

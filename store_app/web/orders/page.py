@@ -1,4 +1,4 @@
-"""The order page: waiting, receipt, and every other state of an order."""
+"""The order page: the payment in progress, the receipt, and all other statuses of an order."""
 
 import reflex as rx
 
@@ -12,13 +12,13 @@ from store_app.web.ui.components import (
     button,
     chip,
     cover,
-    empty,
+    empty_state,
     link,
     link_button,
     loading,
     problem,
 )
-from store_app.web.ui.layout import heading, narrow, page
+from store_app.web.ui.layout import heading, narrow_column, page
 from store_app.web.ui.page import Page
 
 _PHASES = {
@@ -34,8 +34,8 @@ _PHASES = {
 }
 
 
-def _waiting_words(index: int, otherwise: rx.Var) -> rx.Component:
-    return rx.match(OrderState.phase, *((phase, words[index]) for phase, words in _PHASES.items()), otherwise)
+def _phase_text(index: int, otherwise: rx.Var) -> rx.Component:
+    return rx.match(OrderState.phase, *((phase, texts[index]) for phase, texts in _PHASES.items()), otherwise)
 
 
 def _line(line: rx.Var[LineView]) -> rx.Component:
@@ -53,7 +53,7 @@ def _line(line: rx.Var[LineView]) -> rx.Component:
 
 
 def _step(step: rx.Var[StepView]) -> rx.Component:
-    return rx.el.li(rx.el.span(step.at, class_name="text-muted mr-3 tabular-nums"), step.words)
+    return rx.el.li(rx.el.span(step.at, class_name="text-muted mr-3 tabular-nums"), step.text)
 
 
 def _actions() -> rx.Component:
@@ -80,15 +80,15 @@ def _status() -> rx.Component:
     return rx.el.section(
         rx.el.div(
             heading(
-                _waiting_words(0, order.heading),
+                _phase_text(0, order.heading),
                 id="order-heading",
                 tab_index=-1,
                 data_testid="order-heading",
             ),
-            chip(order.status_words, order.tone),
+            chip(order.status_label, order.tone),
             class_name="flex flex-wrap items-center gap-3",
         ),
-        rx.el.p(_waiting_words(1, order.text), data_testid="order-text"),
+        rx.el.p(_phase_text(1, order.text), data_testid="order-text"),
         role="status",
         class_name="flex flex-col gap-2",
         data_status=order.status,
@@ -98,7 +98,7 @@ def _status() -> rx.Component:
 
 def _order() -> rx.Component:
     order = OrderState.order
-    return narrow(
+    return narrow_column(
         _status(),
         problem(
             OrderState.problem,
@@ -137,9 +137,9 @@ def order_page() -> rx.Component:
     return page(
         rx.cond(
             OrderState.missing,
-            narrow(
+            narrow_column(
                 heading("Order not found"),
-                empty(
+                empty_state(
                     "There is no such order in your account",
                     "If you followed a link, check that you are signed in with the right account.",
                     link_button("Your orders", routes.ACCOUNT, primary=True),

@@ -1,4 +1,4 @@
-"""The State of the order page: where the payment stands, live."""
+"""The State of the order page, which follows the status of the order."""
 
 import asyncio
 
@@ -11,6 +11,7 @@ from store_app.db.threads import in_database_thread, read
 from store_app.errors import NotFound, Refusal
 from store_app.orders import service
 from store_app.orders.queries import OrderDetails, find_order
+from store_app.payments.registry import default_provider
 from store_app.web.checkout.payment_check import PaymentCheckMixin
 from store_app.web.live import tabs
 from store_app.web.live.refresh import refresh_on
@@ -36,18 +37,18 @@ class OrderState(PaymentCheckMixin, rx.State):
     order: OrderView = OrderView()
     loaded: bool = False
     missing: bool = False
-    # "" while the player has not been at the payment page, then checking, long, very_long.
+    # Empty until the user returns from the payment page; then "checking", "long" and "very_long".
     phase: str = ""
 
     @rx.event
     async def load(self) -> EventSpec | None:
-        """Show the order that the address names; return parameters choose words, never the state."""
-        self._start_over()
+        """Show the order with the id in the address. The query string of the return address only chooses words."""
+        self._reset()
         current_user = await self._current_user()
         if current_user is None:
             return self._to_sign_in()
         order_id = self._last_part()
-        # Watched before it is read, or a message that comes in between would be lost.
+        # Before the order is read: a message that comes in between would be lost otherwise.
         self._watch(order_id)
         try:
             self._show(await read(find_order, current_user.user_id, order_id))
@@ -63,49 +64,49 @@ class OrderState(PaymentCheckMixin, rx.State):
         self._show(details)
 
     def _show(self, details: OrderDetails) -> None:
-        self.order, self.loaded = order_view(details), True
-        # Waiting is over, too, when the payment was declined or a person looks at it.
+        self.order, self.loaded = order_view(details, default_provider().display_name), True
+        # The user need not wait either when the payment was declined, or when staff look at the order.
         if not self.order.can_pay:
             self.phase = ""
 
     @rx.event(background=True)
     async def wait(self) -> None:
-        """Look at the order now and then until it is settled or the tab shows something else."""
+        """Poll the order until it is settled or the tab shows another page."""
         token = self.router.session.client_token
-        with tabs.waiting(token) as alone:
+        with tabs.polling(token) as allowed:
             waited = 0
-            for pause in SAFETY_NET_SECONDS if alone else ():
+            for pause in SAFETY_NET_SECONDS if allowed else ():
                 await asyncio.sleep(pause)
                 waited += pause
                 if not tabs.is_open(token) or not await self._still_waiting(waited):
                     return
 
     async def _still_waiting(self, waited: int) -> bool:
-        """Look once; whether there is anything left to wait for."""
+        """Read the order once; return whether to continue."""
         async with self:
             if self.order.order_id != self._last_part() or self.order.settled:
                 return False
-            await self._look()
+            await self._read_again()
             if self.phase and not self.order.settled:
                 self.phase = _phase(waited)
             return True
 
-    async def _look(self) -> None:
+    async def _read_again(self) -> None:
         current_user = await self._current_user()
         if current_user is None:
             return
         try:
             details = await read(find_order, current_user.user_id, self._last_part())
         except NotFound:
-            # An event can name any address; the page itself says so when it loads.
+            # A client can call the event with any address. When the page loads, it says that there is no order.
             return
         if details.order.status != self.order.status:
             self._show(details)
 
     @rx.event
     async def check_now(self) -> None:
-        """Look at the order now."""
-        await self._look()
+        """Read the order now."""
+        await self._read_again()
 
     @rx.event
     async def cancel(self) -> EventSpec | None:
@@ -125,7 +126,7 @@ class OrderState(PaymentCheckMixin, rx.State):
 
     @rx.event
     async def start_again(self) -> EventSpec | None:
-        """Order the same things anew and go to the payment page."""
+        """Place a new order for the same items, and go to the payment page."""
         return await self._go_and_pay(again=True)
 
     async def _go_and_pay(self, *, again: bool) -> EventSpec | None:

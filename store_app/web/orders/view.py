@@ -1,4 +1,4 @@
-"""What an order's page shows: pure functions from rows to small view models."""
+"""View models of an order, and the pure functions that make them."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -25,20 +25,20 @@ class LineView:
 
 @dataclass
 class StepView:
-    """A line of the timeline: when, and what, in words."""
+    """A line of the timeline: the time and the event."""
 
     at: str = ""
-    words: str = ""
+    text: str = ""
 
 
 @dataclass
 class OrderView:
-    """Everything the order page shows. `status` is the order's; `tone` chooses a colour."""
+    """What the order page shows. `status` is the status of the order, or "checking"; `tone` chooses a color."""
 
     order_id: str = ""
     number: str = ""
     status: str = ""
-    status_words: str = ""
+    status_label: str = ""
     tone: str = ""
     heading: str = ""
     text: str = ""
@@ -56,11 +56,11 @@ class OrderView:
 
 
 def moment(at: datetime) -> str:
-    """Return a moment as people read it: "23 Nov 2026 18:52 UTC"."""
+    """Return a time as users read it: "23 Nov 2026 18:52 UTC"."""
     return f"{at.day} {at:%b %Y %H:%M} UTC"
 
 
-def order_view(details: OrderDetails) -> OrderView:
+def order_view(details: OrderDetails, provider_name: str) -> OrderView:
     """Return what the page of an order shows."""
     order, status = details.order, details.order.status
     unpaid = status in {OrderStatus.PENDING, OrderStatus.FAILED}
@@ -70,7 +70,7 @@ def order_view(details: OrderDetails) -> OrderView:
         order_id=order.id,
         number=order.number,
         status="checking" if checked else status,
-        status_words=words.chip,
+        status_label=words.chip,
         tone=words.tone,
         heading=words.heading,
         text=words.text,
@@ -84,7 +84,9 @@ def order_view(details: OrderDetails) -> OrderView:
         in_library=status in {OrderStatus.PAID, OrderStatus.PARTIALLY_REFUNDED},
         settled=not unpaid,
         lines=[_line_view(line, order.currency) for line in details.lines],
-        steps=[StepView(f"{event.at:%H:%M:%S}", step_words(event.kind)) for event in details.events],
+        steps=[
+            StepView(f"{event.at:%H:%M:%S}", step_words(event.kind, provider_name)) for event in details.events
+        ],
     )
 
 

@@ -1,1 +1,1 @@
-"""Layout, components and forms that every page shares."""
+"""The layout, components, words and State mixins that pages share."""

@@ -1,4 +1,4 @@
-"""Small building blocks of the pages: buttons, messages, covers, forms that the browser itself posts."""
+"""Components that pages share: buttons, links, messages, covers, forms that the browser posts."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ _TONES = {"good": f"{_CHIP} text-good", "bad": f"{_CHIP} text-bad", "wait": f"{_
 
 
 class PostForm(BaseHTML):
-    """A form that the browser posts by itself. `rx.el.form` would keep it from doing so."""
+    """A form that the browser posts. `rx.el.form` would prevent that."""
 
     tag = "form"
 
@@ -31,7 +31,7 @@ class PostForm(BaseHTML):
 
 
 def post_form(*children: rx.Component, action: str, **props: Any) -> rx.Component:
-    """Return a form posted by the browser to one of our own routes."""
+    """Return a form that the browser posts to one of the store's routes."""
     return PostForm.create(*children, action=action, method="post", **props)
 
 
@@ -51,13 +51,13 @@ def link(label: str | rx.Var, href: str | rx.Var, **props: Any) -> rx.Component:
     return rx.el.a(label, href=href, class_name=LINK, **props)
 
 
-def jump(label: str | rx.Var, place: str | rx.Var, **props: Any) -> rx.Component:
-    """Return a link to a place on the same page. The router's own links would not move the focus there."""
-    return A.create(label, href=place, **props)
+def fragment_link(label: str | rx.Var, fragment: str | rx.Var, **props: Any) -> rx.Component:
+    """Return a link to an element of the same page. The links of React Router would not move the focus there."""
+    return A.create(label, href=fragment, **props)
 
 
 def cover(image: rx.Var, *, eager: bool = False, classes: str = "w-full") -> rx.Component:
-    """Return an item's cover, at the ratio of 460 to 215. The name stands beside it, so it says nothing itself."""
+    """Return an item's cover, at the ratio of 460 to 215. The name is beside it, so that it needs no text."""
     return rx.el.img(
         src=image,
         alt="",
@@ -67,18 +67,18 @@ def cover(image: rx.Var, *, eager: bool = False, classes: str = "w-full") -> rx.
     )
 
 
-def chip(words: rx.Var, tone: rx.Var | str) -> rx.Component:
-    """Return a status in words, coloured by its tone."""
-    return rx.el.span(words, class_name=rx.match(tone, *_TONES.items(), f"{_CHIP} text-muted"))
+def chip(label: rx.Var, tone: rx.Var | str) -> rx.Component:
+    """Return a status in words, colored by its tone."""
+    return rx.el.span(label, class_name=rx.match(tone, *_TONES.items(), f"{_CHIP} text-muted"))
 
 
-def problem(words: rx.Var, *extra: rx.Component) -> rx.Component:
-    """Return a message that something was refused; nothing while there is none."""
+def problem(text: rx.Var, *extra: rx.Component) -> rx.Component:
+    """Return the message of a refusal; empty while there is none."""
     return rx.el.div(
         rx.cond(
-            words != "",
+            text != "",
             rx.el.div(
-                rx.el.p(words),
+                rx.el.p(text),
                 *extra,
                 class_name="rounded-lg border-2 border-bad p-3 text-text",
                 data_testid="problem",
@@ -88,8 +88,8 @@ def problem(words: rx.Var, *extra: rx.Component) -> rx.Component:
     )
 
 
-def empty(title: str, text: str | rx.Var, *actions: rx.Component) -> rx.Component:
-    """Return what stands where a list would be: what is missing, and how to fill it."""
+def empty_state(title: str, text: str | rx.Var, *actions: rx.Component) -> rx.Component:
+    """Return what a page shows in place of an empty list: what is missing, and how to fill it."""
     return rx.el.div(
         rx.el.h2(title, class_name="text-xl font-semibold"),
         rx.el.p(text, class_name="text-muted"),
@@ -99,12 +99,12 @@ def empty(title: str, text: str | rx.Var, *actions: rx.Component) -> rx.Componen
 
 
 def loading() -> rx.Component:
-    """Return what stands while a page waits for its data."""
+    """Return what a page shows while it waits for its data."""
     return rx.el.p("Loading ...", class_name="text-muted py-8", aria_busy="true")
 
 
 def field(label: str, *, name: str, **props: Any) -> rx.Component:
-    """Return a labelled input."""
+    """Return an input with its label."""
     return rx.el.div(
         rx.el.label(label, html_for=name, class_name="block font-semibold mb-1"),
         rx.el.input(id=name, name=name, class_name=INPUT, **props),

@@ -1,4 +1,4 @@
-"""The frame of every page: skip link, header, connection banner, notice, main part, footer."""
+"""The layout of every page: skip link, header, connection banner, notice, content, footer."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import reflex as rx
 from reflex_components_core.core.banner import has_connection_errors
 
 from store_app import routes
-from store_app.web.ui.components import LINK, jump, link
+from store_app.web.ui.components import LINK, fragment_link, link
 from store_app.web.ui.shell import ShellState
 
 _NAV = "inline-flex items-center min-h-11 px-2 sm:px-3 rounded-lg text-text no-underline hover:bg-raised"
@@ -57,7 +57,7 @@ def _header() -> rx.Component:
 
 
 def _connection_banner() -> rx.Component:
-    """Say in calm words that the connection is lost; Reflex's own notice shows the server's address."""
+    """Return the banner of a lost connection. Reflex's own would show the server's address."""
     return rx.el.div(
         rx.cond(
             has_connection_errors,
@@ -84,7 +84,7 @@ def _notice() -> rx.Component:
                 class_name="arrive pointer-events-auto rounded-xl border border-accent bg-raised p-4 shadow-lg",
             ),
         ),
-        # In the page from the start, so that screen readers announce what comes into it.
+        # Always in the page: screen readers announce what is added to an element that is there.
         role="status",
         class_name="no-print pointer-events-none fixed z-30 inset-x-4 top-16 sm:top-auto sm:left-auto "
         "sm:bottom-6 sm:right-6 sm:w-96",
@@ -94,7 +94,10 @@ def _notice() -> rx.Component:
 def _footer() -> rx.Component:
     return rx.el.footer(
         rx.el.div(
-            rx.el.p("Payments by Xsolla. We never see your card."),
+            rx.el.p(
+                rx.cond(ShellState.provider_name != "", "Payments by " + ShellState.provider_name + ". ", ""),
+                "We never see your card.",
+            ),
             link("Your orders", routes.ACCOUNT),
             class_name="max-w-6xl mx-auto px-4 py-6 flex flex-wrap gap-x-6 gap-y-2 text-sm text-muted",
         ),
@@ -103,9 +106,9 @@ def _footer() -> rx.Component:
 
 
 def page(*children: rx.Component) -> rx.Component:
-    """Return a whole page around its main part."""
+    """Return a page with this content."""
     return rx.el.div(
-        jump("Skip to content", "#content", class_name="skip"),
+        fragment_link("Skip to content", "#content", class_name="skip"),
         _header(),
         _connection_banner(),
         _notice(),
@@ -115,11 +118,16 @@ def page(*children: rx.Component) -> rx.Component:
     )
 
 
-def heading(words: str | rx.Var, **props: Any) -> rx.Component:
-    """Return a page's one main heading."""
-    return rx.el.h1(words, class_name="text-2xl sm:text-3xl font-bold", **props)
+def heading(text: str | rx.Var, **props: Any) -> rx.Component:
+    """Return the main heading of a page; there is one."""
+    return rx.el.h1(text, class_name="text-2xl sm:text-3xl font-bold", **props)
 
 
-def narrow(*children: rx.Component) -> rx.Component:
+def narrow_column(*children: rx.Component) -> rx.Component:
     """Return a single column, for forms and receipts."""
     return rx.el.div(*children, class_name="max-w-2xl mx-auto flex flex-col gap-5")
+
+
+def pay_at_provider() -> str | rx.Var:
+    """Return the sentence that says where the user pays."""
+    return "You pay on the payment page of " + ShellState.provider_name + "."

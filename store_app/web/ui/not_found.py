@@ -1,19 +1,19 @@
-"""The page for addresses that are none."""
+"""The page for unknown addresses."""
 
 import reflex as rx
 
 from store_app import routes
-from store_app.web.ui.components import empty, link_button
-from store_app.web.ui.layout import heading, narrow, page
+from store_app.web.ui.components import empty_state, link_button
+from store_app.web.ui.layout import heading, narrow_column, page
 from store_app.web.ui.page import Page
 
 
 def not_found_page() -> rx.Component:
     """Return the page for an unknown address."""
     return page(
-        narrow(
+        narrow_column(
             heading("Page not found"),
-            empty(
+            empty_state(
                 "There is nothing at this address",
                 "If you typed the address, check it.",
                 link_button("Browse the store", routes.STORE, primary=True),

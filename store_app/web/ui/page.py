@@ -1,4 +1,4 @@
-"""What a page declares about itself: one `Page`, beside the function that returns its components."""
+"""The declaration of a page, written beside the function that returns its components."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,20 +16,20 @@ class Page:
     """A page of the site.
 
     Args:
-        component: returns what the page shows.
-        route: its address; a part in brackets stands for any text, as in "/item/[sku]".
-        title: shown in the browser before the name of the site; empty: the name of the site alone.
-        on_load: the event that loads the page's own data, after that of the header.
+        component: returns the components of the page.
+        route: its address, where a segment in brackets matches any text, as in "/item/[sku]".
+        title: what browsers show before the name of the site; by default, the name of the site alone.
+        on_load: the event that loads the data of the page, after those of the header.
     """
 
     component: Callable[[], rx.Component]
     route: str
     title: str = ""
-    on_load: Any = None  # mypy sees no common type of the events of States
+    on_load: Any = None  # an event of a State; for mypy they have no common type
 
     @property
     def full_title(self) -> str:
-        """The title as browsers show it."""
+        """The title that browsers show."""
         return f"{self.title} - {SITE_NAME}" if self.title else SITE_NAME
 
     @property
@@ -39,5 +39,5 @@ class Page:
 
     @property
     def is_file(self) -> bool:
-        """Whether the page is built as a file named after its route; the route of such a page is its address."""
+        """Whether the page is built as a file of its own, named after its route."""
         return self.route.startswith("/") and self.route != "/" and "[" not in self.route

@@ -1,4 +1,4 @@
-"""What every State needs: who is behind this very connection, asked anew for each event."""
+"""What every State needs: the user of its connection, looked up again for each event."""
 
 from urllib.parse import unquote
 
@@ -14,10 +14,10 @@ from store_app.web.live import tabs
 
 
 class SessionMixin(rx.State, mixin=True):
-    """Mixin for States. Its methods begin with an underscore: anything else could be called by any client."""
+    """Mixin for States. All methods begin with an underscore, because any client can call the others."""
 
     async def _current_user(self) -> CurrentUser | None:
-        """Return the signed-in user, from the cookie of this connection's handshake and the session row."""
+        """Return the user of the session whose cookie was in the handshake of this connection, if it is open."""
         token = token_of_cookies(self.router.headers.raw_headers.get("cookie", ""))
         return await in_database_thread(find_current_user, token)
 
@@ -32,9 +32,9 @@ class SessionMixin(rx.State, mixin=True):
             raise NotSignedIn
         return current_user
 
-    def _start_over(self) -> None:
-        """Forget what the page showed before: in the same tab, another page of its kind may come next."""
-        self.reset()  # type: ignore[no-untyped-call]  # Reflex's own
+    def _reset(self) -> None:
+        """Reset all vars: the tab may have shown another item or order on the same page before."""
+        self.reset()  # type: ignore[no-untyped-call]  # a method of Reflex
 
     def _watch(self, *key: str) -> None:
         """Have messages refresh this State while the tab shows this page; see `live.refresh.refresh_on`."""
@@ -50,23 +50,23 @@ class SessionMixin(rx.State, mixin=True):
         return routes.own_path(f"{url.path}?{url.query}" if url.query else url.path)
 
     def _to_sign_in(self) -> EventSpec:
-        """Lead through sign-in and back to this page."""
+        """Redirect to the sign-in page, which leads back to this page."""
         return rx.redirect(routes.login(self._path()))
 
     def _last_part(self) -> str:
-        """Return the last part of the page's address: the SKU of `/item/[sku]`, say."""
+        """Return the last segment of the page's address, such as the SKU of `/item/[sku]`."""
         return unquote(self.router.url.path.rstrip("/").rpartition("/")[2])
 
 
 class RefusalMixin(SessionMixin, mixin=True):
-    """Mixin for States whose events can be refused: the page shows the refusal's own words."""
+    """Mixin for States whose events can be refused: the page shows the sentence of the refusal."""
 
     problem: str = ""
-    # The address of the unpaid order that is in the way, if one is.
+    # The address of the open order that caused the refusal, if one did.
     open_order: str = ""
 
     def _show_refusal(self, refusal: Refusal) -> EventSpec | None:
-        """Show why something was refused, or lead through sign-in where that is what is missing."""
+        """Show why an event was refused; redirect to the sign-in page if the user is not signed in."""
         if isinstance(refusal, NotSignedIn):
             return self._to_sign_in()
         self.problem = str(refusal)
@@ -76,5 +76,5 @@ class RefusalMixin(SessionMixin, mixin=True):
 
 
 def query_parameter(state: rx.State, name: str) -> str:
-    """Return a parameter of the page's query, or nothing."""
+    """Return a parameter of the page's query string, or an empty string."""
     return state.router.url.query_parameters.get(name, "")

@@ -1,4 +1,4 @@
-"""The words in which users read of their orders: one record for each status."""
+"""The words of the pages about orders: one record for each status."""
 
 from dataclasses import dataclass
 
@@ -8,13 +8,13 @@ from store_app.orders.transitions import MESSAGES
 
 @dataclass(frozen=True, slots=True)
 class OrderWords:
-    """How the pages speak of an order in one status.
+    """The texts of the pages about an order in one status.
 
     Args:
-        chip: the status in a word or two; `tone` chooses its color.
-        heading: the heading of the order's page, with `text` below.
-        step: the line of the timeline about the order's coming to this status.
-        notice: what open tabs show when it does; empty: nothing.
+        chip: the status in one to three words; `tone` chooses its color.
+        heading: the heading of the order's page, with `text` below it.
+        step: the line of the timeline when the order gets this status.
+        notice: the notice in open tabs when the order gets this status; empty if there is none.
     """
 
     chip: str
@@ -39,7 +39,7 @@ ORDER_WORDS: dict[str, OrderWords] = {
         tone="good",
         heading="It is in your library",
         text="Payment received. Thank you.",
-        step="Payment confirmed by Xsolla, items added to your library",
+        step="Payment confirmed by {provider}, items added to your library",
         notice="{items} added to your library.",
     ),
     OrderStatus.PARTIALLY_REFUNDED: OrderWords(
@@ -65,7 +65,7 @@ ORDER_WORDS: dict[str, OrderWords] = {
         heading="Payment taken back",
         text="Your bank or card issuer took this payment back, so the items left your library.",
         step="Payment charged back, items taken out of your library",
-        # Users are sent the same message as for a refund.
+        # The same as for a refund, because the message has the same name.
         notice="An order was refunded.",
     ),
     OrderStatus.CANCELED: OrderWords(
@@ -93,7 +93,7 @@ ORDER_WORDS: dict[str, OrderWords] = {
         notice="A payment did not go through.",
     ),
 }
-# Of an order that staff must look at before it can be paid.
+# For an open order with a payment that does not match it.
 UNDER_REVIEW = OrderWords(
     chip="Being checked",
     tone="wait",
@@ -108,6 +108,8 @@ NOTICES = {
 }
 
 
-def step_words(kind: str) -> str:
-    """Return a line of an order's timeline; each is a status, but the first."""
-    return "Order made" if kind == "placed" else ORDER_WORDS[kind].step
+def step_words(kind: str, provider_name: str) -> str:
+    """Return the text of a timeline event: "placed", or the status that the order got."""
+    if kind == "placed":
+        return "Order made"
+    return ORDER_WORDS[kind].step.format(provider=provider_name)
