@@ -139,7 +139,7 @@ def test_a_provider_that_is_not_registered_is_refused_and_the_known_ones_are_nam
     monkeypatch.setenv("XSOLLA_WEBHOOK_SECRET", "secret")
     monkeypatch.setenv("PAYMENT_PROVIDER", "nobody")
     get_settings.cache_clear()
-    with pytest.raises(BadSettings, match=r"no provider 'nobody'; there are: xsolla"):
+    with pytest.raises(BadSettings, match=r"no payment provider 'nobody'; there are: xsolla"):
         default_provider()
     get_settings.cache_clear()
 
