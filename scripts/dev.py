@@ -3,7 +3,7 @@
 At each save a fresh process imports the sources and compiles the pages (scripts.dev_server). If the compiled pages
 changed, Vite builds them. Then the new process takes the place of the one that served until now, and open tabs
 connect to it: they reload if they are of another build (scripts/build_id.js). What goes wrong is shown in the
-terminal and, by a server in the place of the store (scripts.stand_in), in the open tabs.
+terminal and, by a server in the place of the store (scripts.placeholder), in the open tabs.
 """
 
 import itertools
@@ -24,8 +24,8 @@ from watchfiles import Change, DefaultFilter, watch
 from scripts import pages
 from scripts.environment import Plan
 from scripts.pages import BuildFailed
+from scripts.placeholder import Placeholder
 from scripts.processes import Child, ChildFailed, LineServer, port_is_busy
-from scripts.stand_in import StandIn
 
 FOLDERS = ("assets", "store_app", "webhook")
 FILES = ("rxconfig.py",)
@@ -97,7 +97,7 @@ class DevStore:
         self._vite: LineServer | None = None
         self._server: LineServer | None = None
         self._next: LineServer | None = None
-        self._stand_in: StandIn | None = None
+        self._placeholder: Placeholder | None = None
 
     def __enter__(self) -> Self:
         pages.forget(self._root)  # `make run` builds them in another manner
@@ -154,7 +154,7 @@ class DevStore:
         if compiled == self._built:
             return
         self._built = ""
-        with closing(StandIn(self._plan.host, self._plan.port, "Building the pages")):
+        with closing(Placeholder(self._plan.host, self._plan.port, "Building the pages")):
             self._request(vite, "build")
             pages.finish(self._root)
         self._built = compiled
@@ -176,7 +176,7 @@ class DevStore:
     def _show(self, problem: str) -> None:
         self._take_down()
         print(f"\n{problem}\nWaiting for the next save.", file=sys.stderr, flush=True)
-        self._stand_in = StandIn(self._plan.host, self._plan.port, "The store does not run", problem)
+        self._placeholder = Placeholder(self._plan.host, self._plan.port, "The store does not run", problem)
 
     def _take_down(self) -> None:
         """Stop what answers on the store's port."""
@@ -185,9 +185,9 @@ class DevStore:
             # Nothing is lost, as after a power cut: deliveries that were not answered are sent again.
             self._server.kill()
             self._wait_for_the_port()
-        if self._stand_in:
-            self._stand_in.close()
-        self._server = self._stand_in = None
+        if self._placeholder:
+            self._placeholder.close()
+        self._server = self._placeholder = None
 
     def _wait_for_the_port(self) -> None:
         # A worker of the store that was killed with it still holds the port for a moment.
