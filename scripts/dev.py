@@ -120,8 +120,8 @@ class DevStore:
             self._show(str(failure))
         else:
             print(f"The store runs, after {time.monotonic() - begin:.1f} s.", flush=True)
-        # The next start is faster when it has imported all packages before.
-        self._next = self._spare()
+        # The next start is faster if its process has imported all packages before.
+        self._next = self._start_next()
 
     def show_if_ended(self) -> None:
         """Show why the store has ended, if it has: it was not asked to."""
@@ -136,7 +136,7 @@ class DevStore:
             self._prepare = None
         if self._vite is None or self._vite.exit_code() is not None:
             self._vite = self._start_vite()
-        server, self._next = self._next or self._spare(), None
+        server, self._next = self._next or self._start_next(), None
         server.follow()
         try:
             self._request(server, "compile")
@@ -181,8 +181,8 @@ class DevStore:
     def _take_down(self) -> None:
         """Stop what answers on the store's port."""
         if self._server:
-            # Not asked to end: that takes longer, and Granian may print a Rust panic over its open connections.
-            # Nothing is lost, as after a power cut: deliveries that were not answered are sent again.
+            # SIGKILL: with SIGTERM Granian takes longer, and may print a Rust panic about its open connections.
+            # Nothing is lost, as after a crash: the provider sends deliveries that were not answered again.
             self._server.kill()
             self._wait_for_the_port()
         if self._placeholder:
@@ -190,14 +190,18 @@ class DevStore:
         self._server = self._placeholder = None
 
     def _wait_for_the_port(self) -> None:
-        # A worker of the store that was killed with it still holds the port for a moment.
+        # The store's worker process, killed with it, may hold the port for another moment.
         deadline = time.monotonic() + SECONDS_TO_STOP
         while port_is_busy(self._plan.host, self._plan.port) and time.monotonic() < deadline:
             time.sleep(0.01)
 
-    def _spare(self) -> LineServer:
-        """Return a store that waits for its first request: two at most are there at once, each with its log."""
-        # Files are saved faster than they are dated: compiled modules are not kept.
+    def _start_next(self) -> LineServer:
+        """Start the process of the next store, which waits until it is asked to compile.
+
+        At most two are there at once, each with its own log.
+        """
+        # Python takes a .pyc file for valid while its source has the same size and time, to the second: it would
+        # miss the second of two saves within a second.
         env = pages.tool_environment(self._plan.env) | {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1"}
         command = [sys.executable, "-m", "scripts.dev_server"]
         return self._worker("store", f"store-{next(self._starts) % 2 + 1}", command, env, self._root)
