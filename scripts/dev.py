@@ -100,7 +100,6 @@ class DevStore:
         self._placeholder: Placeholder | None = None
 
     def __enter__(self) -> Self:
-        pages.forget(self._root)  # `make run` builds them in another manner
         return self
 
     def __exit__(
@@ -154,6 +153,7 @@ class DevStore:
         if compiled == self._built:
             return
         self._built = ""
+        pages.forget(self._root)  # `make run` builds them in another manner
         with closing(Placeholder(self._plan.host, self._plan.port, "Building the pages")):
             self._request(vite, "build")
             pages.finish(self._root)
