@@ -5,7 +5,7 @@ import reflex as rx
 from store_app.settings import get_settings
 
 settings = get_settings()
-COLOURS = ("bg", "surface", "raised", "line", "text", "muted", "accent", "on-accent", "good", "bad", "wait")
+COLORS = ("bg", "surface", "raised", "line", "text", "muted", "accent", "on-accent", "good", "bad", "wait")
 
 config = rx.Config(
     app_name="store_app",
@@ -20,7 +20,7 @@ config = rx.Config(
     show_built_with_reflex=False,
     plugins=[
         rx.plugins.TailwindV4Plugin(
-            {"theme": {"extend": {"colors": {name: f"var(--{name})" for name in COLOURS}}}}
+            {"theme": {"extend": {"colors": {name: f"var(--{name})" for name in COLORS}}}}
         ),
     ],
     disable_plugins=[rx.plugins.SitemapPlugin],

@@ -1,1 +1,1 @@
-"""The commands that carry the project: each `make` target calls one of them."""
+"""The commands behind the targets of the Makefile."""

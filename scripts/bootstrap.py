@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Make `.venv` ready: the right Python, the virtual environment, the pinned requirements.
+"""Prepare `.venv`: find a Python that is new enough, create the virtual environment, install the requirements.
 
 Only the standard library, and only syntax that old Pythons read too: this file must be able to say
 "your Python is too old" instead of failing with a syntax error.
@@ -37,7 +37,7 @@ NETWORK_SIGNS = (
 
 
 class Refused(Exception):
-    """Something the user must change; the message says what, `code` is the exit code."""
+    """A problem that only the user can solve; the message says how, `code` is the exit code."""
 
     def __init__(self, message, code=1):
         Exception.__init__(self, message)
@@ -106,7 +106,7 @@ def refuse_shared_venv():
 
 def venv_works():
     """Tell whether `.venv` has a Python that is new enough, and pip, and was made in this folder."""
-    # The commands in a virtual environment hold its path: one that was moved or copied is of no use.
+    # The commands in a virtual environment contain its path: they do not work after it was moved or copied.
     moved = installed().get("folder", ROOT) != ROOT
     return not moved and is_new_enough(VENV_PYTHON) and runs(VENV_PYTHON, "import pip")
 
@@ -167,7 +167,7 @@ def install(development):
 
 
 def main(arguments):
-    """Make `.venv` ready; with `--dev` also for tests. Return the exit code."""
+    """Prepare `.venv`, with `--dev` also for tests; return the exit code."""
     try:
         python = choose_python()
         refuse_shared_venv()

@@ -1,4 +1,4 @@
-"""The browser of the end-to-end tests: found, or installed where that is possible."""
+"""Find Chromium for the end-to-end tests, or install it where that is possible."""
 
 import os
 import shutil
@@ -22,7 +22,7 @@ def find() -> Path | None:
         found = _if_it_starts(shutil.which(name))
         if found:
             return found
-    return _if_it_starts(_of_playwright())
+    return _if_it_starts(_from_playwright())
 
 
 def provide() -> Path:
@@ -56,7 +56,7 @@ def _ways_to_install() -> list[list[str]]:
     if shutil.which("apt-get"):
         apt = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get"]
         debian = [[*apt, "update", "-q"], [*apt, "install", "-y", "-q", "chromium"]]
-        # Debian's own package brings every library; on Ubuntu the package of that name is an empty shell.
+        # Debian's package includes every library; on Ubuntu the package of that name only installs a snap.
         ways = [*debian, *ways] if _is_debian() else [*ways, *debian]
     return ways
 
@@ -68,7 +68,7 @@ def _is_debian() -> bool:
         return False
 
 
-def _of_playwright() -> str | None:
+def _from_playwright() -> str | None:
     try:
         from playwright.sync_api import sync_playwright  # noqa: PLC0415 - only installed for development
     except ImportError:

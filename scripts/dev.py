@@ -3,7 +3,7 @@
 At each save a fresh process imports the sources and compiles the pages (scripts.dev_server). If the compiled pages
 changed, Vite builds them. Then the new process takes the place of the one that served until now, and open tabs
 connect to it: they reload if they are of another build (scripts/build_id.js). What goes wrong is shown in the
-terminal and, by a server in the place of the store (scripts.stand_in), in the open tabs.
+terminal and, by a server in the place of the store (scripts.placeholder), in the open tabs.
 """
 
 import itertools
@@ -24,13 +24,15 @@ from watchfiles import Change, DefaultFilter, watch
 from scripts import pages
 from scripts.environment import Plan
 from scripts.pages import BuildFailed
+from scripts.placeholder import Placeholder
 from scripts.processes import Child, ChildFailed, LineServer, port_is_busy
-from scripts.stand_in import StandIn
 
 FOLDERS = ("assets", "store_app", "webhook")
 FILES = ("rxconfig.py",)
 SECONDS_TO_START = 60
 SECONDS_TO_STOP = 5
+# Each build leaves some 10 MB in the process of Vite.
+BUILDS_OF_ONE_VITE = 20
 
 
 class Mistake(Exception):
@@ -90,14 +92,14 @@ class DevStore:
         self._logs = logs
         self._prepare: Callable[[], None] | None = prepare
         self._built = ""
+        self._builds = 0
         self._starts = itertools.count()
         self._vite: LineServer | None = None
         self._server: LineServer | None = None
         self._next: LineServer | None = None
-        self._stand_in: StandIn | None = None
+        self._placeholder: Placeholder | None = None
 
     def __enter__(self) -> Self:
-        pages.forget(self._root)  # `make run` builds them in another manner
         return self
 
     def __exit__(
@@ -117,8 +119,8 @@ class DevStore:
             self._show(str(failure))
         else:
             print(f"The store runs, after {time.monotonic() - begin:.1f} s.", flush=True)
-        # The next start is faster when it has imported all packages before.
-        self._next = self._spare()
+        # The next start is faster if its process has imported all packages before.
+        self._next = self._start_next()
 
     def show_if_ended(self) -> None:
         """Show why the store has ended, if it has: it was not asked to."""
@@ -133,7 +135,7 @@ class DevStore:
             self._prepare = None
         if self._vite is None or self._vite.exit_code() is not None:
             self._vite = self._start_vite()
-        server, self._next = self._next or self._spare(), None
+        server, self._next = self._next or self._start_next(), None
         server.follow()
         try:
             self._request(server, "compile")
@@ -151,10 +153,15 @@ class DevStore:
         if compiled == self._built:
             return
         self._built = ""
-        with closing(StandIn(self._plan.host, self._plan.port, "Building the pages")):
+        pages.forget(self._root)  # `make run` builds them in another manner
+        with closing(Placeholder(self._plan.host, self._plan.port, "Building the pages")):
             self._request(vite, "build")
             pages.finish(self._root)
         self._built = compiled
+        self._builds += 1
+        if self._builds % BUILDS_OF_ONE_VITE == 0:
+            vite.kill()
+            self._vite = self._start_vite()
 
     @staticmethod
     def _request(worker: LineServer, task: str) -> None:
@@ -169,34 +176,39 @@ class DevStore:
     def _show(self, problem: str) -> None:
         self._take_down()
         print(f"\n{problem}\nWaiting for the next save.", file=sys.stderr, flush=True)
-        self._stand_in = StandIn(self._plan.host, self._plan.port, "The store does not run", problem)
+        self._placeholder = Placeholder(self._plan.host, self._plan.port, "The store does not run", problem)
 
     def _take_down(self) -> None:
         """Stop what answers on the store's port."""
         if self._server:
-            # Not asked to end: that takes longer, and Granian may print a Rust panic over its open connections.
-            # Nothing is lost, as after a power cut: deliveries that were not answered are sent again.
+            # SIGKILL: with SIGTERM Granian takes longer, and may print a Rust panic about its open connections.
+            # Nothing is lost, as after a crash: the provider sends deliveries that were not answered again.
             self._server.kill()
             self._wait_for_the_port()
-        if self._stand_in:
-            self._stand_in.close()
-        self._server = self._stand_in = None
+        if self._placeholder:
+            self._placeholder.close()
+        self._server = self._placeholder = None
 
     def _wait_for_the_port(self) -> None:
-        # A worker of the store that was killed with it still holds the port for a moment.
+        # The store's worker process, killed with it, may hold the port for another moment.
         deadline = time.monotonic() + SECONDS_TO_STOP
         while port_is_busy(self._plan.host, self._plan.port) and time.monotonic() < deadline:
             time.sleep(0.01)
 
-    def _spare(self) -> LineServer:
-        """Return a store that waits for its first request: two at most are there at once, each with its log."""
-        # Files are saved faster than they are dated: compiled modules are not kept.
+    def _start_next(self) -> LineServer:
+        """Start the process of the next store, which waits until it is asked to compile.
+
+        At most two are there at once, each with its own log.
+        """
+        # Python takes a .pyc file for valid while its source has the same size and time, to the second: it would
+        # miss the second of two saves within a second.
         env = pages.tool_environment(self._plan.env) | {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1"}
         command = [sys.executable, "-m", "scripts.dev_server"]
         return self._worker("store", f"store-{next(self._starts) % 2 + 1}", command, env, self._root)
 
     def _start_vite(self) -> LineServer:
-        env = pages.tool_environment(os.environ) | {"NODE_ENV": "production"}
+        # Reflex too has Vite take less memory in this way.
+        env = pages.tool_environment(os.environ) | {"NODE_ENV": "production", "MIMALLOC_ARENA_EAGER_COMMIT": "0"}
         command = ["node", str(self._root / "scripts/vite_builder.mjs")]
         return self._worker("page build", "vite", command, env, self._root / ".web")
 

@@ -43,7 +43,7 @@ def main() -> int:
     _wait_for("compile")
     try:
         app = _compile()
-    except Exception as error:  # noqa: BLE001 - whatever is wrong with the sources is for their author
+    except Exception as error:  # noqa: BLE001 - every mistake in the sources is shown to their author
         _answer(answers, describe(error))
         return 1
     _answer(answers, "")
@@ -53,7 +53,7 @@ def main() -> int:
 
 
 def describe(error: Exception) -> str:
-    """Return the traceback, without what imported the sources or called them."""
+    """Return the traceback from the first frame in our sources on."""
     trace = error.__traceback__
     while trace and not trace.tb_frame.f_code.co_filename.startswith(SOURCES):
         trace = trace.tb_next

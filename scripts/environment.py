@@ -15,16 +15,16 @@ SIMULATOR_PORT = 8001
 PROVIDER_ADDRESSES = ("XSOLLA_STORE_API_URL", "XSOLLA_MERCHANT_API_URL", "XSOLLA_PAYSTATION_URL")
 
 TEMPLATE = """\
-# Written once, with secrets of this machine's own. Every setting is explained in .env.example.
+# Written once, with random secrets. Every setting is explained in .env.example.
 
-# Who we are to the payment provider. With Xsolla itself: copy these from its Publisher Account.
+# Our credentials at the payment provider. With Xsolla itself: copy these from its Publisher Account.
 XSOLLA_WEBHOOK_SECRET={webhook_secret}
 XSOLLA_API_KEY={api_key}
 XSOLLA_PROJECT_ID={project_id}
 XSOLLA_MERCHANT_ID={merchant_id}
 XSOLLA_SANDBOX=true
 
-# Where the provider is: here, the simulator. Remove these three lines to talk to Xsolla.
+# The addresses of the provider: here, of the simulator. Remove these three lines to talk to Xsolla.
 XSOLLA_STORE_API_URL=http://localhost:8001
 XSOLLA_MERCHANT_API_URL=http://localhost:8001
 XSOLLA_PAYSTATION_URL=http://localhost:8001
@@ -39,7 +39,7 @@ POSTGRES_PASSWORD={postgres_password}
 
 
 class BadEnvironment(Exception):
-    """The servers cannot be started like this; the message says what to change."""
+    """The servers cannot be started with these settings; the message says what to change."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Plan:
     port: int
     public_url: str
     simulator_port: int | None
-    """None when the payment provider is a real one."""
+    """None if the payment provider is not on this machine."""
 
     @property
     def local_url(self) -> str:
@@ -65,7 +65,7 @@ class Plan:
 
 
 def write_env_file(path: Path) -> bool:
-    """Write `.env` with new secrets, readable by its owner only; never touch one that is there.
+    """Write `.env` with new secrets, readable by its owner only; never overwrite an existing one.
 
     Returns:
         Whether it was written.
@@ -107,10 +107,10 @@ def with_port(url: str, port: int) -> str:
 
 
 def make_plan(settings: Mapping[str, str]) -> Plan:
-    """Decide what to start from the settings (`.env` below the environment).
+    """Decide what to start, from the settings that `read_settings` returns.
 
     Raises:
-        BadEnvironment: a port is not one.
+        BadEnvironment: a port is not a number from 1 to 65535, or both are the same.
     """
     env = dict(settings)
     public_url = env.get("PUBLIC_URL") or f"http://localhost:{STORE_PORT}"
@@ -129,11 +129,11 @@ def make_plan(settings: Mapping[str, str]) -> Plan:
         }
     host = env.get("HOST") or "127.0.0.1"
     env |= {"PUBLIC_URL": with_port(public_url, port), "HOST": host, "PORT": str(port)}
-    return Plan(_without_proxy_here(env), host, port, env["PUBLIC_URL"], simulator_port)
+    return Plan(_without_local_proxy(env), host, port, env["PUBLIC_URL"], simulator_port)
 
 
 def read_settings(root: Path, environ: Mapping[str, str]) -> dict[str, str]:
-    """Return what `.env` says, below what the environment says."""
+    """Return the settings in `.env`, overridden by the environment."""
     written = {name: value for name, value in dotenv_values(root / ".env").items() if value is not None}
     return written | dict(environ)
 
@@ -147,8 +147,8 @@ def _port(env: Mapping[str, str], name: str, url: str, default: int) -> int:
     return int(text)
 
 
-def _without_proxy_here(env: dict[str, str]) -> dict[str, str]:
-    # Store and simulator talk to each other directly, whatever proxy leads to the outside.
+def _without_local_proxy(env: dict[str, str]) -> dict[str, str]:
+    # The store and the simulator must reach each other directly, even if a proxy is set for other hosts.
     for name in ("NO_PROXY", "no_proxy"):
         others = [part for part in env.get(name, "").split(",") if part]
         env[name] = ",".join(dict.fromkeys([*others, "localhost", "127.0.0.1", "::1"]))

@@ -1,4 +1,4 @@
-"""Building the pages: Python components become static files in `.web/build/client`, once per change."""
+"""Build the pages, when their sources changed: Python components become static files in `.web/build/client`."""
 
 import fcntl
 import hashlib
@@ -20,7 +20,7 @@ STAMP = Path(".web/pages.stamp")
 LOG = Path("data/logs/pages.log")
 SOURCES = ("store_app/**/*.py", "assets/**/*", "scripts/page_script.py", "scripts/build_id.js")
 SOURCE_FILES = ("rxconfig.py", "requirements.txt", "constraints.txt")
-JAVASCRIPT_PINS = "reflex.lock/package-lock.json"
+LOCK_FILE = "reflex.lock/package-lock.json"
 # npm's codes for a network that does not lead to its registry.
 NETWORK_CODES = ("ECONNREFUSED", "ECONNRESET", "EAI_AGAIN", "ENETUNREACH", "ENOTFOUND", "ETIMEDOUT")
 MAX_ERROR_LINES = 20
@@ -44,8 +44,8 @@ class BuildFailed(Exception):
 
 
 def fingerprint(root: Path) -> str:
-    """Return a hash over everything the pages are made from."""
-    return _hash(root, [*_sources(root), *root.glob(JAVASCRIPT_PINS)])
+    """Return a hash of all sources of the pages."""
+    return _hash(root, [*_sources(root), *root.glob(LOCK_FILE)])
 
 
 def _hash(root: Path, paths: Iterable[Path]) -> str:
@@ -57,7 +57,7 @@ def _hash(root: Path, paths: Iterable[Path]) -> str:
 
 
 def are_built(root: Path) -> bool:
-    """Tell whether the pages of just these sources are there."""
+    """Tell whether the pages are built, from the sources as they are now."""
     try:
         stamp = (root / STAMP).read_text(encoding="ascii")
     except OSError:
@@ -76,20 +76,20 @@ def build(root: Path, environ: Mapping[str, str] = os.environ) -> bool:
     """
     if are_built(root):
         return False
-    with _alone(root):
-        if are_built(root):  # somebody else built them while we waited
+    with _exclusive_lock(root):
+        if are_built(root):  # another process built them while we waited
             return False
         before = _hash(root, _sources(root))
         forget(root)
         _export(root, environ)
-        # The build itself may write the pins; a source that was edited meanwhile asks for another build.
+        # The build may change the lock file. A source that was edited meanwhile requires another build.
         if before == _hash(root, _sources(root)):
             (root / STAMP).write_text(fingerprint(root), encoding="ascii")
     return True
 
 
 def forget(root: Path) -> None:
-    """Have the pages built again next time."""
+    """Have the next `build` build the pages again."""
     (root / STAMP).unlink(missing_ok=True)
 
 
@@ -158,8 +158,8 @@ def tool_environment(environ: Mapping[str, str]) -> dict[str, str]:
         "REFLEX_EXTRA_PLUGINS": "scripts.page_script.PageScriptPlugin",
         "NO_COLOR": "1",
         "CI": "1",
-        # Else npm notes the address of its registry for each package that Reflex names, and the committed
-        # lock file changes with every build.
+        # Without this npm writes the registry's address of each package that Reflex names, and every build
+        # changes the committed lock file.
         "npm_config_omit_lockfile_registry_resolved": "true",
     }
 
@@ -170,7 +170,7 @@ def _export(root: Path, environ: Mapping[str, str]) -> None:
     log = root / LOG
     log.unlink(missing_ok=True)
     child = Child("page build", command, env=env, log=log, cwd=root)
-    with _lock_file_kept(root):
+    with _lock_files_restored(root):
         try:
             code = child.start().wait()
         finally:
@@ -183,8 +183,8 @@ def _export(root: Path, environ: Mapping[str, str]) -> None:
 
 
 @contextmanager
-def _lock_file_kept(root: Path) -> Iterator[None]:
-    """Undo what a build that fails, or is stopped, has done to the committed lock files."""
+def _lock_files_restored(root: Path) -> Iterator[None]:
+    """Restore the committed lock files if the build fails or is stopped."""
     before = {path: path.read_bytes() for path in root.glob("reflex.lock/*")}
     try:
         yield
@@ -195,7 +195,7 @@ def _lock_file_kept(root: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _alone(root: Path) -> Iterator[None]:
+def _exclusive_lock(root: Path) -> Iterator[None]:
     lock = root / "data" / "pages.lock"
     lock.parent.mkdir(parents=True, exist_ok=True)
     with lock.open("w") as file:

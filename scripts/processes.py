@@ -1,4 +1,4 @@
-"""Child processes: started in a group of their own, watched, and stopped with everything they started."""
+"""Child processes: each runs in its own process group and is stopped with everything that it started."""
 
 import atexit
 import contextlib
@@ -16,11 +16,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Self
 
-# A proxy of the environment must not come between us and our own servers.
-_direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+# Requests to our own servers must not go through a proxy that the environment names.
+_opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
-# Nothing outlives us, even where the code that started it never comes to stop it.
+# All are stopped when this process ends, even if the code that started one did not stop it.
 _running: weakref.WeakSet["Child"] = weakref.WeakSet()
 
 
@@ -31,7 +31,7 @@ def _stop_all() -> None:
 
 
 class ChildFailed(Exception):
-    """A child process ended, or did not answer in time; the message says which, and its last lines."""
+    """A child process ended, or did not answer in time; the message holds its name and its last lines."""
 
 
 class Child:
@@ -104,14 +104,14 @@ class Child:
         if self.process is None:
             raise ChildFailed(f"{self.name} was not started.")
         code = self.process.wait()
-        self._sweep()
+        self._kill_group()
         return code
 
     def wait_until_answers(self, url: str, seconds: float, meanwhile: Callable[[], None] = lambda: None) -> None:
         """Wait until a GET of `url` is answered, whatever the answer below 500.
 
         Raises:
-            ChildFailed: the process ended, or the time is over.
+            ChildFailed: the process ended, or did not answer in time.
         """
         deadline = time.monotonic() + seconds
         while not answers(url):
@@ -128,20 +128,20 @@ class Child:
             raise ChildFailed(f"The {self.name} ended with code {code}. Its last lines:\n{self.tail()}")
 
     def stop(self, grace: float = 15) -> None:
-        """Ask it to end; after `grace` seconds kill it, and whatever it left behind."""
+        """Send SIGTERM; after `grace` seconds kill the process. Then kill what is left of its group."""
         if self.process is None:
             return
         if self.process.poll() is None:
             self.process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.process.wait(grace)
-        self._sweep()
+        self._kill_group()
         self.process.wait()
 
     def kill(self) -> None:
-        """Kill it and everything it started, at once."""
+        """Kill the process and everything that it started."""
         if self.process is not None:
-            self._sweep()
+            self._kill_group()
             self.process.wait()
 
     def tail(self, lines: int = 25) -> str:
@@ -152,8 +152,7 @@ class Child:
             return ""
         return "\n".join(text.splitlines()[-lines:])
 
-    def _sweep(self) -> None:
-        # Nobody may be left in the group.
+    def _kill_group(self) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
 
@@ -190,7 +189,7 @@ class LineServer(Child):
     def tell(self, request: str) -> None:
         """Send a line that has no answer."""
         pipe = self._pipes()[0]
-        with contextlib.suppress(BrokenPipeError):  # it has ended, which whoever waits for it will see
+        with contextlib.suppress(BrokenPipeError):  # the process has ended; `wait_until_answers` says so
             pipe.write(f"{request}\n".encode())
             pipe.flush()
 
@@ -210,8 +209,8 @@ class LineServer(Child):
             raise ChildFailed(f"{self.name} was not started.")
         return self.process.stdin, self.process.stdout
 
-    def _sweep(self) -> None:
-        super()._sweep()
+    def _kill_group(self) -> None:
+        super()._kill_group()
         for pipe in self._pipes():
             with contextlib.suppress(BrokenPipeError):
                 pipe.close()
@@ -220,7 +219,7 @@ class LineServer(Child):
 def answers(url: str) -> bool:
     """Tell whether a GET of `url` is answered with anything below 500."""
     try:
-        with _direct.open(url, timeout=5):
+        with _opener.open(url, timeout=5):
             return True
     except urllib.error.HTTPError as error:
         return error.code < 500
@@ -229,7 +228,7 @@ def answers(url: str) -> bool:
 
 
 def port_is_busy(host: str, port: int) -> bool:
-    """Tell whether somebody already listens on this port."""
+    """Tell whether a process already listens on this port."""
     for address in {host, "127.0.0.1", "::1"}:
         try:
             with socket.create_connection((address, port), timeout=1):
@@ -238,7 +237,7 @@ def port_is_busy(host: str, port: int) -> bool:
             continue
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
-        # As the server itself does: connections that are only fading away do not count.
+        # As servers do: connections in TIME_WAIT do not keep them from binding.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))

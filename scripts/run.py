@@ -1,4 +1,4 @@
-"""`make run` and `make dev`: everything from an empty checkout to two servers that answer."""
+"""`make run` and `make dev`: prepare what a fresh clone lacks, then run the store and the simulator."""
 
 import argparse
 import os
@@ -20,7 +20,7 @@ SECONDS_TO_START = 60
 
 
 class Stopped(BaseException):
-    """Ctrl-C, or a request to end."""
+    """Ctrl-C, or another signal to end."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -46,8 +46,6 @@ def _run(in_development: bool) -> None:
     plan = environment.make_plan(environment.read_settings(ROOT, os.environ))
     _refuse_busy_ports(plan)
     with ExitStack() as stack:
-        # Left last, so that a second Ctrl-C cannot interrupt the stopping.
-        stack.callback(_ignore_signals)
         if in_development:
             _develop(plan, stack)
         else:
@@ -61,6 +59,7 @@ def _serve(plan: Plan, stack: ExitStack) -> None:
     children = [store, *_simulator(plan)]
     for child in children:
         stack.callback(child.stop)
+    # Called first when the stack unwinds: a second Ctrl-C must not interrupt the stopping.
     stack.callback(_ignore_signals)
     for child in children:
         child.start()

@@ -1,4 +1,4 @@
-"""`python -m scripts.screenshot`: take the README's picture of the store page, from the real thing."""
+"""`python -m scripts.screenshot`: take the README's picture of the store page, from a running store."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ PICTURE = Path("docs/store.png")
 
 
 def main() -> None:
-    """Start a store with the sample items and photograph its first page."""
+    """Start a store with the sample items and take a screenshot of its first page."""
     with StoreProcess() as store, sync_playwright() as playwright:
         browser = playwright.chromium.launch(**launch_options())
         page = browser.new_page(viewport={"width": 1200, "height": 760}, color_scheme="dark")

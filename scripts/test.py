@@ -1,4 +1,4 @@
-"""`make test`: every check in order, each as its own command; what failed is said again at the end."""
+"""`make test`: every check in order, each as its own command; a summary at the end says what failed."""
 
 import contextlib
 import os
@@ -23,12 +23,12 @@ PARALLEL = ("-n", "auto", "--dist", "loadfile")
 
 
 class Terminated(BaseException):
-    """Somebody asked the tests to end."""
+    """A signal asked the tests to end."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """One check: a name to call it by, and a command of .venv with its arguments."""
+    """One check: its name, and a command of .venv with its arguments."""
 
     name: str
     command: Sequence[str]
@@ -53,7 +53,7 @@ def _find_chromium() -> None:
 
 
 def _with_servers() -> list[str]:
-    # Every folder of tests runs somewhere: what is neither of the other two belongs here.
+    # Every folder of tests must run: those that hold neither unit nor browser tests run here.
     folders = {path.parent.relative_to(ROOT).parts[1] for path in ROOT.glob("tests/*/**/test_*.py")}
     return [f"tests/{folder}" for folder in sorted(folders - {"unit", "e2e"})] or ["tests/integration"]
 
@@ -123,7 +123,7 @@ def _call(command: Sequence[str]) -> int:
         try:
             return process.wait()
         except (KeyboardInterrupt, Terminated) as reason:
-            # pytest stops its servers at Ctrl-C, which reaches it from the terminal as it reaches us.
+            # At Ctrl-C the terminal interrupts pytest too, which then stops its servers.
             if isinstance(reason, Terminated):
                 process.send_signal(signal.SIGINT)
             with contextlib.suppress(subprocess.TimeoutExpired):

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
+from scripts import pages
 from scripts.processes import Child, port_is_busy
 from tests.support.processes import running
 from tests.support.project import copy_pages, copy_project, edit
@@ -157,3 +158,4 @@ def test_ctrl_c_stops_everything(development: Development) -> None:
     assert "panicked" not in development.command.output()
     for name in ("PORT", "SIMULATOR_PORT"):
         assert not port_is_busy("127.0.0.1", int(development.command.env[name]))
+    assert not pages.are_built(development.folder), "make run would serve pages that reload at once"

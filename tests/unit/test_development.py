@@ -12,8 +12,8 @@ import pytest
 from watchfiles import Change
 
 from scripts import dev, pages
+from scripts.placeholder import Placeholder
 from scripts.processes import ChildFailed, LineServer
-from scripts.stand_in import StandIn
 from tests.support.ports import free_port
 
 TRACEBACK = 'Traceback ...\nNameError: name "<b>" is not defined'
@@ -34,13 +34,13 @@ def _ask(url: str, body: bytes | None = None) -> tuple[int, str]:
         return answer.status_code, answer.text
 
 
-class TestStandIn:
+class TestPlaceholder:
     @pytest.fixture
     def port(self) -> int:
         return free_port()
 
     def test_shows_the_traceback_at_every_address(self, port: int) -> None:
-        with closing(StandIn("127.0.0.1", port, "The store does not run", TRACEBACK)):
+        with closing(Placeholder("127.0.0.1", port, "The store does not run", TRACEBACK)):
             for path in ("/", "/orders/1?x=1", "/_event/?token=1"):
                 status, page = _ask(f"http://127.0.0.1:{port}{path}")
                 assert status == 503
@@ -49,7 +49,7 @@ class TestStandIn:
     def test_has_a_build_of_its_own_for_each_traceback(self, port: int) -> None:
         builds = []
         for text in (TRACEBACK, TRACEBACK, "another"):
-            with closing(StandIn("127.0.0.1", port, "The store does not run", text)):
+            with closing(Placeholder("127.0.0.1", port, "The store does not run", text)):
                 status, answer = _ask(f"http://127.0.0.1:{port}/build.json")
                 assert status == 200
                 builds.append(json.loads(answer)["build"])
@@ -57,12 +57,12 @@ class TestStandIn:
         assert builds[0] == builds[1] != builds[2]
 
     def test_names_no_build_while_the_pages_are_built_so_that_open_tabs_wait(self, port: int) -> None:
-        with closing(StandIn("127.0.0.1", port, "Building the pages")):
+        with closing(Placeholder("127.0.0.1", port, "Building the pages")):
             assert _ask(f"http://127.0.0.1:{port}/build.json")[0] == 503
             assert "Building the pages" in _ask(f"http://127.0.0.1:{port}/")[1]
 
     def test_has_webhooks_tried_again(self, port: int) -> None:
-        with closing(StandIn("127.0.0.1", port, "The store does not run", TRACEBACK)):
+        with closing(Placeholder("127.0.0.1", port, "The store does not run", TRACEBACK)):
             assert _ask(f"http://127.0.0.1:{port}/api/webhooks/payment", b"x" * 300_000)[0] == 503
 
 

@@ -264,7 +264,7 @@ class TestFailedBuild:
 
 
 def test_the_lock_file_of_the_javascript_packages_names_no_registry() -> None:
-    packages = json.loads((ROOT / pages.JAVASCRIPT_PINS).read_text(encoding="utf-8"))["packages"]
+    packages = json.loads((ROOT / pages.LOCK_FILE).read_text(encoding="utf-8"))["packages"]
     assert len(packages) > 100
     assert not [name for name, package in packages.items() if "resolved" in package]
 

@@ -36,7 +36,7 @@ setInterval(async () => {{
 """
 
 
-class StandIn:
+class Placeholder:
     """Answers every page with the same title and text, and everything else with 503, which webhooks try again."""
 
     def __init__(self, host: str, port: int, title: str, text: str = "") -> None:
