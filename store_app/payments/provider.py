@@ -11,7 +11,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Protocol, runtime_checkable
 
-from store_app.models import Verdict
+from store_app.models import Item, Verdict
 
 
 class EventKind(StrEnum):
@@ -166,23 +166,11 @@ class OpenPayment:
 
 
 @dataclass(frozen=True, slots=True)
-class CatalogueItem:
-    """An item for a provider's catalogue; `price` in minor units."""
-
-    sku: str
-    name: str
-    description: str
-    price: int
-    currency: str
-    enabled: bool
-
-
-@dataclass(frozen=True, slots=True)
 class CatalogueChanges:
     """How a provider's catalogue differs from the store's items; `same` counts those that do not differ."""
 
-    new: list[CatalogueItem] = field(default_factory=list)
-    changed: list[CatalogueItem] = field(default_factory=list)
+    new: list[Item] = field(default_factory=list)
+    changed: list[Item] = field(default_factory=list)
     same: int = 0
 
 
@@ -229,7 +217,7 @@ class PaymentProvider(Protocol):
 class CatalogueProvider(PaymentProvider, Protocol):
     """A payment provider that shows items and prices of a catalogue of its own."""
 
-    async def compare_catalogue(self, items: Sequence[CatalogueItem]) -> CatalogueChanges:
+    async def compare_catalogue(self, items: Sequence[Item]) -> CatalogueChanges:
         """Compare the store's items with the provider's catalogue."""
 
     async def update_catalogue(self, changes: CatalogueChanges) -> None:

@@ -12,9 +12,9 @@ import httpx
 
 from store_app import money
 from store_app.errors import ProviderRefused, ProviderUnavailable
+from store_app.models import Item
 from store_app.payments.provider import (
     CatalogueChanges,
-    CatalogueItem,
     Notification,
     OpenPayment,
     Outcome,
@@ -174,7 +174,7 @@ class XsollaProvider:
         body = {"description": reason[:4000], **part}
         await self._transport.call("PUT", url, idempotent=False, json=body, auth=self._company)
 
-    async def compare_catalogue(self, items: Sequence[CatalogueItem]) -> CatalogueChanges:
+    async def compare_catalogue(self, items: Sequence[Item]) -> CatalogueChanges:
         """Compare the store's items with the virtual items of the catalogue."""
         return catalogue.compare(items, await self._list_catalogue())
 
