@@ -14,29 +14,3 @@ from store_app.models.user import User
 from store_app.models.webhook_delivery import Verdict, WebhookDelivery
 
 metadata = SQLModel.metadata
-
-__all__ = [
-    "OPEN",
-    "UNPAID",
-    "CartLine",
-    "Item",
-    "ItemKind",
-    "ItemStatus",
-    "Order",
-    "OrderEvent",
-    "OrderStatus",
-    "OutboxMessage",
-    "Payment",
-    "PaymentAttempt",
-    "PaymentKind",
-    "PendingPurchase",
-    "Purchase",
-    "PurchaseStatus",
-    "SignInFailure",
-    "User",
-    "UserSession",
-    "Verdict",
-    "WebhookDelivery",
-    "metadata",
-    "utc_now",
-]

@@ -3,10 +3,10 @@
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import CheckConstraint, Index, UniqueConstraint, text
+from sqlalchemy import CheckConstraint, Index, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
-from store_app.models.base import BigId, SafeText, UtcDateTime, one_of, utc_now
+from store_app.models.base import BigId, SafeText, UtcDateTime, one_of, only_where, utc_now
 
 
 class OrderStatus(StrEnum):
@@ -26,8 +26,6 @@ class OrderStatus(StrEnum):
 OPEN = (OrderStatus.PENDING, OrderStatus.FAILED)
 # Statuses in which nothing was paid; after canceled and expired, a payment is possible but unexpected.
 UNPAID = (*OPEN, OrderStatus.CANCELED, OrderStatus.EXPIRED)
-_UNPAID = text("status IN ('pending', 'failed', 'canceled', 'expired')")
-_OPEN = text("status IN ('pending', 'failed')")
 
 
 class Order(SQLModel, table=True):
@@ -39,14 +37,13 @@ class Order(SQLModel, table=True):
         CheckConstraint("total >= 0", name="total_not_negative"),
         UniqueConstraint("user_id", "idempotency_key", name="uq_orders_user_idempotency_key"),
         Index("ix_orders_user_created", "user_id", "created_at"),
-        Index("ix_orders_next_check", "next_check_at", sqlite_where=_UNPAID, postgresql_where=_UNPAID),
-        # Few orders are open at any time: finding those that expire must not read the others.
         Index(
-            "ix_orders_open",
-            "expires_at",
-            sqlite_where=_OPEN,
-            postgresql_where=_OPEN,
+            "ix_orders_next_check",
+            "next_check_at",
+            **only_where("status IN ('pending', 'failed', 'canceled', 'expired')"),
         ),
+        # Few orders are open at any time: finding those that expire must not read the others.
+        Index("ix_orders_open", "expires_at", **only_where("status IN ('pending', 'failed')")),
     )
 
     # Public and unguessable: 128 random bits in hexadecimal.
