@@ -16,7 +16,6 @@ from sqlmodel import Session, col, func, select
 from store_app.db import outbox
 from store_app.db.engine import dialect_of
 from store_app.db.unit_of_work import insert_at_end
-from store_app.errors import NotFound, OrderClosed
 from store_app.models import (
     OPEN,
     Item,
@@ -43,7 +42,7 @@ from store_app.orders.ledger import (
     returned,
     undone_in_full,
 )
-from store_app.orders.locked_order import LockedOrder, ledger_of, lock, pending_lines_of, select_locking
+from store_app.orders.locked_order import LockedOrder, ledger_of, pending_lines_of, select_locking
 from store_app.orders.transitions import MESSAGES, TRANSITIONS, Event
 
 FIRST_CHECK_AFTER = timedelta(minutes=2)
@@ -238,23 +237,9 @@ def decline(session: Session, order: LockedOrder, number: int | None = None) -> 
     return _transition(session, order, Event.DECLINED)
 
 
-def cancel_by_provider(session: Session, order: LockedOrder) -> bool:
-    """Cancel a locked order that the provider canceled before it was paid. False when nothing changes."""
+def cancel(session: Session, order: LockedOrder) -> bool:
+    """Cancel a locked order that is open. False when nothing changes."""
     return _transition(session, order, Event.CANCELED)
-
-
-def cancel_by_user(session: Session, user_id: str, order_id: str) -> None:
-    """Cancel a user's own open order.
-
-    Raises:
-        NotFound: this user has no such order.
-        OrderClosed: it is paid or closed.
-    """
-    order = lock(session, order_id)
-    if order.user_id != user_id:
-        raise NotFound("order")
-    if order.status != OrderStatus.CANCELED and not _transition(session, order, Event.CANCELED):
-        raise OrderClosed(order.status)
 
 
 def expire_due(session: Session, limit: int = 100) -> int:

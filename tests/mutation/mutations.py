@@ -272,9 +272,9 @@ MUTATIONS = (
     ),
     Mutation(
         "a user cancels the order of another user",
-        LIFECYCLE,
-        "    if order.user_id != user_id:\n",
-        "    if order.user_id == '':\n",
+        "store_app/orders/service.py",
+        "if order.user_id != user_id:",
+        "if order.user_id == '':",
         ("tests/integration/test_mutations.py",),
     ),
     Mutation(
