@@ -18,7 +18,7 @@ from store_app.models import OPEN, Item, ItemKind, ItemStatus, Order, PendingPur
 from store_app.orders import lifecycle
 from store_app.orders.bookkeeping import Money
 from store_app.orders.locked_order import LockedOrder, lock
-from store_app.orders.queries import find_order, live_attempt
+from store_app.orders.queries import find_order, live_attempt, open_orders_with
 from store_app.payments.provider import PaymentPage, PaymentProvider, PaymentRequest
 from store_app.payments.registry import default_provider
 from store_app.settings import get_settings
@@ -70,7 +70,7 @@ def _place(user_id: str, wanted: Mapping[str, int], idempotency_key: str | None)
         # Lock the user: two concurrent requests of one user must not place two orders.
         session.exec(select(User.id).where(User.id == user_id).with_for_update(key_share=True)).one()
         lines = _check_lines(session, wanted)
-        if idempotency_key and (order := _find_by_key(session, user_id, idempotency_key, lines)):
+        if idempotency_key and (order := _find_by_key(session, user_id, idempotency_key, wanted)):
             return order
         _refuse_owned(session, user_id, lines)
         if order := _find_open(session, user_id, lines, idempotency_key):
@@ -112,13 +112,11 @@ def _lines_of(session: Session, order: Order) -> dict[int, tuple[int, int]]:
     return {row.item_id: (row.quantity, row.unit_price) for row in rows}
 
 
-def _find_by_key(session: Session, user_id: str, key: str, lines: Sequence[lifecycle.NewLine]) -> Order | None:
+def _find_by_key(session: Session, user_id: str, key: str, wanted: Mapping[str, int]) -> Order | None:
     order = session.exec(select(Order).where(Order.user_id == user_id, Order.idempotency_key == key)).first()
-    if order:
-        # Checked whatever the order's status is: an order for other items must not be returned.
-        placed = {line.sku: line.quantity for line in find_order(session, user_id, order.id).lines}
-        if placed != {line.item.sku: line.quantity for line in lines}:
-            raise Invalid("Idempotency-Key", "This Idempotency-Key was used for other items. Use a new one.")
+    # Checked whatever the order's status is: an order for other items must not be returned.
+    if order and find_order(session, user_id, order.id).wanted != wanted:
+        raise Invalid("Idempotency-Key", "This Idempotency-Key was used for other items. Use a new one.")
     return order
 
 
@@ -138,23 +136,13 @@ def _find_open(
     """
     same = {line.item.id: (line.quantity, line.item.price) for line in lines}
     once = {line.item.id: line.item.name for line in lines if line.item.kind == ItemKind.NON_CONSUMABLE}
-    for order in _open_orders_with(session, user_id, list(same)):
+    for order in open_orders_with(session, user_id, list(same)):
         placed = _lines_of(session, order)
         if placed == same and (once or not idempotency_key):
             return order
         if waiting := once.keys() & placed.keys():
             raise InOpenOrder(once[min(waiting)], order.id)
     return None
-
-
-def _open_orders_with(session: Session, user_id: str, item_ids: list[int]) -> list[Order]:
-    with_item = select(PendingPurchase.order_id).where(
-        PendingPurchase.user_id == user_id, col(PendingPurchase.item_id).in_(item_ids)
-    )
-    open_orders = select(Order).where(
-        col(Order.id).in_(with_item), Order.user_id == user_id, col(Order.status).in_(OPEN)
-    )
-    return list(session.exec(open_orders.order_by(col(Order.created_at).desc())))
 
 
 async def open_payment_page(

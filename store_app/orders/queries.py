@@ -1,5 +1,6 @@
 """Reading orders."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,15 +90,12 @@ def list_orders(session: Session, user_id: str, limit: int = 50) -> list[Order]:
     return list(session.exec(query.limit(limit)))
 
 
-def open_order_with(session: Session, user_id: str, item_id: int) -> str:
-    """Return the id of a user's unpaid order that contains an item, or nothing."""
-    query = (
-        select(Order.id)
-        .join(PendingPurchase, col(PendingPurchase.order_id) == Order.id)
-        .where(
-            PendingPurchase.user_id == user_id,
-            PendingPurchase.item_id == item_id,
-            col(Order.status).in_(OPEN),
-        )
+def open_orders_with(session: Session, user_id: str, item_ids: list[int]) -> Sequence[Order]:
+    """Return a user's open orders that contain any of the items, newest first."""
+    with_item = select(PendingPurchase.order_id).where(
+        PendingPurchase.user_id == user_id, col(PendingPurchase.item_id).in_(item_ids)
     )
-    return session.exec(query).first() or ""
+    query = select(Order).where(
+        col(Order.id).in_(with_item), Order.user_id == user_id, col(Order.status).in_(OPEN)
+    )
+    return session.exec(query.order_by(col(Order.created_at).desc())).all()
