@@ -64,22 +64,16 @@ _UNMATCHED_TRANSACTIONS = select(WebhookDelivery.transaction_id).where(
 _KNOWN_USERS = select(User.id).where(
     col(User.id).in_(bindparam("user_ids", expanding=True)), col(User.closed_at).is_(None)
 )
-_BAD_SIGNATURE = Outcome(
-    Verdict.BAD_SIGNATURE,
-    "The signature does not match this body and the webhook secret.",
-    RefusalReason.BAD_SIGNATURE,
+_UNVERIFIED = Notification(
+    refusal=RefusalReason.BAD_SIGNATURE, reason="The signature does not match this body and the webhook secret."
 )
-
-
-def receive(delivery: Delivery) -> Outcome:
-    """Keep and apply one delivery, in one transaction; whatever this raises is retryable (5xx)."""
-    return receive_all([delivery])[0]
 
 
 def receive_all(deliveries: Sequence[Delivery]) -> list[Outcome]:
     """Keep and apply deliveries, in one transaction; return the outcome of each.
 
-    Whatever this raises undoes all of them. One that fails alone is kept as failed, if its signature is valid.
+    Whatever this raises is retryable (5xx), and undoes all of them. One that fails alone is kept as failed, if its
+    signature is valid.
     """
     try:
         return _receive(deliveries)
@@ -90,13 +84,13 @@ def receive_all(deliveries: Sequence[Delivery]) -> list[Outcome]:
 
 
 def _receive(deliveries: Sequence[Delivery]) -> list[Outcome]:
-    notifications = [_parse(delivery) if delivery.signature_valid else None for delivery in deliveries]
+    notifications = [_parse(delivery) for delivery in deliveries]
     with unit_of_work() as session:
         failpoint("webhook: transaction begun")
-        if len(deliveries) > 1 or any(one and len(one.events) > 1 for one in notifications):
-            _prefetch(session, [notification for notification in notifications if notification])
+        if len(deliveries) > 1 or any(len(one.events) > 1 for one in notifications):
+            _prefetch(session, notifications)
         outcomes = [
-            _keep_and_apply(session, delivery, notification)
+            process(session, delivery, notification)
             for delivery, notification in zip(deliveries, notifications, strict=True)
         ]
         failpoint("webhook: before commit")
@@ -105,15 +99,14 @@ def _receive(deliveries: Sequence[Delivery]) -> list[Outcome]:
 
 
 def _parse(delivery: Delivery) -> Notification:
-    return get_provider(delivery.provider).parse(delivery.body)
+    return get_provider(delivery.provider).parse(delivery.body) if delivery.signature_valid else _UNVERIFIED
 
 
 def _prefetch(session: Session, notifications: Sequence[Notification]) -> None:
     """Read what several notifications need with one query each: users, orders, what waits for their payments."""
     asked = [notification.question.user_id for notification in notifications if notification.question]
     if asked:
-        known = session.connection().execute(_KNOWN_USERS, {"user_ids": asked}).scalars()
-        session.info["known users"] = set(known)
+        session.info["known users"] = _known_users(session, asked)
     if events := [event for notification in notifications for event in notification.events]:
         payment_events.prefetch(session, events)
         paid = {"transaction_ids": [event.transaction_id for event in events if _may_pay(event)]}
@@ -129,34 +122,25 @@ def _keep_failed(delivery: Delivery, error: Exception) -> None:
     reason = f"{type(error).__name__}: {error}"
     outcome = Outcome(Verdict.FAILED, reason, RefusalReason.UNAVAILABLE)
     with suppress(SQLAlchemyError), unit_of_work() as session:
-        _keep(session, delivery, outcome)
+        keep(session, delivery, outcome)
 
 
-def process(session: Session, delivery: Delivery) -> Outcome:
-    """Apply a delivery whose signature is valid and keep it, in the caller's transaction."""
-    return _keep_and_apply(session, delivery, _parse(delivery))
-
-
-def _keep_and_apply(session: Session, delivery: Delivery, notification: Notification | None) -> Outcome:
-    if notification is None:
-        _keep(session, delivery, _BAD_SIGNATURE)
-        return _BAD_SIGNATURE
+def process(session: Session, delivery: Delivery, notification: Notification | None = None) -> Outcome:
+    """Apply a delivery and keep it, in the caller's transaction."""
+    notification = notification or _parse(delivery)
     outcome = replace(_apply(session, notification), notification_type=notification.type)
     if outcome.verdict is Verdict.UNMATCHED:
         session.info.get("unmatched", set()).add(notification.transaction_id)
     failpoint("webhook: order moved")
-    _keep(session, delivery, outcome, notification.transaction_id)
+    keep(session, delivery, outcome, notification.transaction_id)
     return outcome
-
-
-def _keep(session: Session, delivery: Delivery, outcome: Outcome, transaction_id: str = "") -> None:
-    status = get_provider(delivery.provider).respond(outcome).status
-    keep(session, delivery, outcome, status, transaction_id)
 
 
 def _apply(session: Session, notification: Notification) -> Outcome:
     if notification.refusal:
-        return Outcome(Verdict.REFUSED, notification.reason, notification.refusal)
+        unverified = notification.refusal is RefusalReason.BAD_SIGNATURE
+        verdict = Verdict.BAD_SIGNATURE if unverified else Verdict.REFUSED
+        return Outcome(verdict, notification.reason, notification.refusal)
     if notification.question:
         return _answer(session, notification.question)
     if not notification.events:
@@ -218,13 +202,10 @@ def _answer(session: Session, question: UserQuestion) -> Outcome:
         named = select(User.id).where(User.username_key == username_key(question.username))
         if user_id := session.exec(named).first():
             return Outcome(Verdict.DONE, user_id=user_id)
-    elif question.user_id in _known_users(session, question):
+    elif question.user_id in (session.info.get("known users") or _known_users(session, [question.user_id])):
         return Outcome(Verdict.DONE)
     return Outcome(Verdict.REFUSED, "There is no such user.", RefusalReason.UNKNOWN_USER)
 
 
-def _known_users(session: Session, question: UserQuestion) -> set[str]:
-    known: set[str] | None = session.info.get("known users")
-    if known is not None:
-        return known
-    return set(session.connection().execute(_KNOWN_USERS, {"user_ids": [question.user_id]}).scalars())
+def _known_users(session: Session, user_ids: list[str]) -> set[str]:
+    return set(session.connection().execute(_KNOWN_USERS, {"user_ids": user_ids}).scalars())

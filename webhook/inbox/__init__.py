@@ -12,6 +12,7 @@ from sqlmodel import Session, col, select
 from store_app.db.unit_of_work import insert_at_end, unit_of_work
 from store_app.models import Verdict, WebhookDelivery, utc_now
 from store_app.payments.provider import Outcome, PaymentProvider
+from store_app.payments.registry import get_provider
 
 # Anyone can send a body with a wrong signature: only the beginning of it is kept.
 UNVERIFIED_BODY_KEPT = 2_000
@@ -43,7 +44,7 @@ class Delivery:
         return cls(provider.name, body, json.dumps(kept)[:MAX_HEADERS_LENGTH], provider.verify(body, headers))
 
 
-def keep(session: Session, delivery: Delivery, outcome: Outcome, status: int, transaction_id: str = "") -> None:
+def keep(session: Session, delivery: Delivery, outcome: Outcome, transaction_id: str = "") -> None:
     """Write a delivery, its outcome and the status of the answer into the inbox, in the caller's transaction."""
     row = {
         "received_at": delivery.received_at,
@@ -54,7 +55,7 @@ def keep(session: Session, delivery: Delivery, outcome: Outcome, status: int, tr
         "order_id": outcome.order_id,
         "verdict": outcome.verdict,
         "reason": outcome.reason[:300],
-        "response_status": status,
+        "response_status": get_provider(delivery.provider).respond(outcome).status,
         "headers": delivery.headers,
         "body": delivery.body if delivery.signature_valid else delivery.body[:UNVERIFIED_BODY_KEPT],
     }
