@@ -77,7 +77,7 @@ class PaymentAttempt(SQLModel, table=True):
 
     id: int = Field(default=None, primary_key=True, sa_type=BigId)
     order_id: str = Field(foreign_key="orders.id", max_length=32)
-    # 1, 2, 3 ...: sent to the provider as `external_id` "<order id>-<number>", unique for each payment.
+    # 1, 2, 3 ...: part of the `external_id`.
     number: int
     # The registered name of the payment provider.
     provider: str = Field(max_length=32)
@@ -86,6 +86,16 @@ class PaymentAttempt(SQLModel, table=True):
     payment_url: str = Field(max_length=2000)
     declined_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     created_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
+
+    @property
+    def external_id(self) -> str:
+        """The id by which the store names this attempt to its provider."""
+        return external_id(self.order_id, self.number)
+
+
+def external_id(order_id: str, attempt: int) -> str:
+    """Return the id by which the store names one payment attempt to its provider."""
+    return f"{order_id}-{attempt}"
 
 
 class OrderEvent(SQLModel, table=True):

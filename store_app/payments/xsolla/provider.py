@@ -12,11 +12,10 @@ import httpx
 
 from store_app import money
 from store_app.errors import ProviderRefused, ProviderUnavailable
-from store_app.models import Item
+from store_app.models import Item, PaymentAttempt
 from store_app.payments.provider import (
     CatalogueChanges,
     Notification,
-    OpenPayment,
     Outcome,
     PaymentEvent,
     PaymentPage,
@@ -120,20 +119,20 @@ class XsollaProvider:
             "custom_parameters": {"order_id": request.order_id},
         }
 
-    async def find_payments(self, payment: OpenPayment) -> Sequence[PaymentEvent]:
+    async def find_payments(self, attempt: PaymentAttempt) -> Sequence[PaymentEvent]:
         """Ask about one payment attempt, by its order or, for a merchant token, by its external id."""
-        if payment.provider_order_id is None:
-            return reconciliation.events_of_transactions(payment, await self._find_transactions(payment))
+        if attempt.provider_order_id is None:
+            return reconciliation.events_of_transactions(attempt, await self._find_transactions(attempt))
         # Most are simply not paid, which one call tells.
-        if await self._is_unpaid(payment):
+        if await self._is_unpaid(attempt):
             return []
-        order = await self._find_order(payment)
-        return reconciliation.events_of_order(payment, order, sandbox=self._settings.xsolla_sandbox)
+        order = await self._find_order(attempt)
+        return reconciliation.events_of_order(attempt, order, sandbox=self._settings.xsolla_sandbox)
 
-    async def _is_unpaid(self, payment: OpenPayment) -> bool:
+    async def _is_unpaid(self, attempt: PaymentAttempt) -> bool:
         """Whether Xsolla says for certain that an order is not paid; False also when it does not say."""
-        url = f"{self._orders}/{payment.provider_order_id}"
-        bearer = {"Authorization": f"Bearer {payment.payment_url.rpartition('token=')[2]}"}
+        url = f"{self._orders}/{attempt.provider_order_id}"
+        bearer = {"Authorization": f"Bearer {attempt.payment_url.rpartition('token=')[2]}"}
         try:
             answer = await self._transport.call("GET", url, idempotent=True, headers=bearer)
         except ProviderRefused:
@@ -141,16 +140,16 @@ class XsollaProvider:
             return False
         return isinstance(answer, dict) and answer.get("status") == "new"
 
-    async def _find_order(self, payment: OpenPayment) -> dict[str, Any]:
+    async def _find_order(self, attempt: PaymentAttempt) -> dict[str, Any]:
         """Look an order up by its id among those made about that time; empty when it is not there."""
         window = {
-            "created_date_from": (payment.opened_at - _AROUND).isoformat(timespec="seconds"),
-            "created_date_until": (payment.opened_at + _AROUND).isoformat(timespec="seconds"),
+            "created_date_from": (attempt.created_at - _AROUND).isoformat(timespec="seconds"),
+            "created_date_until": (attempt.created_at + _AROUND).isoformat(timespec="seconds"),
         }
         for page in range(_SEARCH_PAGES):
             orders = await self._search({"limit": _SEARCH_PAGE, "offset": page * _SEARCH_PAGE, **window})
             for order in orders:
-                if str(order.get("order_id")) == payment.provider_order_id:
+                if str(order.get("order_id")) == attempt.provider_order_id:
                     return order
             if len(orders) < _SEARCH_PAGE:
                 break
@@ -162,8 +161,8 @@ class XsollaProvider:
         orders = answer.get("orders") if isinstance(answer, dict) else None
         return [order for order in orders or [] if isinstance(order, dict)]
 
-    async def _find_transactions(self, payment: OpenPayment) -> list[dict[str, Any]]:
-        url, query = f"{self._merchant}/reports/transactions/simple_search", {"external_id": payment.external_id}
+    async def _find_transactions(self, attempt: PaymentAttempt) -> list[dict[str, Any]]:
+        url, query = f"{self._merchant}/reports/transactions/simple_search", {"external_id": attempt.external_id}
         answer = await self._transport.call("GET", url, idempotent=True, params=query, auth=self._company)
         return [found for found in answer or [] if isinstance(found, dict)]
 
