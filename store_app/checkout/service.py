@@ -14,9 +14,9 @@ from store_app.db.unit_of_work import unit_of_work
 from store_app.errors import AlreadyOwned, InOpenOrder, Invalid, OrderClosed
 from store_app.failpoints import failpoint
 from store_app.library.queries import owned_skus
-from store_app.models import OPEN, Item, ItemKind, ItemStatus, Order, PendingPurchase, User
+from store_app.models import OPEN, Item, ItemKind, ItemStatus, Order, PaymentKind, PendingPurchase, User
 from store_app.orders import lifecycle
-from store_app.orders.bookkeeping import Money
+from store_app.orders.ledger import Movement
 from store_app.orders.locked_order import LockedOrder, lock
 from store_app.orders.queries import find_order, live_attempt, open_orders_with
 from store_app.payments.provider import PaymentPage, PaymentProvider, PaymentRequest
@@ -78,7 +78,7 @@ def _place(user_id: str, wanted: Mapping[str, int], idempotency_key: str | None)
         expires_in = timedelta(minutes=get_settings().order_expires_minutes)
         order = lifecycle.place(session, user_id, lines, expires_in, idempotency_key)
         if order.total == 0:
-            free = Money(0, order.currency, "", f"free:{order.id}")
+            free = Movement(PaymentKind.PAYMENT, 0, f"free:{order.id}")
             lifecycle.receive_payment(session, lock(session, order.id), free)
             session.refresh(order)
         return order

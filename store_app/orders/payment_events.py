@@ -13,7 +13,7 @@ from store_app import money
 from store_app.errors import NotFound
 from store_app.models import UNPAID, Payment, PaymentAttempt, PaymentKind, Verdict
 from store_app.orders import lifecycle
-from store_app.orders.bookkeeping import Money
+from store_app.orders.ledger import Movement
 from store_app.orders.locked_order import LockedOrder, lock, lock_all
 from store_app.payments.provider import EventKind, Outcome, PaymentEvent, RefusalReason
 
@@ -135,24 +135,18 @@ def _charged(order: LockedOrder, event: PaymentEvent) -> int:
         return 0
 
 
-def _money(order: LockedOrder, event: PaymentEvent, amount: int) -> Money:
+def _movement(order: LockedOrder, event: PaymentEvent, kind: PaymentKind, amount: int) -> Movement:
     # A free order has no transaction: the provider's order stands for it.
     transaction = event.transaction_id or f"order:{event.provider_order_id or order.id}"[:_MAX_TRANSACTION_LENGTH]
-    return Money(
-        amount,
-        order.currency,
-        event.provider,
-        transaction,
-        _charged(order, event),
-        event.provider_order_id,
-    )
+    charged = _charged(order, event)
+    return Movement(kind, amount, transaction, charged, event.provider, event.provider_order_id)
 
 
 def _paid(session: Session, order: LockedOrder, event: PaymentEvent) -> Outcome:
     """Grant the order, if it is the payment that was asked for."""
     if mismatch := _mismatch(order, event):
         return _refuse(session, order, *mismatch)
-    payment = _money(order, event, order.total)
+    payment = _movement(order, event, PaymentKind.PAYMENT, order.total)
     received = lifecycle.receive_payment(session, order, payment)
     if not received and not lifecycle.was_paid_by(session, order, payment):
         return _refuse(session, order, None, "the transaction paid another order before")
@@ -171,8 +165,8 @@ def _payment_taken(session: Session, order: LockedOrder, event: PaymentEvent) ->
 
 def _returned(kind: PaymentKind, session: Session, order: LockedOrder, event: PaymentEvent) -> Outcome:
     if event.transaction_id or event.provider_order_id:
-        returned = _money(order, event, order.total)
-        return _done(order, changed=lifecycle.return_money(session, order, kind, returned))
+        refund = _movement(order, event, kind, order.total)
+        return _done(order, changed=lifecycle.return_money(session, order, refund))
     changed = lifecycle.cancel(session, order)
     if order.status not in UNPAID:
         lifecycle.flag(session, order, "canceled by the provider, but it does not say which payment")
@@ -181,7 +175,7 @@ def _returned(kind: PaymentKind, session: Session, order: LockedOrder, event: Pa
 
 def _partially_refunded(session: Session, order: LockedOrder, event: PaymentEvent) -> Outcome:
     """Book what went back. A part as large as the payment is unknown, and staff look at it (`ledger`)."""
-    part = _money(order, event, 0)
+    part = _movement(order, event, PaymentKind.PARTIAL_REFUND, 0)
     return _done(order, changed=lifecycle.return_part(session, order, part, event.detail))
 
 
