@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Self
 
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
@@ -30,8 +31,18 @@ MAX_QUANTITY, MAX_ORDER_LINES = 100, 50
 class Checkout:
     """An order and the address of its payment page. A free order is paid already: its own page."""
 
-    order: Order | LockedOrder
+    order_id: str
+    status: str
+    # Minor units of `currency`.
+    total: int
+    currency: str
     payment_url: str
+
+    @classmethod
+    def of(cls, order: Order | LockedOrder, payment_url: str = "") -> Self:
+        """Return an order with its payment page; where it has none, with the order's own page."""
+        address = payment_url or get_settings().public_url + routes.order(order.id)
+        return cls(order.id, order.status, order.total, order.currency, address)
 
 
 async def buy(
@@ -57,12 +68,8 @@ async def buy(
         # A race: a concurrent request with the same key placed the order.
         order = await in_database_thread(_place, current_user.user_id, wanted, idempotency_key)
     if order.status not in OPEN:
-        return _own_page(order)
+        return Checkout.of(order)
     return await open_payment_page(current_user, order.id, provider)
-
-
-def _own_page(order: Order | LockedOrder) -> Checkout:
-    return Checkout(order, get_settings().public_url + routes.order(order.id))
 
 
 def _place(user_id: str, wanted: Mapping[str, int], idempotency_key: str | None) -> Order:
@@ -172,7 +179,7 @@ def _prepare_attempt(current_user: CurrentUser, order_id: str) -> Checkout | Pay
         if order.status not in OPEN:
             raise OrderClosed(order.status)
         if details.payment_url:
-            return Checkout(order, details.payment_url)
+            return Checkout.of(order, details.payment_url)
         return PaymentRequest(
             order_id=order.id,
             number=order.number,
@@ -190,9 +197,9 @@ def _save_attempt(order_id: str, provider: str, page: PaymentPage) -> Checkout:
         # Read again under the lock: the order may have changed while the provider was called.
         order = lock(session, order_id)
         if order.status not in OPEN:
-            return _own_page(order)
+            return Checkout.of(order)
         attempt = live_attempt(session, order_id)
         if attempt is not None:
-            return Checkout(order, attempt.payment_url)
+            return Checkout.of(order, attempt.payment_url)
         lifecycle.start_attempt(session, order, provider, page.provider_order_id, page.url)
-        return Checkout(order, page.url)
+        return Checkout.of(order, page.url)
