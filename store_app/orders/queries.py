@@ -42,23 +42,21 @@ class OrderDetails:
 
 
 def _lines(session: Session, order_id: str) -> list[OrderLine]:
+    paid = session.execute(_lines_in(Purchase, col(Purchase.status), order_id)).all()
+    rows = paid or session.execute(_lines_in(PendingPurchase, col(Order.status), order_id)).all()
+    return [OrderLine(*row) for row in rows]
+
+
+def _lines_in(table: type[Purchase] | type[PendingPurchase], status: Any, order_id: str) -> Any:
     item: Any = (col(Item.sku), col(Item.name), col(Item.image))
-    paid = (
-        select_columns(*item, col(Purchase.quantity), col(Purchase.unit_price), col(Purchase.status))
-        .join(Item, col(Item.id) == Purchase.item_id)
-        .where(col(Purchase.order_id) == order_id)
-        .order_by(col(Purchase.id))
+    return (
+        select_columns(*item, col(table.quantity), col(table.unit_price), status)
+        .select_from(table)
+        .join(Item, col(Item.id) == table.item_id)
+        .join(Order, col(Order.id) == table.order_id)
+        .where(col(table.order_id) == order_id)
+        .order_by(col(table.id))
     )
-    if rows := session.execute(paid).all():
-        return [OrderLine(*row) for row in rows]
-    pending = (
-        select_columns(*item, col(PendingPurchase.quantity), col(PendingPurchase.unit_price), col(Order.status))
-        .join(Item, col(Item.id) == PendingPurchase.item_id)
-        .join(Order, col(Order.id) == PendingPurchase.order_id)
-        .where(col(PendingPurchase.order_id) == order_id)
-        .order_by(col(PendingPurchase.id))
-    )
-    return [OrderLine(*row) for row in session.execute(pending)]
 
 
 def find_order(session: Session, user_id: str, order_id: str) -> OrderDetails:
