@@ -7,25 +7,25 @@
 from collections.abc import Mapping
 from typing import ClassVar
 
-# HTTP requires it with every status 401 (RFC 9110, 15.5.2).
-_CREDENTIALS_WANTED = {"WWW-Authenticate": "Bearer"}
-
 
 class Refusal(Exception):
     """Base of all refusals: a sentence for people, a code and an HTTP status for programs.
 
     Args:
-        sentence: what people read.
+        sentence: what people read; the class has it where it is always the same.
         headers: HTTP headers of the answer.
         members: members of the problem document besides the usual ones (RFC 9457, 3.2).
     """
 
     status: ClassVar[int] = 400
     code: ClassVar[str] = "refused"
+    sentence: ClassVar[str] = ""
 
-    def __init__(self, sentence: str, headers: Mapping[str, str] | None = None, **members: str) -> None:
-        super().__init__(sentence)
-        self.headers = dict(headers or {})
+    def __init__(self, sentence: str = "", headers: Mapping[str, str] | None = None, **members: str) -> None:
+        super().__init__(sentence or self.sentence)
+        # HTTP requires it with every status 401 (RFC 9110, 15.5.2).
+        credentials_wanted = {"WWW-Authenticate": "Bearer"} if self.status == 401 else {}
+        self.headers = {**credentials_wanted, **(headers or {})}
         self.members = members
 
 
@@ -34,9 +34,7 @@ class NotSignedIn(Refusal):
 
     status = 401
     code = "not-signed-in"
-
-    def __init__(self) -> None:
-        super().__init__("Sign in first.", _CREDENTIALS_WANTED)
+    sentence = "Sign in first."
 
 
 class NotYours(Refusal):
@@ -44,9 +42,7 @@ class NotYours(Refusal):
 
     status = 403
     code = "not-yours"
-
-    def __init__(self) -> None:
-        super().__init__("That belongs to another account.")
+    sentence = "That belongs to another account."
 
 
 class NotFound(Refusal):
@@ -94,18 +90,14 @@ class WrongPassword(Refusal):
 
     status = 401
     code = "wrong-password"
-
-    def __init__(self) -> None:
-        super().__init__("The user name or password is not right.", _CREDENTIALS_WANTED)
+    sentence = "The user name or password is not right."
 
 
 class NameTaken(Conflict):
     """Another account has this user name (in any letter case)."""
 
     code = "name-taken"
-
-    def __init__(self) -> None:
-        super().__init__("That user name is taken. Choose another.")
+    sentence = "That user name is taken. Choose another."
 
 
 class AlreadyOwned(Conflict):
@@ -142,9 +134,7 @@ class ProviderUnavailable(Refusal):
 
     status = 503
     code = "provider-unavailable"
-
-    def __init__(self) -> None:
-        super().__init__("The payment service does not answer. You were not charged. Try again in a minute.")
+    sentence = "The payment service does not answer. You were not charged. Try again in a minute."
 
 
 class ProviderRefused(Refusal):
@@ -152,15 +142,12 @@ class ProviderRefused(Refusal):
 
     status = 503
     code = "provider-refused"
-
-    def __init__(self) -> None:
-        super().__init__("The payment service refused this order. You were not charged. We have been told.")
+    sentence = "The payment service refused this order. You were not charged. We have been told."
 
 
-class NoCatalogue(Refusal):
+class NoCatalogue(Conflict):
     """The payment provider has no catalogue of its own."""
 
-    status = 409
     code = "no-catalogue"
 
     def __init__(self, provider: str) -> None:

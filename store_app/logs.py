@@ -2,7 +2,6 @@
 
 import json
 import logging
-import logging.config
 import re
 import time
 from typing import Any
@@ -66,22 +65,13 @@ class WithoutClientData(logging.Filter):
 def configure_logging() -> None:
     """Set up the store's own loggers as LOG_LEVEL and LOG_FORMAT say, and Reflex's."""
     settings = get_settings()
-    handler = logging.StreamHandler()
-    if settings.log_format == "json":
-        handler.setFormatter(AsJson())
-    else:
-        handler.setFormatter(OneLine("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    for name in ("store_app", "webhook"):
+    text = OneLine("%(asctime)s %(levelname)s %(name)s: %(message)s")
+    ours, of_reflex = logging.StreamHandler(), logging.StreamHandler()
+    of_reflex.setLevel(logging.WARNING)
+    of_reflex.addFilter(WithoutClientData())
+    for name, handler in (("store_app", ours), ("webhook", ours), ("reflex", of_reflex)):
+        handler.setFormatter(AsJson() if settings.log_format == "json" else text)
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [handler], False
-        logger.setLevel(settings.log_level)
-    _configure_reflex(handler.formatter)
-
-
-def _configure_reflex(formatter: logging.Formatter | None) -> None:
-    handler = logging.StreamHandler()
-    handler.setLevel(logging.WARNING)
-    handler.setFormatter(formatter)
-    handler.addFilter(WithoutClientData())
-    logger = logging.getLogger("reflex")
-    logger.handlers, logger.propagate = [handler], False
+        if handler is ours:
+            logger.setLevel(settings.log_level)

@@ -74,22 +74,16 @@ _UNMATCHED_TRANSACTIONS = select(WebhookDelivery.transaction_id).where(
 _KNOWN_USERS = select(User.id).where(
     col(User.id).in_(bindparam("user_ids", expanding=True)), col(User.closed_at).is_(None)
 )
-_BAD_SIGNATURE = Outcome(
-    Verdict.BAD_SIGNATURE,
-    "The signature does not match this body and the webhook secret.",
-    RefusalReason.BAD_SIGNATURE,
+_UNVERIFIED = Notification(
+    refusal=RefusalReason.BAD_SIGNATURE, reason="The signature does not match this body and the webhook secret."
 )
-
-
-def receive(delivery: Delivery) -> Outcome:
-    """Keep and apply one delivery, in one transaction; whatever this raises is retryable (5xx)."""
-    return receive_all([delivery])[0]
 
 
 def receive_all(deliveries: Sequence[Delivery]) -> list[Outcome]:
     """Keep and apply deliveries, in one transaction; return the outcome of each.
 
-    Whatever this raises undoes all of them. One that fails alone is kept as failed, if its signature is valid.
+    Whatever this raises is retryable (5xx), and undoes all of them. One that fails alone is kept as failed, if its
+    signature is valid.
     """
     try:
         return _receive(deliveries)
@@ -100,13 +94,13 @@ def receive_all(deliveries: Sequence[Delivery]) -> list[Outcome]:
 
 
 def _receive(deliveries: Sequence[Delivery]) -> list[Outcome]:
-    notifications = [_parse(delivery) if delivery.signature_valid else None for delivery in deliveries]
+    notifications = [_parse(delivery) for delivery in deliveries]
     with unit_of_work() as session:
         failpoint("webhook: transaction begun")
-        if len(deliveries) > 1 or any(one and len(one.events) > 1 for one in notifications):
-            _prefetch(session, [notification for notification in notifications if notification])
+        if len(deliveries) > 1 or any(len(one.events) > 1 for one in notifications):
+            _prefetch(session, notifications)
         outcomes = [
-            _keep_and_apply(session, delivery, notification)
+            _process(session, delivery, notification)
             for delivery, notification in zip(deliveries, notifications, strict=True)
         ]
         failpoint("webhook: before commit")
@@ -115,6 +109,8 @@ def _receive(deliveries: Sequence[Delivery]) -> list[Outcome]:
 
 
 def _parse(delivery: Delivery) -> Notification:
+    if not delivery.signature_valid:
+        return _UNVERIFIED
     notification = get_provider(delivery.provider).parse(delivery.body)
     if any(event.provider != delivery.provider for event in notification.events):
         raise ValueError(f"the provider {delivery.provider} speaks for another one")
@@ -125,8 +121,7 @@ def _prefetch(session: Session, notifications: Sequence[Notification]) -> None:
     """Read what several notifications need with one query each: users, orders, what waits for their payments."""
     asked = [notification.question.user_id for notification in notifications if notification.question]
     if asked:
-        known = session.connection().execute(_KNOWN_USERS, {"user_ids": asked}).scalars()
-        session.info["known users"] = set(known)
+        session.info["known users"] = _known_users(session, asked)
     if events := [event for notification in notifications for event in notification.events]:
         payment_events.prefetch(session, events)
         paid = {"transaction_ids": [event.transaction_id for event in events if _may_pay(event)]}
@@ -142,47 +137,35 @@ def _keep_failed(delivery: Delivery, error: Exception) -> None:
     reason = f"{type(error).__name__}: {error}"
     outcome = Outcome(Verdict.FAILED, reason, RefusalReason.UNAVAILABLE)
     with suppress(SQLAlchemyError), unit_of_work() as session:
-        _keep(session, delivery, outcome)
+        keep(session, delivery, outcome)
 
 
 def process(session: Session, delivery: Delivery, event_number: int) -> Outcome:
-    """Apply one event of a delivery whose signature is valid and keep it, in the caller's transaction."""
+    """Apply one event of a delivery and keep it, in the caller's transaction."""
     notification = _parse(delivery)
     if notification.events:
-        return _keep_and_apply_event(session, delivery, notification, event_number)
-    return _keep_and_apply(session, delivery, notification)
+        return _process_event(session, delivery, notification, event_number)
+    return _process(session, delivery, notification)
 
 
-def _keep_and_apply(session: Session, delivery: Delivery, notification: Notification | None) -> Outcome:
-    if notification is None:
-        _keep(session, delivery, _BAD_SIGNATURE)
-        return _BAD_SIGNATURE
+def _process(session: Session, delivery: Delivery, notification: Notification) -> Outcome:
     if notification.events:
         numbers = range(len(notification.events))
-        return combine([_keep_and_apply_event(session, delivery, notification, number) for number in numbers])
+        return combine([_process_event(session, delivery, notification, number) for number in numbers])
     outcome = replace(_answer(session, notification), notification_type=notification.type)
     failpoint("webhook: order moved")
-    _keep(session, delivery, outcome)
+    keep(session, delivery, outcome)
     return outcome
 
 
-def _keep_and_apply_event(
-    session: Session, delivery: Delivery, notification: Notification, number: int
-) -> Outcome:
+def _process_event(session: Session, delivery: Delivery, notification: Notification, number: int) -> Outcome:
     event = notification.events[number]
     outcome = replace(_apply_event(session, event), notification_type=notification.type)
     if outcome.verdict is Verdict.UNMATCHED:
         session.info.get("unmatched", set()).add(event.transaction_id)
     failpoint("webhook: order moved")
-    _keep(session, delivery, outcome, event.transaction_id, number)
+    keep(session, delivery, outcome, event.transaction_id, number)
     return outcome
-
-
-def _keep(
-    session: Session, delivery: Delivery, outcome: Outcome, transaction_id: str = "", event_number: int = 0
-) -> None:
-    status = get_provider(delivery.provider).respond(outcome).status
-    keep(session, delivery, outcome, status, transaction_id, event_number)
 
 
 def _apply_event(session: Session, event: PaymentEvent) -> Outcome:
@@ -234,7 +217,8 @@ def catch_up() -> int:
 def _answer(session: Session, notification: Notification) -> Outcome:
     """Return the outcome of a notification without events."""
     if notification.refusal:
-        return Outcome(Verdict.REFUSED, notification.reason, notification.refusal)
+        verdict = Verdict.BAD_SIGNATURE if notification is _UNVERIFIED else Verdict.REFUSED
+        return Outcome(verdict, notification.reason, notification.refusal)
     if notification.question is None:
         return Outcome(Verdict.IGNORED, "a type the store has no use for")
     if (user_id := _find_user(session, notification.question)) is None:
@@ -247,7 +231,9 @@ def _find_user(session: Session, question: UserQuestion) -> str | None:
     if question.username:
         named = select(User.id).where(User.username_key == username_key(question.username))
         return session.exec(named).first()
-    known: set[str] | None = session.info.get("known users")
-    if known is None:
-        known = set(session.connection().execute(_KNOWN_USERS, {"user_ids": [question.user_id]}).scalars())
+    known = session.info.get("known users") or _known_users(session, [question.user_id])
     return "" if question.user_id in known else None
+
+
+def _known_users(session: Session, user_ids: list[str]) -> set[str]:
+    return set(session.connection().execute(_KNOWN_USERS, {"user_ids": user_ids}).scalars())

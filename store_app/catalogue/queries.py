@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, or_
 from sqlmodel import Session, col, select
 
-from store_app.db.pagination import Cursor, Page
+from store_app.db.pagination import Page, make_cursor, read_cursor
 from store_app.errors import NotFound
 from store_app.models import Item, ItemStatus
 
@@ -64,9 +64,9 @@ def _conditions(wanted: ItemFilter) -> list[ColumnElement[bool]]:
     return conditions
 
 
-def _after(wanted: ItemFilter, cursor: Cursor) -> ColumnElement[bool]:
+def _after(wanted: ItemFilter, cursor: str) -> ColumnElement[bool]:
     column, descending = _sort_column(wanted.sort), wanted.sort in _DESCENDING
-    value, last_id = cursor.values(str if wanted.sort is Sort.NAME else int, int)
+    value, last_id = read_cursor(cursor, wanted.sort, str if wanted.sort is Sort.NAME else int, int)
     beyond = column < value if descending else column > value
     tie = col(Item.id) < last_id if descending else col(Item.id) > last_id
     return or_(beyond, and_(column == value, tie))
@@ -81,10 +81,10 @@ def list_items(session: Session, wanted: ItemFilter, limit: int = PAGE_SIZE, cur
     column = _sort_column(wanted.sort)
     query = select(Item).where(*_conditions(wanted))
     if cursor:
-        query = query.where(_after(wanted, Cursor.parse(cursor, wanted.sort)))
+        query = query.where(_after(wanted, cursor))
     order = (column.desc(), col(Item.id).desc()) if wanted.sort in _DESCENDING else (column, col(Item.id))
     rows = list(session.exec(query.order_by(*order).limit(limit + 1)))
-    return Page.cut(rows, limit, lambda item: Cursor.make(wanted.sort, getattr(item, column.key), item.id))
+    return Page.cut(rows, limit, lambda item: make_cursor(wanted.sort, getattr(item, column.key), item.id))
 
 
 def find_item(session: Session, sku: str) -> Item:

@@ -1,27 +1,17 @@
 """Mirroring the store's items into the catalogue of a provider that has one."""
 
-from sqlmodel import col, select
+from collections.abc import Sequence
 
-from store_app.db.threads import in_database_thread
-from store_app.db.unit_of_work import read_session
+from sqlmodel import Session, col, select
+
+from store_app.db.threads import read
 from store_app.errors import NoCatalogue
-from store_app.models import Item, ItemStatus
-from store_app.payments.provider import CatalogueChanges, CatalogueItem, CatalogueProvider, PaymentProvider
+from store_app.models import Item
+from store_app.payments.provider import CatalogueChanges, CatalogueProvider, PaymentProvider
 
 
-def _items() -> list[CatalogueItem]:
-    with read_session() as session:
-        return [
-            CatalogueItem(
-                item.sku,
-                item.name,
-                item.description,
-                item.price,
-                item.currency,
-                enabled=item.status == ItemStatus.ACTIVE,
-            )
-            for item in session.exec(select(Item).order_by(col(Item.id)))
-        ]
+def _items(session: Session) -> Sequence[Item]:
+    return session.exec(select(Item).order_by(col(Item.id))).all()
 
 
 async def sync(provider: PaymentProvider, *, apply: bool) -> CatalogueChanges:
@@ -33,7 +23,7 @@ async def sync(provider: PaymentProvider, *, apply: bool) -> CatalogueChanges:
     """
     if not isinstance(provider, CatalogueProvider):
         raise NoCatalogue(provider.display_name)
-    changes = await provider.compare_catalogue(await in_database_thread(_items))
+    changes = await provider.compare_catalogue(await read(_items))
     if apply:
         await provider.update_catalogue(changes)
     return changes

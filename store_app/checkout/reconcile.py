@@ -19,7 +19,7 @@ from store_app.errors import ProviderRefused, ProviderUnavailable, TooManyTries
 from store_app.failpoints import failpoint
 from store_app.models import UNPAID, Order, PaymentAttempt, User, Verdict, utc_now
 from store_app.orders import payment_events
-from store_app.payments.provider import OpenPayment, Outcome, PaymentEvent, PaymentProvider, combine, external_id
+from store_app.payments.provider import Outcome, PaymentEvent, PaymentProvider, combine
 from store_app.payments.registry import get_provider
 from store_app.settings import BadSettings
 
@@ -46,19 +46,19 @@ async def run_forever() -> None:
 
 async def reconcile_due(provider: PaymentProvider | None = None) -> int:
     """Ask about the orders that are due; return how many payment pages were asked about."""
-    payments = await in_database_thread(_lease_due)
+    attempts = await in_database_thread(_lease_due)
     failpoint("reconciliation: leased")
     slots = asyncio.Semaphore(_MAX_CONCURRENT)
 
-    async def reconcile_one(payment: OpenPayment) -> None:
+    async def reconcile_one(attempt: PaymentAttempt, number: str) -> None:
         async with slots:
             try:
-                await _reconcile(payment, provider or get_provider(payment.provider))
+                await _reconcile(attempt, number, provider)
             except (ProviderUnavailable, ProviderRefused, BadSettings):
-                logger.warning("no answer from the provider about order %s; asking later", payment.number)
+                logger.warning("no answer from the provider about order %s; asking later", number)
 
-    await asyncio.gather(*(reconcile_one(payment) for payment in payments))
-    return len(payments)
+    await asyncio.gather(*(reconcile_one(attempt, number) for attempt, number in attempts))
+    return len(attempts)
 
 
 async def check_payments(current_user: CurrentUser, provider: PaymentProvider | None = None) -> list[str]:
@@ -67,14 +67,14 @@ async def check_payments(current_user: CurrentUser, provider: PaymentProvider | 
     Raises:
         TooManyTries: the user asked less than a minute ago.
     """
-    payments = await in_database_thread(_lease_of_user, current_user.user_id)
+    attempts = await in_database_thread(_lease_of_user, current_user.user_id)
     steps = []
-    for payment in payments:
+    for attempt, number in attempts:
         try:
-            outcome = await _reconcile(payment, provider or get_provider(payment.provider))
-            steps.append(f"Order {payment.number}: {_sentence(outcome)}")
+            outcome = await _reconcile(attempt, number, provider)
+            steps.append(f"Order {number}: {_sentence(outcome)}")
         except (ProviderUnavailable, ProviderRefused, BadSettings):
-            steps.append(f"Order {payment.number}: the payment service does not answer. Try again in a minute.")
+            steps.append(f"Order {number}: the payment service does not answer. Try again in a minute.")
     return steps or ["You have no unpaid orders of the last 3 days. Everything paid is in your library."]
 
 
@@ -86,7 +86,7 @@ def _sentence(outcome: Outcome | None) -> str:
     return "your payment does not match the order. A person looks at it; you need not pay again."
 
 
-def _lease_due() -> list[OpenPayment]:
+def _lease_due() -> list[tuple[PaymentAttempt, str]]:
     now = utc_now()
     with unit_of_work() as session:
         due = (
@@ -103,7 +103,7 @@ def _lease_due() -> list[OpenPayment]:
         return _lease(session, list(session.exec(due)), now)
 
 
-def _lease_of_user(user_id: str) -> list[OpenPayment]:
+def _lease_of_user(user_id: str) -> list[tuple[PaymentAttempt, str]]:
     now = utc_now()
     with unit_of_work() as session:
         last = col(User.payments_checked_at)
@@ -121,8 +121,11 @@ def _lease_of_user(user_id: str) -> list[OpenPayment]:
         return _lease(session, list(session.exec(newest)), now)
 
 
-def _lease(session: Session, order_ids: Sequence[str], now: datetime) -> list[OpenPayment]:
-    """Postpone the orders' next check, so that no other worker asks meanwhile; return what to ask about."""
+def _lease(session: Session, order_ids: Sequence[str], now: datetime) -> list[tuple[PaymentAttempt, str]]:
+    """Postpone the orders' next check, so that no other worker asks meanwhile.
+
+    Return the payment attempts to ask about, each with its order's number.
+    """
     pauses = {number: now + pause for number, pause in enumerate(_PAUSES)}
     next_check = case(pauses, value=col(Order.checks), else_=now + _MAX_PAUSE)
     # Always lock in id order, to avoid deadlocks with deliveries.
@@ -136,34 +139,23 @@ def _lease(session: Session, order_ids: Sequence[str], now: datetime) -> list[Op
         .where(col(PaymentAttempt.order_id).in_(order_ids))
         .order_by(col(PaymentAttempt.id))
     )
-    return [
-        OpenPayment(
-            attempt.provider,
-            attempt.order_id,
-            number,
-            external_id(attempt.order_id, attempt.number),
-            attempt.provider_order_id,
-            attempt.payment_url,
-            attempt.created_at,
-        )
-        for attempt, number in session.exec(attempts)
-    ]
+    return list(session.exec(attempts))
 
 
-async def _reconcile(payment: OpenPayment, provider: PaymentProvider) -> Outcome | None:
-    """Ask about one payment page and apply the answer; None when it is not paid."""
-    events = await provider.find_payments(payment)
+async def _reconcile(attempt: PaymentAttempt, number: str, provider: PaymentProvider | None) -> Outcome | None:
+    """Ask about one payment attempt and apply the answer; None when it is not paid."""
+    events = await (provider or get_provider(attempt.provider)).find_payments(attempt)
     if not events:
         return None
     failpoint("reconciliation: answered")
     # A notification may have come meanwhile: the order is locked and read again.
-    return await in_database_thread(_apply, payment, events)
+    return await in_database_thread(_apply, number, events)
 
 
-def _apply(payment: OpenPayment, events: Sequence[PaymentEvent]) -> Outcome:
+def _apply(number: str, events: Sequence[PaymentEvent]) -> Outcome:
     with unit_of_work() as session:
         outcomes = [payment_events.apply(session, event) for event in events]
         failpoint("reconciliation: before commit")
     for event, outcome in zip(events, outcomes, strict=True):
-        logger.info("reconciled order %s: %s: %s", payment.number, event.kind, outcome.verdict)
+        logger.info("reconciled order %s: %s: %s", number, event.kind, outcome.verdict)
     return combine(outcomes)

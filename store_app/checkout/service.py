@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Self
 
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
@@ -14,11 +15,11 @@ from store_app.db.unit_of_work import unit_of_work
 from store_app.errors import AlreadyOwned, InOpenOrder, Invalid, OrderClosed
 from store_app.failpoints import failpoint
 from store_app.library.queries import owned_skus
-from store_app.models import OPEN, Item, ItemKind, ItemStatus, Order, PendingPurchase, User
+from store_app.models import OPEN, Item, ItemKind, ItemStatus, Order, PaymentKind, PendingPurchase, User
 from store_app.orders import lifecycle
-from store_app.orders.bookkeeping import Money
+from store_app.orders.ledger import Movement
 from store_app.orders.locked_order import LockedOrder, lock
-from store_app.orders.queries import find_order, live_attempt
+from store_app.orders.queries import find_order, live_attempt, open_orders_with
 from store_app.payments.provider import PaymentPage, PaymentProvider, PaymentRequest
 from store_app.payments.registry import default_provider
 from store_app.settings import get_settings
@@ -30,8 +31,18 @@ MAX_QUANTITY, MAX_ORDER_LINES = 100, 50
 class Checkout:
     """An order and the address of its payment page. A free order is paid already: its own page."""
 
-    order: Order | LockedOrder
+    order_id: str
+    status: str
+    # Minor units of `currency`.
+    total: int
+    currency: str
     payment_url: str
+
+    @classmethod
+    def of(cls, order: Order | LockedOrder, payment_url: str = "") -> Self:
+        """Return an order with its payment page; where it has none, with the order's own page."""
+        address = payment_url or get_settings().public_url + routes.order(order.id)
+        return cls(order.id, order.status, order.total, order.currency, address)
 
 
 async def buy(
@@ -57,12 +68,8 @@ async def buy(
         # A race: a concurrent request with the same key placed the order.
         order = await in_database_thread(_place, current_user.user_id, wanted, idempotency_key)
     if order.status not in OPEN:
-        return _own_page(order)
+        return Checkout.of(order)
     return await open_payment_page(current_user, order.id, provider)
-
-
-def _own_page(order: Order | LockedOrder) -> Checkout:
-    return Checkout(order, get_settings().public_url + routes.order(order.id))
 
 
 def _place(user_id: str, wanted: Mapping[str, int], idempotency_key: str | None) -> Order:
@@ -70,7 +77,7 @@ def _place(user_id: str, wanted: Mapping[str, int], idempotency_key: str | None)
         # Lock the user: two concurrent requests of one user must not place two orders.
         session.exec(select(User.id).where(User.id == user_id).with_for_update(key_share=True)).one()
         lines = _check_lines(session, wanted)
-        if idempotency_key and (order := _find_by_key(session, user_id, idempotency_key, lines)):
+        if idempotency_key and (order := _find_by_key(session, user_id, idempotency_key, wanted)):
             return order
         _refuse_owned(session, user_id, lines)
         if order := _find_open(session, user_id, lines, idempotency_key):
@@ -78,7 +85,7 @@ def _place(user_id: str, wanted: Mapping[str, int], idempotency_key: str | None)
         expires_in = timedelta(minutes=get_settings().order_expires_minutes)
         order = lifecycle.place(session, user_id, lines, expires_in, idempotency_key)
         if order.total == 0:
-            free = Money(0, order.currency, "", f"free:{order.id}")
+            free = Movement(PaymentKind.PAYMENT, 0, f"free:{order.id}")
             lifecycle.receive_payment(session, lock(session, order.id), free)
             session.refresh(order)
         return order
@@ -112,13 +119,11 @@ def _lines_of(session: Session, order: Order) -> dict[int, tuple[int, int]]:
     return {row.item_id: (row.quantity, row.unit_price) for row in rows}
 
 
-def _find_by_key(session: Session, user_id: str, key: str, lines: Sequence[lifecycle.NewLine]) -> Order | None:
+def _find_by_key(session: Session, user_id: str, key: str, wanted: Mapping[str, int]) -> Order | None:
     order = session.exec(select(Order).where(Order.user_id == user_id, Order.idempotency_key == key)).first()
-    if order:
-        # Checked whatever the order's status is: an order for other items must not be returned.
-        placed = {line.sku: line.quantity for line in find_order(session, user_id, order.id).lines}
-        if placed != {line.item.sku: line.quantity for line in lines}:
-            raise Invalid("Idempotency-Key", "This Idempotency-Key was used for other items. Use a new one.")
+    # Checked whatever the order's status is: an order for other items must not be returned.
+    if order and find_order(session, user_id, order.id).wanted != wanted:
+        raise Invalid("Idempotency-Key", "This Idempotency-Key was used for other items. Use a new one.")
     return order
 
 
@@ -138,23 +143,13 @@ def _find_open(
     """
     same = {line.item.id: (line.quantity, line.item.price) for line in lines}
     once = {line.item.id: line.item.name for line in lines if line.item.kind == ItemKind.NON_CONSUMABLE}
-    for order in _open_orders_with(session, user_id, list(same)):
+    for order in open_orders_with(session, user_id, list(same)):
         placed = _lines_of(session, order)
         if placed == same and (once or not idempotency_key):
             return order
         if waiting := once.keys() & placed.keys():
             raise InOpenOrder(once[min(waiting)], order.id)
     return None
-
-
-def _open_orders_with(session: Session, user_id: str, item_ids: list[int]) -> list[Order]:
-    with_item = select(PendingPurchase.order_id).where(
-        PendingPurchase.user_id == user_id, col(PendingPurchase.item_id).in_(item_ids)
-    )
-    open_orders = select(Order).where(
-        col(Order.id).in_(with_item), Order.user_id == user_id, col(Order.status).in_(OPEN)
-    )
-    return list(session.exec(open_orders.order_by(col(Order.created_at).desc())))
 
 
 async def open_payment_page(
@@ -184,7 +179,7 @@ def _prepare_attempt(current_user: CurrentUser, order_id: str) -> Checkout | Pay
         if order.status not in OPEN:
             raise OrderClosed(order.status)
         if details.payment_url:
-            return Checkout(order, details.payment_url)
+            return Checkout.of(order, details.payment_url)
         return PaymentRequest(
             order_id=order.id,
             number=order.number,
@@ -202,9 +197,9 @@ def _save_attempt(order_id: str, provider: str, page: PaymentPage) -> Checkout:
         # Read again under the lock: the order may have changed while the provider was called.
         order = lock(session, order_id)
         if order.status not in OPEN:
-            return _own_page(order)
+            return Checkout.of(order)
         attempt = live_attempt(session, order_id)
         if attempt is not None:
-            return Checkout(order, attempt.payment_url)
+            return Checkout.of(order, attempt.payment_url)
         lifecycle.start_attempt(session, order, provider, page.provider_order_id, page.url)
-        return Checkout(order, page.url)
+        return Checkout.of(order, page.url)

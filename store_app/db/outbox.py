@@ -51,13 +51,6 @@ def on_commit(listener: Callable[[Sequence[Message]], None]) -> Callable[[], Non
     return lambda: _listeners.remove(listener)
 
 
-@dataclass(frozen=True, slots=True)
-class _Written:
-    user_id: str
-    payload: dict[str, Any]
-    in_order: bool
-
-
 def write(session: Session, user_id: str, payload: dict[str, Any], *, in_order: bool = True) -> None:
     """Write a message in the caller's database transaction.
 
@@ -67,30 +60,29 @@ def write(session: Session, user_id: str, payload: dict[str, Any], *, in_order: 
         payload: what they receive.
         in_order: wait for earlier messages of the user that could not be sent.
     """
-    session.info.setdefault("outbox", []).append(_Written(user_id, payload, in_order))
+    session.info.setdefault("outbox", []).append((user_id, payload, in_order))
 
 
 @event.listens_for(Session, "before_commit")
 def _insert(session: Session) -> None:
-    written: list[_Written]
-    if written := session.info.pop("outbox", None):
-        common = {"leased_until": utc_now() + LEASE, "attempts": 0, "last_error": ""}
-        rows = [{"user_id": one.user_id, "payload": json.dumps(one.payload), **common} for one in written]
-        inserted = session.connection().execute(INSERT, rows).all()
-        ready, held_up = [], []
-        for row, one in zip(inserted, written, strict=True):
-            if row.held_up and one.in_order:
-                held_up.append(row.id)
-            else:
-                ready.append(Message(row.id, one.user_id, one.payload))
-        session.info["sent"] = ready
-        if held_up:
-            # No process holds them, so that they can be leased as soon as the earlier one is sent; and the next
-            # message of the user sees that they wait.
-            waits = {"leased_until": utc_now(), "last_error": "waits for an earlier message"}
-            session.connection().execute(
-                update(OutboxMessage).where(col(OutboxMessage.id).in_(held_up)).values(waits)
-            )
+    written: list[tuple[str, dict[str, Any], bool]] = session.info.pop("outbox", [])
+    if not written:
+        return
+    common = {"leased_until": utc_now() + LEASE, "attempts": 0, "last_error": ""}
+    rows = [{"user_id": user_id, "payload": json.dumps(payload), **common} for user_id, payload, _ in written]
+    inserted = session.connection().execute(INSERT, rows).all()
+    ready, held_up = [], []
+    for row, (user_id, payload, in_order) in zip(inserted, written, strict=True):
+        if row.held_up and in_order:
+            held_up.append(row.id)
+        else:
+            ready.append(Message(row.id, user_id, payload))
+    session.info["sent"] = ready
+    if held_up:
+        # No process holds them, so that they can be leased as soon as the earlier one is sent; and the next
+        # message of the user sees that they wait.
+        waits = {"leased_until": utc_now(), "last_error": "waits for an earlier message"}
+        session.connection().execute(update(OutboxMessage).where(col(OutboxMessage.id).in_(held_up)).values(waits))
 
 
 @event.listens_for(Session, "after_commit")
@@ -98,12 +90,6 @@ def _call_listeners(session: Session) -> None:
     if messages := session.info.pop("sent", None):
         for listener in _listeners:
             listener(messages)
-
-
-@event.listens_for(Session, "after_rollback")
-def _discard(session: Session) -> None:
-    for key in ("outbox", "sent"):
-        session.info.pop(key, None)
 
 
 def lease_overdue() -> list[Message]:

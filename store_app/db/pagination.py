@@ -13,40 +13,27 @@ Row = TypeVar("Row")
 MAX_ID = 2**63 - 1
 
 
-@dataclass(frozen=True, slots=True)
-class Cursor:
-    """The sort key of the last row seen. A cursor is valid only for the sort that its text names."""
+def make_cursor(sort: str, *key: Any) -> str:
+    """Return the cursor of a row with this sort key; opaque to callers, and valid only for the same sort."""
+    return base64.urlsafe_b64encode(json.dumps([sort, *key]).encode()).decode().rstrip("=")
 
-    parts: tuple[Any, ...]
 
-    @classmethod
-    def make(cls, sort: str, *key: Any) -> str:
-        """Return the cursor text for a row; opaque to callers."""
-        return base64.urlsafe_b64encode(json.dumps([sort, *key]).encode()).decode().rstrip("=")
+def read_cursor(text: str, sort: str, *types: type) -> tuple[Any, ...]:
+    """Return the sort key of a cursor that `make_cursor` wrote for the same sort; its parts are of these types.
 
-    @classmethod
-    def parse(cls, text: str, sort: str) -> Self:
-        """Read a cursor that `make` wrote for the same sort.
-
-        Raises:
-            Invalid: the text was tampered with, or belongs to another list or sort.
-        """
-        try:
-            padded = text.encode("ascii") + b"=" * (-len(text) % 4)
-            parts = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
-        except (UnicodeError, ValueError, binascii.Error, RecursionError):
-            parts = None
-        if not isinstance(parts, list) or not parts or parts[0] != sort:
-            raise _invalid_cursor()
-        return cls(tuple(parts[1:]))
-
-    def values(self, *types: type) -> tuple[Any, ...]:
-        """Return the key, whose parts must be of these types."""
-        if len(self.parts) != len(types):
-            raise _invalid_cursor()
-        if not all(_fits(part, wanted) for part, wanted in zip(self.parts, types, strict=True)):
-            raise _invalid_cursor()
-        return self.parts
+    Raises:
+        Invalid: the text was tampered with, or belongs to another list or sort.
+    """
+    try:
+        padded = text.encode("ascii") + b"=" * (-len(text) % 4)
+        parts = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+    except (UnicodeError, ValueError, binascii.Error, RecursionError):
+        parts = None
+    if not isinstance(parts, list) or len(parts) != len(types) + 1 or parts[0] != sort:
+        raise _invalid_cursor()
+    if not all(_fits(part, wanted) for part, wanted in zip(parts[1:], types, strict=True)):
+        raise _invalid_cursor()
+    return tuple(parts[1:])
 
 
 def _fits(part: Any, wanted: type) -> bool:

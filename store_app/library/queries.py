@@ -2,7 +2,7 @@
 
 from sqlmodel import Session, col, select
 
-from store_app.db.pagination import Cursor, Page
+from store_app.db.pagination import Page, make_cursor, read_cursor
 from store_app.models import Item, Order, Purchase, PurchaseStatus
 
 PAGE_SIZE = 24
@@ -24,10 +24,10 @@ def list_purchases(session: Session, user_id: str, limit: int = PAGE_SIZE, curso
         .order_by(col(Purchase.id).desc())
     )
     if cursor:
-        (last_id,) = Cursor.parse(cursor, _SORT).values(int)
+        (last_id,) = read_cursor(cursor, _SORT, int)
         query = query.where(col(Purchase.id) < last_id)
     rows = [(purchase, item, number) for purchase, item, number in session.exec(query.limit(limit + 1))]
-    return Page.cut(rows, limit, lambda row: Cursor.make(_SORT, row[0].id))
+    return Page.cut(rows, limit, lambda row: make_cursor(_SORT, row[0].id))
 
 
 def owned_skus(session: Session, user_id: str, skus: list[str] | None = None) -> set[str]:

@@ -5,7 +5,7 @@ from sqlmodel import SQLModel
 from store_app.models.base import utc_now
 from store_app.models.cart import CartLine
 from store_app.models.item import Item, ItemKind, ItemStatus
-from store_app.models.order import OPEN, UNPAID, Order, OrderEvent, OrderStatus, PaymentAttempt
+from store_app.models.order import OPEN, UNPAID, Order, OrderEvent, OrderStatus, PaymentAttempt, external_id
 from store_app.models.outbox import OutboxMessage
 from store_app.models.payment import Payment, PaymentKind
 from store_app.models.purchase import PendingPurchase, Purchase, PurchaseStatus
@@ -14,29 +14,3 @@ from store_app.models.user import User
 from store_app.models.webhook_delivery import Verdict, WebhookDelivery
 
 metadata = SQLModel.metadata
-
-__all__ = [
-    "OPEN",
-    "UNPAID",
-    "CartLine",
-    "Item",
-    "ItemKind",
-    "ItemStatus",
-    "Order",
-    "OrderEvent",
-    "OrderStatus",
-    "OutboxMessage",
-    "Payment",
-    "PaymentAttempt",
-    "PaymentKind",
-    "PendingPurchase",
-    "Purchase",
-    "PurchaseStatus",
-    "SignInFailure",
-    "User",
-    "UserSession",
-    "Verdict",
-    "WebhookDelivery",
-    "metadata",
-    "utc_now",
-]

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import BigInteger, CheckConstraint, DateTime, Dialect, Integer, TypeDecorator
+from sqlalchemy import BigInteger, CheckConstraint, DateTime, Dialect, Integer, TypeDecorator, text
 from sqlmodel.sql.sqltypes import AutoString
 
 # SQLite generates keys only for a column that is declared INTEGER.
@@ -59,3 +59,8 @@ def one_of(column: str, values: type[StrEnum]) -> CheckConstraint:
     """Return a constraint that allows only `values` in `column`."""
     allowed = ", ".join(f"'{value}'" for value in values)
     return CheckConstraint(f"{column} IN ({allowed})", name=f"{column}_known")
+
+
+def only_where(condition: str) -> dict[str, Any]:
+    """Return the arguments that make an `Index` partial on both databases."""
+    return {"sqlite_where": text(condition), "postgresql_where": text(condition)}

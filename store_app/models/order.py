@@ -3,10 +3,10 @@
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import CheckConstraint, Index, UniqueConstraint, text
+from sqlalchemy import CheckConstraint, Index, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
-from store_app.models.base import BigId, SafeText, UtcDateTime, one_of, utc_now
+from store_app.models.base import BigId, SafeText, UtcDateTime, one_of, only_where, utc_now
 
 
 class OrderStatus(StrEnum):
@@ -26,8 +26,6 @@ class OrderStatus(StrEnum):
 OPEN = (OrderStatus.PENDING, OrderStatus.FAILED)
 # Statuses in which nothing was paid; after canceled and expired, a payment is possible but unexpected.
 UNPAID = (*OPEN, OrderStatus.CANCELED, OrderStatus.EXPIRED)
-_UNPAID = text("status IN ('pending', 'failed', 'canceled', 'expired')")
-_OPEN = text("status IN ('pending', 'failed')")
 
 
 class Order(SQLModel, table=True):
@@ -39,14 +37,13 @@ class Order(SQLModel, table=True):
         CheckConstraint("total >= 0", name="total_not_negative"),
         UniqueConstraint("user_id", "idempotency_key", name="uq_orders_user_idempotency_key"),
         Index("ix_orders_user_created", "user_id", "created_at"),
-        Index("ix_orders_next_check", "next_check_at", sqlite_where=_UNPAID, postgresql_where=_UNPAID),
-        # Few orders are open at any time: finding those that expire must not read the others.
         Index(
-            "ix_orders_open",
-            "expires_at",
-            sqlite_where=_OPEN,
-            postgresql_where=_OPEN,
+            "ix_orders_next_check",
+            "next_check_at",
+            **only_where("status IN ('pending', 'failed', 'canceled', 'expired')"),
         ),
+        # Few orders are open at any time: finding those that expire must not read the others.
+        Index("ix_orders_open", "expires_at", **only_where("status IN ('pending', 'failed')")),
     )
 
     # Public and unguessable: 128 random bits in hexadecimal.
@@ -80,7 +77,7 @@ class PaymentAttempt(SQLModel, table=True):
 
     id: int = Field(default=None, primary_key=True, sa_type=BigId)
     order_id: str = Field(foreign_key="orders.id", max_length=32)
-    # 1, 2, 3 ...: sent to the provider as `external_id` "<order id>-<number>", unique for each payment.
+    # 1, 2, 3 ...: part of the `external_id`.
     number: int
     # The registered name of the payment provider.
     provider: str = Field(max_length=32)
@@ -89,6 +86,16 @@ class PaymentAttempt(SQLModel, table=True):
     payment_url: str = Field(max_length=2000)
     declined_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     created_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
+
+    @property
+    def external_id(self) -> str:
+        """The id by which the store names this attempt to its provider."""
+        return external_id(self.order_id, self.number)
+
+
+def external_id(order_id: str, attempt: int) -> str:
+    """Return the id by which the store names one payment attempt to its provider."""
+    return f"{order_id}-{attempt}"
 
 
 class OrderEvent(SQLModel, table=True):

@@ -3,10 +3,10 @@
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import CheckConstraint, Index, UniqueConstraint, text
+from sqlalchemy import CheckConstraint, Index, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
-from store_app.models.base import BigId, UtcDateTime, one_of, utc_now
+from store_app.models.base import BigId, UtcDateTime, one_of, only_where, utc_now
 
 
 class PurchaseStatus(StrEnum):
@@ -32,7 +32,7 @@ class _Line(SQLModel):
     timestamp: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
 
 
-_ONE_OWNER = text("owned_once AND status = 'granted'")
+_GRANTED_ONCE = only_where("owned_once AND status = 'granted'")
 
 
 class Purchase(_Line, table=True):
@@ -45,14 +45,7 @@ class Purchase(_Line, table=True):
         CheckConstraint("unit_price >= 0", name="unit_price_not_negative"),
         one_of("status", PurchaseStatus),
         Index("ix_purchases_user_id", "user_id", "id"),
-        Index(
-            "uq_purchases_owned_once",
-            "user_id",
-            "item_id",
-            unique=True,
-            sqlite_where=_ONE_OWNER,
-            postgresql_where=_ONE_OWNER,
-        ),
+        Index("uq_purchases_owned_once", "user_id", "item_id", unique=True, **_GRANTED_ONCE),
     )
 
     status: str = Field(default=PurchaseStatus.GRANTED, max_length=20)

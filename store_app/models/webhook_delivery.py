@@ -2,12 +2,11 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
 
-from sqlalchemy import Column, Index, Integer, LargeBinary, text
+from sqlalchemy import Column, Index, Integer, LargeBinary
 from sqlmodel import Field, SQLModel
 
-from store_app.models.base import BigId, UtcDateTime, one_of, utc_now
+from store_app.models.base import BigId, UtcDateTime, one_of, only_where, utc_now
 
 
 class Verdict(StrEnum):
@@ -22,10 +21,6 @@ class Verdict(StrEnum):
     FAILED = "failed"
 
 
-def _where(condition: str) -> dict[str, Any]:
-    return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
-
-
 class WebhookDelivery(SQLModel, table=True):
     """One event of a delivery, or a delivery without events.
 
@@ -37,8 +32,8 @@ class WebhookDelivery(SQLModel, table=True):
         one_of("verdict", Verdict),
         Index("ix_webhook_deliveries_order", "order_id"),
         # Partial indexes: queries look for the few unmatched deliveries, or for those with a bad signature, alone.
-        Index("ix_webhook_deliveries_unmatched", "transaction_id", **_where("verdict = 'unmatched'")),
-        Index("ix_webhook_deliveries_unproven", "id", **_where("verdict = 'bad_signature'")),
+        Index("ix_webhook_deliveries_unmatched", "transaction_id", **only_where("verdict = 'unmatched'")),
+        Index("ix_webhook_deliveries_unproven", "id", **only_where("verdict = 'bad_signature'")),
     )
 
     id: int = Field(default=None, primary_key=True, sa_type=BigId)

@@ -1,7 +1,7 @@
 """Write an order's ledger. `ledger` says what its rows mean for the order, and `lifecycle` acts on it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from sqlmodel import Session
 
@@ -20,41 +20,23 @@ from store_app.orders.ledger import (
 from store_app.orders.locked_order import LockedOrder, ledger_of
 
 
-@dataclass(frozen=True, slots=True)
-class Money:
-    """An amount that was paid or went back, in minor units, with the transaction of its payment.
-
-    `provider` is the registered name of the payment provider, empty for a free order, which no provider sees.
-    `charged` is the amount with tax, or 0 when unknown; `provider_order_id` is the provider's own order, where the
-    provider named it.
-    """
-
-    amount: int
-    currency: str
-    provider: str
-    transaction_id: str
-    charged: int = 0
-    provider_order_id: str = ""
-
-
-def book(session: Session, order: LockedOrder, kind: PaymentKind, money: Money, provider_id: str) -> bool:
+def book(session: Session, order: LockedOrder, movement: Movement, provider_id: str) -> bool:
     """Write a row of the ledger. False when it was booked before."""
     row = {
         "order_id": order.id,
-        "provider": money.provider,
-        "kind": kind,
-        "amount": money.amount,
-        "charged": money.charged,
-        "currency": money.currency,
-        "transaction_id": money.transaction_id,
-        "provider_order_id": money.provider_order_id,
+        "provider": movement.provider,
+        "kind": movement.kind,
+        "amount": movement.amount,
+        "charged": movement.charged,
+        "currency": order.currency,
+        "transaction_id": movement.transaction_id,
+        "provider_order_id": movement.provider_order_id,
         "provider_id": provider_id,
         "at": utc_now(),
     }
     written = session.connection().execute(sql.book(dialect_of(session)), row).scalar()
     if written is not None and order.ledger is not None:
-        payment = (money.transaction_id, money.charged, money.provider, money.provider_order_id)
-        order.ledger.append(Movement(kind, money.amount, *payment, id=written))
+        order.ledger.append(replace(movement, id=written))
     return written is not None
 
 
@@ -80,17 +62,17 @@ def reconcile_early_refunds(
     return known
 
 
-def record_tax(session: Session, order: LockedOrder, money: Money) -> bool:
+def record_tax(session: Session, order: LockedOrder, paid: Movement) -> bool:
     """Add the tax to a payment that was booked without it, and compute its partial refunds again.
 
     What the provider answers to reconciliation lacks the tax (`checkout.reconcile`); its notifications have it.
     Return whether anything changed.
     """
-    ledger = of_provider(ledger_of(session, order), money.provider) if money.charged else []
-    payment = payment_of(ledger, money.transaction_id, "")
+    ledger = of_provider(ledger_of(session, order), paid.provider) if paid.charged else []
+    payment = payment_of(ledger, paid.transaction_id, "")
     if payment is None or payment.charged or undone_in_full(ledger, payment.transaction_id):
         return False
-    session.connection().execute(sql.RECORD_TAX, {"id_": payment.id, "charged": money.charged})
+    session.connection().execute(sql.RECORD_TAX, {"id_": payment.id, "charged": paid.charged})
     parts = [row for row in refunds_of(ledger, payment) if row.kind == PaymentKind.PARTIAL_REFUND]
-    reconcile_early_refunds(session, order, replace(payment, charged=money.charged), parts)
+    reconcile_early_refunds(session, order, replace(payment, charged=paid.charged), parts)
     return True

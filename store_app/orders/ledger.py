@@ -12,15 +12,15 @@ WHOLE = {PaymentKind.REFUND, PaymentKind.CHARGEBACK}
 class Movement:
     """A row of the ledger, in minor units: positive for money in, negative for money out.
 
-    `charged` is the amount with tax, or 0 when unknown. A refund that arrived before its payment has an amount of
-    0 until the payment arrives: `lifecycle.receive_payment`.
+    `charged` is the amount with tax, or 0 when unknown; `id` is 0 until the row is written. A refund that arrived
+    before its payment has an amount of 0 until the payment arrives: `lifecycle.receive_payment`.
     """
 
     kind: str
     amount: int
     transaction_id: str
     charged: int = 0
-    # The payment provider: the ids are unique for it alone.
+    # The registered name of the payment provider, for which alone the ids are unique. Empty: a free order.
     provider: str = ""
     # The provider's own order, where the payment event named it.
     provider_order_id: str = ""

@@ -16,7 +16,6 @@ from sqlmodel import Session, col, func, select
 from store_app.db import outbox
 from store_app.db.engine import dialect_of
 from store_app.db.unit_of_work import insert_at_end
-from store_app.errors import NotFound, OrderClosed
 from store_app.models import (
     OPEN,
     Item,
@@ -32,8 +31,8 @@ from store_app.models import (
     utc_now,
 )
 from store_app.orders import bookkeeping, sql
-from store_app.orders.bookkeeping import Money
 from store_app.orders.ledger import (
+    Movement,
     is_about,
     money_status,
     of_provider,
@@ -43,7 +42,7 @@ from store_app.orders.ledger import (
     returned,
     undone_in_full,
 )
-from store_app.orders.locked_order import LockedOrder, ledger_of, lock, pending_lines_of, select_locking
+from store_app.orders.locked_order import LockedOrder, ledger_of, pending_lines_of, select_locking
 from store_app.orders.transitions import MESSAGES, TRANSITIONS, Event
 from store_app.payments.provider import PaymentEvent
 
@@ -137,19 +136,19 @@ def start_attempt(
     _transition(session, order, Event.RETRIED)
 
 
-def receive_payment(session: Session, order: LockedOrder, money: Money) -> bool:
+def receive_payment(session: Session, order: LockedOrder, paid: Movement) -> bool:
     """Book a payment of a locked order and grant what it bought. False when it was booked before.
 
     Refunds that arrived before it get their amounts now; if they return all of it, nothing is granted.
     """
-    if not bookkeeping.book(session, order, PaymentKind.PAYMENT, money, money.transaction_id):
-        if bookkeeping.record_tax(session, order, money):
+    if not bookkeeping.book(session, order, paid, paid.transaction_id):
+        if bookkeeping.record_tax(session, order, paid):
             _settle(session, order)
         return False
     if order.status in _GRANTING:
         _flag(session, order, "paid twice: one payment must be refunded")
-    ledger = of_provider(ledger_of(session, order), money.provider)
-    payment = payment_of(ledger, money.transaction_id, "")
+    ledger = of_provider(ledger_of(session, order), paid.provider)
+    payment = payment_of(ledger, paid.transaction_id, "")
     early = refunds_of(ledger, payment) if payment else []
     if payment and early and not bookkeeping.reconcile_early_refunds(session, order, payment, early):
         _flag(session, order, _UNKNOWN_PART)
@@ -157,20 +156,20 @@ def receive_payment(session: Session, order: LockedOrder, money: Money) -> bool:
     return True
 
 
-def return_money(session: Session, order: LockedOrder, kind: PaymentKind, money: Money) -> bool:
+def return_money(session: Session, order: LockedOrder, refund: Movement) -> bool:
     """Book that a payment went back in full, by refund or chargeback, and revoke what the order granted.
 
     The booked amount is what is left of the payment: 0 for the second when both a refund and a chargeback arrive.
     When this arrives before the payment, the payment will grant nothing. False when it was booked before.
     """
-    ledger = of_provider(ledger_of(session, order), money.provider)
-    payment = payment_of(ledger, money.transaction_id, money.provider_order_id)
-    transaction = payment.transaction_id if payment else money.transaction_id
-    if any(row.kind == kind and is_about(row, transaction, money.provider_order_id) for row in ledger):
+    ledger = of_provider(ledger_of(session, order), refund.provider)
+    payment = payment_of(ledger, refund.transaction_id, refund.provider_order_id)
+    transaction = payment.transaction_id if payment else refund.transaction_id
+    if any(row.kind == refund.kind and is_about(row, transaction, refund.provider_order_id) for row in ledger):
         return False
     left = payment.amount - returned(ledger, transaction) if payment else 0
-    row = replace(money, amount=-left, charged=0, transaction_id=transaction)
-    if not bookkeeping.book(session, order, kind, row, transaction):
+    row = replace(refund, amount=-left, charged=0, transaction_id=transaction)
+    if not bookkeeping.book(session, order, row, transaction):
         return False
     if payment is None:
         _transition(session, order, Event.CANCELED)
@@ -178,26 +177,26 @@ def return_money(session: Session, order: LockedOrder, kind: PaymentKind, money:
     return True
 
 
-def return_part(session: Session, order: LockedOrder, money: Money, detail: str) -> bool:
-    """Book a partial refund of `money.charged`, with tax. The purchases stay granted while some of it is kept.
+def return_part(session: Session, order: LockedOrder, refund: Movement, detail: str) -> bool:
+    """Book a partial refund of `refund.charged`, with tax. The purchases stay granted while some of it is kept.
 
     False when it was booked before, or when the whole payment went back already.
 
     Args:
         session: the caller's database session.
         order: the order, locked.
-        money: names the payment; its `amount` is ignored.
+        refund: names the payment; its `charged` is positive, and its `amount` is ignored.
         detail: tells several partial refunds of one payment apart.
     """
-    ledger = of_provider(ledger_of(session, order), money.provider)
-    payment = payment_of(ledger, money.transaction_id, money.provider_order_id)
-    transaction = payment.transaction_id if payment else money.transaction_id
+    ledger = of_provider(ledger_of(session, order), refund.provider)
+    payment = payment_of(ledger, refund.transaction_id, refund.provider_order_id)
+    transaction = payment.transaction_id if payment else refund.transaction_id
     if undone_in_full(ledger, transaction):
         return False
     before = [-row.charged for row in ledger if row.charged < 0 and row.transaction_id == transaction]
-    value = part_in_price(payment, before, money.charged) if payment else 0
-    part = replace(money, amount=-(value or 0), charged=-money.charged, transaction_id=transaction)
-    if not bookkeeping.book(session, order, PaymentKind.PARTIAL_REFUND, part, f"{money.transaction_id}:{detail}"):
+    value = part_in_price(payment, before, refund.charged) if payment else 0
+    part = replace(refund, amount=-(value or 0), charged=-refund.charged, transaction_id=transaction)
+    if not bookkeeping.book(session, order, part, f"{refund.transaction_id}:{detail}"):
         return False
     if value is None:
         _flag(session, order, _UNKNOWN_PART)
@@ -218,10 +217,10 @@ def has_provider_order(session: Session, order: LockedOrder, provider: str, *, u
     return any(provider_order_id is not None for provider_order_id in ids) if ids else unless_recorded
 
 
-def was_paid_by(session: Session, order: LockedOrder, money: Money) -> bool:
-    """Whether the ledger holds a payment of the order by the transaction of `money`."""
-    ledger = of_provider(ledger_of(session, order), money.provider)
-    return any(row.kind == PaymentKind.PAYMENT and row.transaction_id == money.transaction_id for row in ledger)
+def was_paid_by(session: Session, order: LockedOrder, paid: Movement) -> bool:
+    """Whether the ledger holds a payment of the order by the transaction of `paid`."""
+    ledger = of_provider(ledger_of(session, order), paid.provider)
+    return any(row.kind == PaymentKind.PAYMENT and row.transaction_id == paid.transaction_id for row in ledger)
 
 
 def decline(session: Session, order: LockedOrder, event: PaymentEvent, number: int | None = None) -> bool:
@@ -242,23 +241,9 @@ def decline(session: Session, order: LockedOrder, event: PaymentEvent, number: i
     return _transition(session, order, Event.DECLINED)
 
 
-def cancel_by_provider(session: Session, order: LockedOrder) -> bool:
-    """Cancel a locked order that the provider canceled before it was paid. False when nothing changes."""
+def cancel(session: Session, order: LockedOrder) -> bool:
+    """Cancel a locked order that is open. False when nothing changes."""
     return _transition(session, order, Event.CANCELED)
-
-
-def cancel_by_user(session: Session, user_id: str, order_id: str) -> None:
-    """Cancel a user's own open order.
-
-    Raises:
-        NotFound: this user has no such order.
-        OrderClosed: it is paid or closed.
-    """
-    order = lock(session, order_id)
-    if order.user_id != user_id:
-        raise NotFound("order")
-    if order.status != OrderStatus.CANCELED and not _transition(session, order, Event.CANCELED):
-        raise OrderClosed(order.status)
 
 
 def expire_due(session: Session, limit: int = 100) -> int:

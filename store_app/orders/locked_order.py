@@ -3,7 +3,6 @@
 What was read of such an order stays true, except for what this transaction itself writes: it is read only once.
 """
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -67,7 +66,7 @@ def lock_all(session: Session, order_ids: Sequence[str]) -> None:
     """Lock several orders with one query and prefetch what paying them reads; `lock` then returns them."""
     rows = session.connection().execute(_BY_IDS, {"ids": order_ids}).all()
     orders = {row.id: LockedOrder(*row) for row in rows}
-    ledgers, pending = _ledgers(session, list(orders)), _pending_lines(session, list(orders))
+    ledgers, pending = _ledgers(session, list(orders)), _by_order(session, sql.PENDING_LINES, list(orders))
     for order in orders.values():
         order.ledger, order.pending = ledgers[order.id], pending[order.id]
     _locked(session).update(orders)
@@ -83,7 +82,7 @@ def ledger_of(session: Session, order: LockedOrder) -> list[Movement]:
 def pending_lines_of(session: Session, order: LockedOrder) -> Sequence[Row[Any]]:
     """Return the lines of an order that are not paid: SKU, name, quantity."""
     if order.pending is None:
-        order.pending = _pending_lines(session, [order.id])[order.id]
+        order.pending = _by_order(session, sql.PENDING_LINES, [order.id])[order.id]
     return order.pending
 
 
@@ -94,15 +93,13 @@ def _locked(session: Session) -> dict[str, LockedOrder]:
 
 
 def _ledgers(session: Session, order_ids: list[str]) -> dict[str, list[Movement]]:
-    found: dict[str, list[Movement]] = defaultdict(list)
-    for row in session.connection().execute(sql.LEDGERS, {"order_ids_": order_ids}):
-        payment = (row.transaction_id, row.charged, row.provider, row.provider_order_id)
-        found[row.order_id].append(Movement(row.kind, row.amount, *payment, id=row.id))
-    return found
+    found = _by_order(session, sql.LEDGERS, order_ids)
+    return {order_id: [Movement(*row[1:]) for row in rows] for order_id, rows in found.items()}
 
 
-def _pending_lines(session: Session, order_ids: list[str]) -> dict[str, list[Row[Any]]]:
-    found: dict[str, list[Row[Any]]] = defaultdict(list)
-    for row in session.connection().execute(sql.PENDING_LINES, {"order_ids_": order_ids}):
+def _by_order(session: Session, statement: Any, order_ids: list[str]) -> dict[str, list[Any]]:
+    """Run a statement whose rows begin with an order's id; return the rows of each order."""
+    found: dict[str, list[Any]] = {order_id: [] for order_id in order_ids}
+    for row in session.connection().execute(statement, {"order_ids_": order_ids}):
         found[row.order_id].append(row)
     return found

@@ -4,6 +4,7 @@ Events come from notifications and from reconciliation (`checkout.reconcile`): t
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from sqlalchemy import bindparam
 from sqlmodel import Session, col, select
@@ -12,7 +13,7 @@ from store_app import money
 from store_app.errors import NotFound
 from store_app.models import UNPAID, Payment, PaymentAttempt, PaymentKind, Verdict
 from store_app.orders import lifecycle
-from store_app.orders.bookkeeping import Money
+from store_app.orders.ledger import Movement
 from store_app.orders.locked_order import LockedOrder, lock, lock_all
 from store_app.payments.provider import EventKind, Outcome, PaymentEvent, RefusalReason
 
@@ -104,28 +105,24 @@ def _done(order: LockedOrder, *, changed: bool) -> Outcome:
     return Outcome(Verdict.DONE, f"the order is {order.status.replace('_', ' ')} now", order_id=order.id)
 
 
-def _mismatch(order: LockedOrder, event: PaymentEvent) -> Outcome | None:
-    """Return the refusal when the payment is not the one that was asked for."""
+def _mismatch(order: LockedOrder, event: PaymentEvent) -> tuple[RefusalReason, str] | None:
+    """Return why the payment is not the one that was asked for, if it is not."""
     if event.user_id and event.user_id != order.user_id:
-        return _refusal(order, RefusalReason.OTHER_USER, "the payment is another user's")
+        return RefusalReason.OTHER_USER, "the payment is another user's"
     if event.currency != order.currency:
-        return _refusal(order, RefusalReason.WRONG_AMOUNT, "the payment has another currency")
+        return RefusalReason.WRONG_AMOUNT, "the payment has another currency"
     try:
         paid = money.to_minor(event.amount, order.currency)
     except ValueError:
-        return _refusal(order, RefusalReason.WRONG_AMOUNT, "the payment has no readable amount")
+        return RefusalReason.WRONG_AMOUNT, "the payment has no readable amount"
     if paid != order.total:
-        return _refusal(order, RefusalReason.WRONG_AMOUNT, "the payment has another amount")
+        return RefusalReason.WRONG_AMOUNT, "the payment has another amount"
     return None
 
 
-def _refusal(order: LockedOrder, refusal: RefusalReason | None, reason: str) -> Outcome:
+def _refuse(session: Session, order: LockedOrder, refusal: RefusalReason | None, reason: str) -> Outcome:
+    lifecycle.flag(session, order, reason)
     return Outcome(Verdict.REFUSED, reason, refusal, order.id)
-
-
-def _refuse(session: Session, order: LockedOrder, outcome: Outcome) -> Outcome:
-    lifecycle.flag(session, order, outcome.reason)
-    return outcome
 
 
 def _charged(order: LockedOrder, event: PaymentEvent) -> int:
@@ -138,27 +135,21 @@ def _charged(order: LockedOrder, event: PaymentEvent) -> int:
         return 0
 
 
-def _money(order: LockedOrder, event: PaymentEvent, amount: int) -> Money:
+def _movement(order: LockedOrder, event: PaymentEvent, kind: PaymentKind, amount: int) -> Movement:
     # A free order has no transaction: the provider's order stands for it.
     transaction = event.transaction_id or f"order:{event.provider_order_id or order.id}"[:_MAX_TRANSACTION_LENGTH]
-    return Money(
-        amount,
-        order.currency,
-        event.provider,
-        transaction,
-        _charged(order, event),
-        event.provider_order_id,
-    )
+    charged = _charged(order, event)
+    return Movement(kind, amount, transaction, charged, event.provider, event.provider_order_id)
 
 
 def _paid(session: Session, order: LockedOrder, event: PaymentEvent) -> Outcome:
     """Grant the order, if it is the payment that was asked for."""
     if mismatch := _mismatch(order, event):
-        return _refuse(session, order, mismatch)
-    payment = _money(order, event, order.total)
+        return _refuse(session, order, *mismatch)
+    payment = _movement(order, event, PaymentKind.PAYMENT, order.total)
     received = lifecycle.receive_payment(session, order, payment)
     if not received and not lifecycle.was_paid_by(session, order, payment):
-        return _refuse(session, order, _refusal(order, None, "the transaction paid another order before"))
+        return _refuse(session, order, None, "the transaction paid another order before")
     return _done(order, changed=received)
 
 
@@ -168,23 +159,15 @@ def _payment_taken(session: Session, order: LockedOrder, event: PaymentEvent) ->
     if not lifecycle.has_provider_order(session, order, event.provider, unless_recorded=unless_recorded):
         return _paid(session, order, event)
     if mismatch := _mismatch(order, event):
-        return _refuse(session, order, mismatch)
+        return _refuse(session, order, *mismatch)
     return Outcome(Verdict.IGNORED, "noted; the notification that the order is paid grants", order_id=order.id)
 
 
-def _refunded(session: Session, order: LockedOrder, event: PaymentEvent) -> Outcome:
-    return _returned(session, order, event, PaymentKind.REFUND)
-
-
-def _charged_back(session: Session, order: LockedOrder, event: PaymentEvent) -> Outcome:
-    return _returned(session, order, event, PaymentKind.CHARGEBACK)
-
-
-def _returned(session: Session, order: LockedOrder, event: PaymentEvent, kind: PaymentKind) -> Outcome:
+def _returned(kind: PaymentKind, session: Session, order: LockedOrder, event: PaymentEvent) -> Outcome:
     if event.transaction_id or event.provider_order_id:
-        returned = _money(order, event, order.total)
-        return _done(order, changed=lifecycle.return_money(session, order, kind, returned))
-    changed = lifecycle.cancel_by_provider(session, order)
+        refund = _movement(order, event, kind, order.total)
+        return _done(order, changed=lifecycle.return_money(session, order, refund))
+    changed = lifecycle.cancel(session, order)
     if order.status not in UNPAID:
         lifecycle.flag(session, order, "canceled by the provider, but it does not say which payment")
     return _done(order, changed=changed)
@@ -192,7 +175,7 @@ def _returned(session: Session, order: LockedOrder, event: PaymentEvent, kind: P
 
 def _partially_refunded(session: Session, order: LockedOrder, event: PaymentEvent) -> Outcome:
     """Book what went back. A part as large as the payment is unknown, and staff look at it (`ledger`)."""
-    part = _money(order, event, 0)
+    part = _movement(order, event, PaymentKind.PARTIAL_REFUND, 0)
     return _done(order, changed=lifecycle.return_part(session, order, part, event.detail))
 
 
@@ -210,9 +193,9 @@ def _disputed(session: Session, order: LockedOrder, event: PaymentEvent) -> Outc
 _HANDLERS: dict[EventKind, Handler] = {
     EventKind.PAID: _paid,
     EventKind.PAYMENT_TAKEN: _payment_taken,
-    EventKind.REFUNDED: _refunded,
+    EventKind.REFUNDED: partial(_returned, PaymentKind.REFUND),
     EventKind.PARTIALLY_REFUNDED: _partially_refunded,
-    EventKind.CHARGED_BACK: _charged_back,
+    EventKind.CHARGED_BACK: partial(_returned, PaymentKind.CHARGEBACK),
     EventKind.DECLINED: _declined,
     EventKind.DISPUTED: _disputed,
 }

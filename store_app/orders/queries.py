@@ -1,5 +1,6 @@
 """Reading orders."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,23 +42,21 @@ class OrderDetails:
 
 
 def _lines(session: Session, order_id: str) -> list[OrderLine]:
+    paid = session.execute(_lines_in(Purchase, col(Purchase.status), order_id)).all()
+    rows = paid or session.execute(_lines_in(PendingPurchase, col(Order.status), order_id)).all()
+    return [OrderLine(*row) for row in rows]
+
+
+def _lines_in(table: type[Purchase] | type[PendingPurchase], status: Any, order_id: str) -> Any:
     item: Any = (col(Item.sku), col(Item.name), col(Item.image))
-    paid = (
-        select_columns(*item, col(Purchase.quantity), col(Purchase.unit_price), col(Purchase.status))
-        .join(Item, col(Item.id) == Purchase.item_id)
-        .where(col(Purchase.order_id) == order_id)
-        .order_by(col(Purchase.id))
+    return (
+        select_columns(*item, col(table.quantity), col(table.unit_price), status)
+        .select_from(table)
+        .join(Item, col(Item.id) == table.item_id)
+        .join(Order, col(Order.id) == table.order_id)
+        .where(col(table.order_id) == order_id)
+        .order_by(col(table.id))
     )
-    if rows := session.execute(paid).all():
-        return [OrderLine(*row) for row in rows]
-    pending = (
-        select_columns(*item, col(PendingPurchase.quantity), col(PendingPurchase.unit_price), col(Order.status))
-        .join(Item, col(Item.id) == PendingPurchase.item_id)
-        .join(Order, col(Order.id) == PendingPurchase.order_id)
-        .where(col(PendingPurchase.order_id) == order_id)
-        .order_by(col(PendingPurchase.id))
-    )
-    return [OrderLine(*row) for row in session.execute(pending)]
 
 
 def find_order(session: Session, user_id: str, order_id: str) -> OrderDetails:
@@ -89,15 +88,12 @@ def list_orders(session: Session, user_id: str, limit: int = 50) -> list[Order]:
     return list(session.exec(query.limit(limit)))
 
 
-def open_order_with(session: Session, user_id: str, item_id: int) -> str:
-    """Return the id of a user's open order that contains an item, or an empty string."""
-    query = (
-        select(Order.id)
-        .join(PendingPurchase, col(PendingPurchase.order_id) == Order.id)
-        .where(
-            PendingPurchase.user_id == user_id,
-            PendingPurchase.item_id == item_id,
-            col(Order.status).in_(OPEN),
-        )
+def open_orders_with(session: Session, user_id: str, item_ids: list[int]) -> Sequence[Order]:
+    """Return a user's open orders that contain any of the items, newest first."""
+    with_item = select(PendingPurchase.order_id).where(
+        PendingPurchase.user_id == user_id, col(PendingPurchase.item_id).in_(item_ids)
     )
-    return session.exec(query).first() or ""
+    query = select(Order).where(
+        col(Order.id).in_(with_item), Order.user_id == user_id, col(Order.status).in_(OPEN)
+    )
+    return session.exec(query.order_by(col(Order.created_at).desc())).all()

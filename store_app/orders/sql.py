@@ -41,7 +41,7 @@ CHECK_LATER = (
 )
 FLAG_ORDER = update(Order).where(col(Order.id) == _ORDER).values(needs_attention=bindparam("needs_attention"))
 ADD_EVENT = insert(OrderEvent).inline()
-# The rows of several orders, whose ids are given as a list.
+# The rows of several orders, whose ids are given as a list; after the order's id the fields of `ledger.Movement`.
 LEDGERS = (
     select(
         col(Payment.order_id),

@@ -6,12 +6,11 @@ major units, as the provider wrote them; empty text means that the provider did 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Protocol, runtime_checkable
 
-from store_app.models import Verdict
+from store_app.models import Item, PaymentAttempt, Verdict, external_id
 
 
 class EventKind(StrEnum):
@@ -146,11 +145,6 @@ class PaymentRequest:
         return external_id(self.order_id, self.attempt)
 
 
-def external_id(order_id: str, attempt: int) -> str:
-    """Return the id by which the store names one payment attempt to its provider."""
-    return f"{order_id}-{attempt}"
-
-
 @dataclass(frozen=True, slots=True)
 class PaymentPage:
     """Where the user pays, and the provider's own id of the order (None where it keeps none)."""
@@ -160,37 +154,11 @@ class PaymentPage:
 
 
 @dataclass(frozen=True, slots=True)
-class OpenPayment:
-    """A payment attempt that may have been paid without the store's knowledge: what reconciliation asks about."""
-
-    provider: str
-    order_id: str
-    # The order's number for people, for logs and messages.
-    number: str
-    external_id: str
-    provider_order_id: str | None
-    payment_url: str
-    opened_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class CatalogueItem:
-    """An item for a provider's catalogue; `price` in minor units."""
-
-    sku: str
-    name: str
-    description: str
-    price: int
-    currency: str
-    enabled: bool
-
-
-@dataclass(frozen=True, slots=True)
 class CatalogueChanges:
     """How a provider's catalogue differs from the store's items; `same` counts those that do not differ."""
 
-    new: list[CatalogueItem] = field(default_factory=list)
-    changed: list[CatalogueItem] = field(default_factory=list)
+    new: list[Item] = field(default_factory=list)
+    changed: list[Item] = field(default_factory=list)
     same: int = 0
 
 
@@ -223,7 +191,7 @@ class PaymentProvider(Protocol):
     async def open_payment_page(self, request: PaymentRequest) -> PaymentPage:
         """Open a payment page for an order."""
 
-    async def find_payments(self, payment: OpenPayment) -> Sequence[PaymentEvent]:
+    async def find_payments(self, attempt: PaymentAttempt) -> Sequence[PaymentEvent]:
         """Return what happened to a payment attempt; nothing while it is not paid."""
 
     async def refund(self, transaction_id: str, reason: str, amount: Decimal | None = None) -> None:
@@ -237,7 +205,7 @@ class PaymentProvider(Protocol):
 class CatalogueProvider(PaymentProvider, Protocol):
     """A payment provider that shows items and prices of a catalogue of its own."""
 
-    async def compare_catalogue(self, items: Sequence[CatalogueItem]) -> CatalogueChanges:
+    async def compare_catalogue(self, items: Sequence[Item]) -> CatalogueChanges:
         """Compare the store's items with the provider's catalogue."""
 
     async def update_catalogue(self, changes: CatalogueChanges) -> None:

@@ -94,7 +94,7 @@ class StoreAndModel:
         """Check out as a user does; return the order, or the name of the refusal."""
         wanted = {item.sku: quantity for item, quantity in quantities.items()}
         try:
-            return self.shop.buy(self.current_users[name], wanted).order
+            return self.shop.read(self.shop.buy(self.current_users[name], wanted).order_id)
         except (AlreadyOwned, InOpenOrder) as refusal:
             return type(refusal).__name__
 

@@ -6,7 +6,7 @@ from sqlalchemy.exc import OperationalError
 
 from store_app.db.unit_of_work import unit_of_work
 from store_app.errors import NotFound
-from store_app.orders import lifecycle
+from store_app.orders import service
 from store_app.orders.locked_order import lock
 from tests.integration.shop import Shop
 
@@ -25,6 +25,6 @@ def test_a_locked_order_is_locked_until_its_transaction_ends(shop: Shop) -> None
 
 def test_a_user_cannot_cancel_the_order_of_another_user(shop: Shop) -> None:
     order, stranger = shop.order(shop.player(), shop.item()), shop.player()
-    with pytest.raises(NotFound), unit_of_work() as session:
-        lifecycle.cancel_by_user(session, stranger.user_id, order.id)
+    with pytest.raises(NotFound):
+        service.cancel(stranger.user_id, order.id)
     assert shop.read(order.id).status == "pending"

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from store_app.db.unit_of_work import unit_of_work
 from store_app.models import Order, OrderStatus, PaymentKind
 from store_app.orders import lifecycle
-from store_app.orders.bookkeeping import Money
+from store_app.orders.ledger import Movement
 from store_app.orders.locked_order import lock
 from tests.integration.shop import Json, Shop, declined, order_canceled, order_paid, payment, refund
 from tests.support.invariants import check
@@ -26,13 +26,13 @@ on_one_database = settings(
 def _book(order: Order, kind: PaymentKind, amount: int, provider_id: str) -> None:
     with unit_of_work() as session:
         locked = lock(session, order.id)
-        money = Money(amount, locked.currency, "xsolla", "T1", charged=amount)
+        movement = Movement(kind, amount, "T1", amount, "xsolla")
         if kind == PaymentKind.PAYMENT:
-            lifecycle.receive_payment(session, locked, money)
+            lifecycle.receive_payment(session, locked, movement)
         elif kind == PaymentKind.PARTIAL_REFUND:
-            lifecycle.return_part(session, locked, money, provider_id)
+            lifecycle.return_part(session, locked, movement, provider_id)
         else:
-            lifecycle.return_money(session, locked, kind, money)
+            lifecycle.return_money(session, locked, movement)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from store_app.checkout import reconcile
 from store_app.db.unit_of_work import unit_of_work
 from store_app.models import Order, Verdict
 from store_app.orders import lifecycle
-from store_app.orders.bookkeeping import Money
+from store_app.orders.ledger import Movement
 from store_app.orders.locked_order import lock
 from store_app.payments import registry
 from store_app.payments.provider import Outcome, RefusalReason
@@ -23,7 +23,7 @@ from tests.support.deliveries import delivery
 from tests.support.invariants import check
 from webhook.inbox import Delivery
 from webhook.inbox.replay import replay
-from webhook.intake import catch_up, receive, receive_all
+from webhook.intake import catch_up, receive_all
 
 SECRET = "acme-signing-secret"
 SETTINGS = {"URL": "http://acme.test", "KEY": "key", "SIGNING_SECRET": SECRET, "RETURN_URL": "http://shop.test"}
@@ -68,7 +68,7 @@ def _from_xsolla(notification: Json) -> Delivery:
 
 
 def _tell(*happenings: Json) -> Outcome:
-    return receive(_from_acme(*happenings))
+    return receive_all([_from_acme(*happenings)])[0]
 
 
 def test_both_may_use_one_transaction_id_for_two_orders(shop: Shop) -> None:
@@ -262,8 +262,8 @@ def test_unmatched_deliveries_of_a_removed_provider_keep_no_other_waiting(
     with unit_of_work() as session:
         locked = lock(session, order.id)
         for number in range(101):
-            lifecycle.receive_payment(session, locked, Money(1000, "USD", "acme", f"C{number}"))
-        lifecycle.receive_payment(session, locked, Money(1000, "USD", "xsolla", "T1"))
+            lifecycle.receive_payment(session, locked, Movement("payment", 1000, f"C{number}", provider="acme"))
+        lifecycle.receive_payment(session, locked, Movement("payment", 1000, "T1", provider="xsolla"))
     monkeypatch.delitem(registry.PROVIDERS, "acme")
     _forget_providers()
     assert catch_up() == 1

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from store_app.db.unit_of_work import unit_of_work
-from store_app.models import Order, Verdict
+from store_app.models import Order, PaymentKind, Verdict
 from store_app.orders import lifecycle
-from store_app.orders.bookkeeping import Money
+from store_app.orders.ledger import Movement
 from store_app.orders.locked_order import lock
 from store_app.payments.registry import get_provider
 from store_app.settings import get_settings
@@ -97,7 +97,8 @@ def test_a_refund_that_named_only_its_transaction_finds_a_payment_of_reconciliat
     assert catch_up() == 0
     # As reconciliation does, which does not look at deliveries.
     with unit_of_work() as session:
-        lifecycle.receive_payment(session, lock(session, order.id), Money(1000, "USD", "xsolla", "T1"))
+        payment = Movement(PaymentKind.PAYMENT, 1000, "T1", provider="xsolla")
+        lifecycle.receive_payment(session, lock(session, order.id), payment)
     assert (catch_up(), catch_up()) == (1, 0)
     assert (shop.read(order.id).status, shop.purchases(order.id)) == ("refunded", ["refunded"])
     assert shop.rows("SELECT verdict, order_id FROM webhook_deliveries") == [("done", order.id)]

@@ -116,9 +116,9 @@ MUTATIONS = (
     Mutation(
         "the order is committed before the delivery is kept",
         INTAKE,
-        "    _keep(session, delivery, outcome, notification.transaction_id)",
+        "    keep(session, delivery, outcome, event.transaction_id, number)",
         '    session.connection().exec_driver_sql("COMMIT")\n    session.connection().exec_driver_sql("BEGIN")\n'
-        "    _keep(session, delivery, outcome, notification.transaction_id)",
+        "    keep(session, delivery, outcome, event.transaction_id, number)",
         (CRASH_TESTS,),
     ),
     Mutation(
@@ -180,8 +180,8 @@ MUTATIONS = (
     Mutation(
         "a message overtakes one that could not be sent",
         "store_app/db/outbox.py",
-        "if row.held_up and one.in_order:",
-        "if not one.in_order:",
+        "if row.held_up and in_order:",
+        "if not in_order:",
         ("tests/integration/test_outbox.py",),
     ),
     Mutation(
@@ -272,9 +272,9 @@ MUTATIONS = (
     ),
     Mutation(
         "a user cancels the order of another user",
-        LIFECYCLE,
-        "    if order.user_id != user_id:\n",
-        "    if order.user_id == '':\n",
+        "store_app/orders/service.py",
+        "if order.user_id != user_id:",
+        "if order.user_id == '':",
         ("tests/integration/test_mutations.py",),
     ),
     Mutation(

@@ -9,13 +9,13 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
 
-from store_app.payments.provider import OpenPayment, PaymentProvider, PaymentRequest
+from store_app.models import PaymentAttempt
+from store_app.payments.provider import PaymentProvider, PaymentRequest
 from store_app.payments.xsolla.provider import XsollaProvider
 from store_app.settings import Settings
 from tests.provider_contract.acme import provider as acme
@@ -61,12 +61,12 @@ class Shop:
         with sqlite3.connect(self.store.data_dir / "store.db") as connection:
             return connection.execute(query, values).fetchall()
 
-    def open_payment(self, order_id: str) -> OpenPayment:
+    def open_payment(self, order_id: str) -> PaymentAttempt:
         """Return what reconciliation would ask about an order's first payment attempt."""
         query = "SELECT provider, provider_order_id, payment_url FROM payment_attempts WHERE order_id = ?"
         ((provider, provider_order_id, url),) = self.rows(query, order_id)
-        now = datetime.now(UTC)
-        return OpenPayment(provider, order_id, "-", f"{order_id}-1", provider_order_id, url, now)
+        names = {"order_id": order_id, "number": 1, "provider": provider, "provider_order_id": provider_order_id}
+        return PaymentAttempt(**names, payment_url=url)
 
     def buyer(self) -> "Buyer":
         """Return a new user of the store, signed in."""

@@ -11,9 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from store_app.errors import ProviderRefused, ProviderUnavailable
-from store_app.models import Verdict
+from store_app.models import Item, Verdict
 from store_app.payments.provider import (
-    CatalogueItem,
     CatalogueProvider,
     EventKind,
     Notification,
@@ -198,10 +197,9 @@ def test_a_catalogue_is_the_same_after_it_was_updated(shop: Shop) -> None:
     if not isinstance(shop.provider, CatalogueProvider):
         assert shop.name == "acme", "of these two providers only Xsolla has a catalogue"
         return
-    rows = shop.rows("SELECT sku, name, description, price, currency FROM items")
+    fields = ("sku", "name", "description", "price", "currency", "kind")
     items = [
-        CatalogueItem(sku, name, description, price, currency, enabled=True)
-        for sku, name, description, price, currency in rows
+        Item(**dict(zip(fields, row, strict=True))) for row in shop.rows(f"SELECT {', '.join(fields)} FROM items")
     ]
     changes = RUNNER.run(shop.provider.compare_catalogue(items))
     assert {item.sku for item in changes.new} == {item.sku for item in items}

@@ -46,5 +46,5 @@ def delivery(body: bytes, signature: bytes | None, headers: Mapping[str, str] | 
 
 def receive(body: bytes, signature: bytes | None, headers: Mapping[str, str] | None = None) -> Answer:
     """Let the store receive a delivery."""
-    outcome = intake.receive(delivery(body, signature, headers))
+    outcome = intake.receive_all([delivery(body, signature, headers)])[0]
     return Answer(outcome, get_provider("xsolla").respond(outcome))

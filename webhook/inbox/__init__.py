@@ -13,6 +13,7 @@ from sqlmodel import Session, col, select
 from store_app.db.unit_of_work import insert_at_end, unit_of_work
 from store_app.models import Verdict, WebhookDelivery, utc_now
 from store_app.payments.provider import Outcome, PaymentProvider
+from store_app.payments.registry import get_provider
 
 # Anyone can send a body with a wrong signature: only the beginning of it is kept.
 UNVERIFIED_BODY_KEPT = 2_000
@@ -46,7 +47,7 @@ class Delivery:
 
 
 def keep(
-    session: Session, delivery: Delivery, outcome: Outcome, status: int, transaction_id: str, event_number: int
+    session: Session, delivery: Delivery, outcome: Outcome, transaction_id: str = "", event_number: int = 0
 ) -> None:
     """Write one event of a delivery with its outcome into the inbox, in the caller's transaction."""
     row = {
@@ -59,7 +60,7 @@ def keep(
         "order_id": outcome.order_id,
         "verdict": outcome.verdict,
         "reason": outcome.reason[:300],
-        "response_status": status,
+        "response_status": get_provider(delivery.provider).respond(outcome).status,
         "headers": delivery.headers,
         "body": delivery.body if delivery.signature_valid else delivery.body[:UNVERIFIED_BODY_KEPT],
     }

@@ -23,7 +23,6 @@ _EVENT_KINDS = {
 # Codes of refund_details that mean that the bank took the money back.
 _CHARGEBACK_CODES = {"2"}
 
-
 MAX_ID_LENGTH = 64
 _MAX_AMOUNT_LENGTH = 40
 # Stands for an id that is there and cannot be read: it must not pass for one that was not said.
@@ -91,20 +90,15 @@ def load(body: bytes) -> dict[str, Any]:
     Raises:
         Malformed: not JSON, not an object, a name twice in one object, or without a type.
     """
-    data = _load(body)
-    kind = data.get("notification_type")
-    if not isinstance(kind, str) or not 0 < len(kind) <= MAX_ID_LENGTH or not kind.isprintable():
-        raise Malformed("notification_type is missing")
-    return data
-
-
-def _load(body: bytes) -> dict[str, Any]:
     try:
         data = json.loads(body, parse_constant=_refuse_constant, object_pairs_hook=_each_once)
     except (ValueError, RecursionError):
         raise Malformed("the body is not JSON") from None
     if not isinstance(data, dict):
         raise Malformed("the body is not a JSON object")
+    kind = data.get("notification_type")
+    if not isinstance(kind, str) or not 0 < len(kind) <= MAX_ID_LENGTH or not kind.isprintable():
+        raise Malformed("notification_type is missing")
     return data
 
 

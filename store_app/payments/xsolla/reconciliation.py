@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from store_app.payments.provider import EventKind, OpenPayment, PaymentEvent
+from store_app.models import PaymentAttempt
+from store_app.payments.provider import EventKind, PaymentEvent
 from store_app.payments.xsolla.notifications import NAME
 
 # Statuses of orders (search) and of transactions; every other status means: not paid, or not yet.
@@ -10,50 +11,54 @@ _ORDER_EVENTS = {"paid": EventKind.PAID, "done": EventKind.PAID, "canceled": Eve
 _TRANSACTION_EVENTS = {"done": EventKind.PAID, "refunded": EventKind.REFUNDED, "canceled": EventKind.REFUNDED}
 
 
-def event_of_order(payment: OpenPayment, order: dict[str, Any], *, sandbox: bool) -> PaymentEvent | None:
+def events_of_order(attempt: PaymentAttempt, order: dict[str, Any], *, sandbox: bool) -> list[PaymentEvent]:
     """Return what an order of the order search means; `sandbox` is the store's own mode."""
     kind = _ORDER_EVENTS.get(_text(order.get("status")))
-    if kind is None:
-        return None
-    price, user = order.get("price") or {}, order.get("user") or {}
-    return PaymentEvent(
-        kind,
-        NAME,
-        provider_order_id=payment.provider_order_id or "",
-        transaction_id=_text(order.get("invoice_id")),
-        order_id=payment.order_id,
-        user_id=_text(user.get("external_id") or user.get("id")),
-        amount=_text(price.get("amount")),
-        currency=_text(price.get("currency")),
-        wrong_mode=(order.get("mode") == "sandbox") != sandbox,
-    )
+    wrong_mode = (order.get("mode") == "sandbox") != sandbox
+    user = order.get("user") or {}
+    user_id = user.get("external_id") or user.get("id")
+    price = order.get("price") or {}
+    return _events(attempt, kind, order.get("invoice_id"), user_id, price, wrong_mode=wrong_mode)
 
 
-def event_of_transactions(payment: OpenPayment, found: list[dict[str, Any]]) -> PaymentEvent | None:
+def events_of_transactions(attempt: PaymentAttempt, found: list[dict[str, Any]]) -> list[PaymentEvent]:
     """Return what the transactions of a merchant token mean.
 
     A declined transaction and a paid one share the external id: the one that took money counts. Their sandbox
     mark is not documented.
     """
-    events = (_event_of_transaction(payment, one) for one in found)
-    return next((event for event in events if event), None)
+    for one in found:
+        transaction, user = one.get("transaction") or {}, one.get("user") or {}
+        price = (one.get("purchase") or {}).get("total") or {}
+        kind = _TRANSACTION_EVENTS.get(_text(transaction.get("status")))
+        if events := _events(attempt, kind, transaction.get("id"), user.get("id"), price):
+            return events
+    return []
 
 
-def _event_of_transaction(payment: OpenPayment, found: dict[str, Any]) -> PaymentEvent | None:
-    transaction, user = found.get("transaction") or {}, found.get("user") or {}
-    price = (found.get("purchase") or {}).get("total") or {}
-    kind = _TRANSACTION_EVENTS.get(_text(transaction.get("status")))
+def _events(
+    attempt: PaymentAttempt,
+    kind: EventKind | None,
+    transaction_id: Any,
+    user_id: Any,
+    price: dict[str, Any],
+    *,
+    wrong_mode: bool = False,
+) -> list[PaymentEvent]:
     if kind is None:
-        return None
-    return PaymentEvent(
+        return []
+    event = PaymentEvent(
         kind,
         NAME,
-        transaction_id=_text(transaction.get("id")),
-        order_id=payment.order_id,
-        user_id=_text(user.get("id")),
+        provider_order_id=attempt.provider_order_id or "",
+        transaction_id=_text(transaction_id),
+        order_id=attempt.order_id,
+        user_id=_text(user_id),
         amount=_text(price.get("amount")),
         currency=_text(price.get("currency")),
+        wrong_mode=wrong_mode,
     )
+    return [event]
 
 
 def _text(value: Any) -> str:

@@ -17,7 +17,7 @@ from store_app.db.threads import in_database_thread, read
 from store_app.errors import NotFound, Refusal
 from store_app.library.queries import owned_skus
 from store_app.models import ItemKind
-from store_app.orders.queries import open_order_with
+from store_app.orders.queries import open_orders_with
 from store_app.web.catalogue import view
 from store_app.web.catalogue.view import CardView, ItemView
 from store_app.web.ui.session import RefusalMixin, SessionMixin, query_parameter
@@ -81,8 +81,8 @@ def _item_for(session: Session, sku: str, current_user: CurrentUser | None) -> t
     if current_user is None or item.kind == ItemKind.CONSUMABLE:
         return view.item_view(item), False, ""
     owned = bool(owned_skus(session, current_user.user_id, [sku]))
-    waiting = open_order_with(session, current_user.user_id, item.id)
-    return view.item_view(item), owned, routes.order(waiting) if waiting else ""
+    waiting = open_orders_with(session, current_user.user_id, [item.id])
+    return view.item_view(item), owned, routes.order(waiting[0].id) if waiting else ""
 
 
 class ItemState(RefusalMixin, rx.State):

@@ -63,11 +63,10 @@ async def place_order(
     if idempotency_key and not idempotency_key.isprintable():
         raise Invalid("Idempotency-Key", "The key must be printable text.")
     placed = await service.buy(current_user, _quantities(wanted), idempotency_key)
-    order = placed.order
     return OrderPlaced(
-        order_id=order.id,
-        status=OrderStatus(order.status),
-        total=float(money.to_major(order.total, order.currency)),
-        currency=order.currency,
+        order_id=placed.order_id,
+        status=OrderStatus(placed.status),
+        total=float(money.to_major(placed.total, placed.currency)),
+        currency=placed.currency,
         payment_url=placed.payment_url,
     )

@@ -14,10 +14,10 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from store_app import money
 from store_app.errors import ProviderRefused, ProviderUnavailable
+from store_app.models import PaymentAttempt
 from store_app.payments.provider import (
     EventKind,
     Notification,
-    OpenPayment,
     Outcome,
     PaymentEvent,
     PaymentPage,
@@ -112,9 +112,9 @@ class AcmeProvider:
         answer = await self._call("POST", "/v1/checkouts", body)
         return PaymentPage(answer["checkout"], answer["link"])
 
-    async def find_payments(self, payment: OpenPayment) -> Sequence[PaymentEvent]:
+    async def find_payments(self, attempt: PaymentAttempt) -> Sequence[PaymentEvent]:
         """Ask for the checkout: its happenings so far."""
-        answer = await self._call("GET", f"/v1/checkouts/{payment.provider_order_id}")
+        answer = await self._call("GET", f"/v1/checkouts/{attempt.provider_order_id}")
         events = [_event(one) for one in answer["happenings"]]
         return [event for event in events if event and event.kind is not EventKind.DECLINED]
 
