@@ -126,7 +126,7 @@ def _refuse(session: Session, order: LockedOrder, refusal: RefusalReason | None,
 
 
 def _charged(order: LockedOrder, event: PaymentEvent) -> int:
-    """Return what the buyer paid or got back with tax, in minor units; 0 when it is not known."""
+    """Return what the user paid or got back with tax, in minor units; 0 when it is not known."""
     if event.charged_currency != order.currency:
         return 0
     try:

@@ -23,11 +23,11 @@ class EventKind(StrEnum):
     # All the money of a payment went back, or the provider canceled an order that nobody paid.
     REFUNDED = "refunded"
     PARTIALLY_REFUNDED = "partially_refunded"
-    # The buyer's bank took the money back.
+    # The user's bank took the money back.
     CHARGED_BACK = "charged_back"
     # One payment attempt was declined; another may follow.
     DECLINED = "declined"
-    # The buyer's bank asks questions; no money moved.
+    # The user's bank asks questions; no money moved.
     DISPUTED = "disputed"
 
 

@@ -66,7 +66,7 @@ class StoreAndModel:
 
     def register(self, name: str) -> None:
         """Create a user."""
-        self.current_users[name] = self.shop.player(username=name, username_key=name)
+        self.current_users[name] = self.shop.user(username=name, username_key=name)
 
     def add_item(self, item: ModelItem) -> None:
         """Put an item on sale."""

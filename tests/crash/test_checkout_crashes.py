@@ -4,7 +4,7 @@ import pytest
 
 from tests.crash.crashing_store import CrashingStore, OrderSummary, failpoints_of
 from tests.integration.shop import Shop
-from tests.integration.web import Player
+from tests.integration.web import ApiUser
 
 PAID: OrderSummary = ("paid", ["payment"], ["granted"])
 PENDING: OrderSummary = ("pending", [], [])
@@ -12,11 +12,11 @@ KEY = "one-click"
 NEWEST = "SELECT id FROM orders ORDER BY created_at DESC"
 
 
-def _order_and_crash(store: CrashingStore, failpoint: str) -> tuple[Player, str, str]:
+def _order_and_crash(store: CrashingStore, failpoint: str) -> tuple[ApiUser, str, str]:
     """Let a user order an item while the worker dies; return the user, the SKU and the order's id."""
     # Each worker dies of the second order that it places.
     store.start(f"{failpoint}@2")
-    user, sku = store.web.player(), store.shop.item().sku
+    user, sku = store.web.user(), store.shop.item().sku
     user.order(store.shop.item().sku)
     store.crash_during(lambda: user.order(sku, Idempotency_Key=KEY))
     order_id = str(store.shop.rows(NEWEST)[0][0])

@@ -15,7 +15,7 @@ PAID: OrderSummary = ("paid", ["payment"], ["granted"])
 def test_a_message_whose_sender_died_reaches_the_user(failpoint: str, store: CrashingStore, shop: Shop) -> None:
     # Each worker dies of the second message that it sends.
     store.start(f"{failpoint}@2")
-    user = store.web.player()
+    user = store.web.user()
     current_user = CurrentUser(user.id, user.username, user.token)
     other, order = shop.order(current_user, shop.item()), shop.order(current_user, shop.item())
     store.deliver(order_paid(other, "T0"))

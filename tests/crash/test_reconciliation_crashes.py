@@ -12,7 +12,7 @@ from tests.integration.shop import Shop
 def test_a_later_reconciliation_settles_the_order(store_with_provider: CrashingStore, shop: Shop) -> None:
     store = store_with_provider
     store.start()
-    order_id = store.web.player().order(shop.item().sku)["order_id"]
+    order_id = store.web.user().order(shop.item().sku)["order_id"]
     store.run_scenario(order_id, "drop-all")
     # The store reconciles regularly by itself: it must not do so before this test does.
     store.process.kill()

@@ -8,8 +8,8 @@ import pytest
 
 from tests.crash.crashing_store import TIMEOUT_SECONDS, CrashingStore, failpoints_of
 from tests.integration.shop import PROJECT, SECRET, Shop, wait_until
-from tests.integration.test_api_live import NOT_SIGNED_IN, Ears
-from tests.integration.web import Player
+from tests.integration.test_api_live import NOT_SIGNED_IN, Listeners
+from tests.integration.web import ApiUser
 from tests.support.redis import redis_server
 from tests.support.store import StoreProcess
 
@@ -49,15 +49,15 @@ def test_the_connections_of_the_session_close(name: str, two_workers: CrashingSt
     store = two_workers
     store.process.prepare()
     store.start(name)
-    user = store.web.player()
-    again = Player(store.web, user.id, user.username, store.web.sign_in(user.username).json()["token"])
-    ended = Ears(stack, user, CONNECTIONS).until_listening()
+    user = store.web.user()
+    again = ApiUser(store.web, user.id, user.username, store.web.sign_in(user.username).json()["token"])
+    ended = Listeners(stack, user, CONNECTIONS).until_listening()
     wait_until(store.outbox_is_empty, TIMEOUT_SECONDS)
 
     store.crash_during(lambda: user.delete("/api/sessions/current"))
     assert user.get("/api/purchases").status_code == 401
     store.expire_leases()
     # The connections of the dead worker ended with it; the other worker received the message.
-    assert NOT_SIGNED_IN in {ear.closed() for ear in ended.all}
+    assert NOT_SIGNED_IN in {listener.closed() for listener in ended.all}
     assert again.get("/api/purchases").status_code == 200
     store.check_outbox_drains()

@@ -14,7 +14,7 @@ REFUNDED: OrderSummary = ("refunded", ["payment", "refund"], ["refunded"])
 def test_a_crash_neither_loses_a_notification_nor_applies_it_twice(
     failpoint: str, store: CrashingStore, shop: Shop
 ) -> None:
-    user = shop.player()
+    user = shop.user()
     other, order = shop.order(user, shop.item()), shop.order(user, shop.item())
     committed = failpoint == "webhook: after commit"
     # Each worker dies of the second notification that it processes.

@@ -127,7 +127,7 @@ class Shop:
     dialect: str
     provider: Provider = field(default_factory=Provider)
 
-    def player(self, **changed: Any) -> CurrentUser:
+    def user(self, **changed: Any) -> CurrentUser:
         """Return a new user, signed in."""
         user_id = str(uuid4())
         user = User(
@@ -165,7 +165,7 @@ class Shop:
     def paid_order(self, user: CurrentUser, *items: Item) -> Order:
         """Write an order and deliver the notification that it was paid."""
         order = self.order(user, *items)
-        assert self.tell(order_paid(order, "T" + order.id[:12])).status == 204
+        assert self.notify(order_paid(order, "T" + order.id[:12])).status == 204
         return self.read(order.id)
 
     def read(self, order_id: str) -> Order:
@@ -175,7 +175,7 @@ class Shop:
         assert order is not None
         return order
 
-    def tell(self, notification: Json) -> Answer:
+    def notify(self, notification: Json) -> Answer:
         """Deliver a notification, signed."""
         body = json.dumps(notification).encode()
         return receive(body, sign(body), {"content-type": "application/json"})

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.integration.web import PASSWORD, Player, Web, problem
+from tests.integration.web import PASSWORD, ApiUser, Web, problem
 
 
 def test_registering_and_signing_in(web: Web) -> None:
@@ -93,20 +93,20 @@ def test_a_password_may_be_any_text(web: Web, password: str) -> None:
     "name", ["nobody", "", "\x00", "a\x00b", "x" * 10_000, "\u202e", "' OR 1=1 --"], ids=ascii
 )
 def test_unknown_names_and_wrong_passwords_are_answered_alike(web: Web, name: str) -> None:
-    user = web.player()
+    user = web.user()
     wrong = problem(web.sign_in(user.username, "not the password"), 401, "wrong-password")
     assert problem(web.sign_in(name), 401, "wrong-password") == wrong
 
 
-def _is_signed_in(user: Player) -> bool:
+def _is_signed_in(user: ApiUser) -> bool:
     status = user.get("/api/purchases").status_code
     assert status in {200, 401}
     return status == 200
 
 
 def test_signing_out_ends_this_session_and_no_other(web: Web) -> None:
-    user = web.player()
-    other = Player(web, user.id, user.username, web.sign_in(user.username).json()["token"])
+    user = web.user()
+    other = ApiUser(web, user.id, user.username, web.sign_in(user.username).json()["token"])
     assert _is_signed_in(user)
     assert user.delete("/api/sessions/current").status_code == 204
     assert not _is_signed_in(user)
@@ -115,7 +115,7 @@ def test_signing_out_ends_this_session_and_no_other(web: Web) -> None:
 
 
 def test_closing_an_account_ends_it_and_frees_its_name(web: Web) -> None:
-    user, other = web.player(), web.player()
+    user, other = web.user(), web.user()
     order = user.order("health-potion")
     assert user.pay(order).status_code == 204
     problem(user.delete(f"/api/users/{other.id}"), 403, "not-yours")
@@ -168,7 +168,7 @@ def test_requests_without_valid_credentials_are_refused(
 
 
 def test_the_session_cookie_is_a_credential_too(web: Web) -> None:
-    user = web.player()
+    user = web.user()
     form = {"username": user.username, "password": PASSWORD, "next": "//evil.example"}
     answer = web.http.post("/auth/login", data=form)
     assert (answer.status_code, answer.headers["location"]) == (303, "/")
@@ -194,7 +194,7 @@ def test_the_forms_never_redirect_to_another_site(web: Web, next_path: str) -> N
 
 
 def test_sign_in_failures_are_limited_by_address_without_locking_the_user_out(web: Web) -> None:
-    user = web.player()
+    user = web.user()
     answers = [web.sign_in(user.username, "not the password") for _ in range(11)]
     assert [answer.status_code for answer in answers[:10]] == [401] * 10
     problem(answers[10], 429, "too-many-tries")

@@ -168,7 +168,7 @@ def test_a_body_of_many_megabytes_is_not_read(web: Web, path: str) -> None:
 
 @pytest.mark.parametrize("path", ["/api/users", "/api/sessions", "/api/purchases"])
 def test_a_body_that_is_not_utf_8_is_refused_as_documented(web: Web, document: Json, path: str) -> None:
-    headers = {**web.player().headers, "Content-Type": "application/json"}
+    headers = {**web.user().headers, "Content-Type": "application/json"}
     problem(web.http.post(path, content=b"\xff\xfe\x00", headers=headers), 400)
     assert {"400", "413"} <= set(document["paths"][path]["post"]["responses"])
 
@@ -196,7 +196,7 @@ def test_a_store_whose_migrations_are_behind_is_not_ready(web: Web) -> None:
 
 
 def test_responses_are_not_cached_and_not_sniffed(web: Web) -> None:
-    answer = web.player().get("/api/purchases")
+    answer = web.user().get("/api/purchases")
     assert answer.headers["cache-control"] == "no-store"
     assert answer.headers["x-content-type-options"] == "nosniff"
 
@@ -244,12 +244,12 @@ def _count_queries(shop: Shop, token: str) -> tuple[int, int]:
 
 
 def test_a_hundred_purchases_take_as_many_queries_as_one(shop: Shop) -> None:
-    player, potion = shop.player(), shop.item(consumable=True)
-    token = accounts.open_session(player.user_id).token
-    shop.paid_order(player, potion)
+    user, potion = shop.user(), shop.item(consumable=True)
+    token = accounts.open_session(user.user_id).token
+    shop.paid_order(user, potion)
     one = _count_queries(shop, token)
     for _ in range(99):
-        shop.paid_order(player, potion)
+        shop.paid_order(user, potion)
     hundred = _count_queries(shop, token)
     assert (one[0], hundred[0]) == (1, 100)
     assert one[1] == hundred[1] <= 3

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.web import Json, Player, Web, problem
+from tests.integration.web import ApiUser, Json, Web, problem
 from tests.support.invariants import check
 from tests.support.store import StoreProcess
 
@@ -16,7 +16,7 @@ def _wanted(*lines: Any) -> Json:
 
 
 def test_a_paid_order_becomes_purchases(web: Web) -> None:
-    user = web.player()
+    user = web.user()
     items = [{"sku": "dragon-sword", "quantity": 1}, {"sku": "health-potion", "quantity": 3}]
     answer = user.post("/api/purchases", _wanted(*items))
     assert answer.status_code == 201
@@ -50,18 +50,18 @@ def test_a_paid_order_becomes_purchases(web: Web) -> None:
 
 
 def test_an_owned_item_is_not_sold_again_until_it_is_refunded(web: Web) -> None:
-    user = web.player()
+    user = web.user()
     placed = user.order("dragon-sword")
     user.pay(placed)
     problem(user.post("/api/purchases", _wanted({"sku": "dragon-sword"})), 409, "already-owned")
-    assert web.tell(user.refunded(placed)).status_code == 204
+    assert web.notify(user.refunded(placed)).status_code == 204
     assert user.get(f"/api/orders/{placed['order_id']}").json()["status"] == "refunded"
     assert [line["status"] for line in user.get("/api/purchases").json()] == ["refunded"]
     assert user.order("dragon-sword")["order_id"] != placed["order_id"]
 
 
 def test_an_open_order_is_offered_again(web: Web) -> None:
-    user = web.player()
+    user = web.user()
     first = user.order("dragon-sword", "magic-shield")
     assert user.order("magic-shield", "dragon-sword") == first
     refusal = problem(user.post("/api/purchases", _wanted({"sku": "dragon-sword"})), 409, "in-open-order")
@@ -69,7 +69,7 @@ def test_an_open_order_is_offered_again(web: Web) -> None:
 
 
 def test_an_order_is_canceled_once_and_a_paid_one_never(web: Web) -> None:
-    user, stranger = web.player(), web.player()
+    user, stranger = web.user(), web.user()
     placed = user.order("dragon-sword")
     path = f"/api/orders/{placed['order_id']}/cancel"
     problem(stranger.post(path), 404, "not-found")
@@ -82,7 +82,7 @@ def test_an_order_is_canceled_once_and_a_paid_one_never(web: Web) -> None:
 
 
 def test_orders_and_purchases_of_other_users_are_not_shown(web: Web) -> None:
-    user, stranger = web.player(), web.player()
+    user, stranger = web.user(), web.user()
     placed = user.order("dragon-sword")
     user.pay(placed)
     missing = problem(stranger.get("/api/orders/no-such-order"), 404)
@@ -100,7 +100,7 @@ STRANGE = ["%00", "a%00b", "%FF", "%ED%A0%80", "x" * 2_000, "' OR 1=1", "%2E%2E"
 
 @pytest.mark.parametrize("order_id", STRANGE)
 def test_ids_that_cannot_exist_are_refused(web: Web, order_id: str) -> None:
-    user = web.player()
+    user = web.user()
     problem(user.get(f"/api/orders/{order_id}"), 404)
     problem(user.post(f"/api/orders/{order_id}/cancel"), 404)
     problem(user.delete(f"/api/users/{order_id}"), 403)
@@ -143,13 +143,13 @@ BAD_ORDERS: dict[str, Any] = {
 
 @pytest.mark.parametrize("body", BAD_ORDERS.values(), ids=BAD_ORDERS.keys())
 def test_invalid_orders_are_refused(web: Web, body: Any) -> None:
-    user = web.player()
+    user = web.user()
     problem(user.post("/api/purchases", body), 422)
     assert web.rows("SELECT id FROM orders WHERE user_id = :id", id=user.id) == []
 
 
 def test_an_idempotency_key_makes_one_order(web: Web) -> None:
-    user = web.player()
+    user = web.user()
     first = user.order("health-potion", Idempotency_Key="one")
     assert user.order("health-potion", Idempotency_Key="one") == first
     assert user.order("health-potion", Idempotency_Key="two")["order_id"] != first["order_id"]
@@ -162,14 +162,14 @@ def test_an_idempotency_key_makes_one_order(web: Web) -> None:
 
 @pytest.mark.parametrize("key", [b"x" * 256, b"", b"\xff\x85", b"a\tb"])
 def test_bad_idempotency_keys_are_refused(web: Web, key: bytes) -> None:
-    user = web.player()
+    user = web.user()
     headers = {**user.headers, "Idempotency-Key": key}
     answer = web.http.post("/api/purchases", json=_wanted({"sku": "health-potion"}), headers=headers)  # type: ignore[arg-type]
     problem(answer, 422)
 
 
 def test_equal_requests_at_the_same_time_make_one_order(web: Web) -> None:
-    user = web.player()
+    user = web.user()
     with ThreadPoolExecutor(8) as threads:
         placed = list(threads.map(lambda _: user.order("dragon-sword", Idempotency_Key="k"), range(8)))
     assert len({order["order_id"] for order in placed}) == 1
@@ -177,14 +177,14 @@ def test_equal_requests_at_the_same_time_make_one_order(web: Web) -> None:
     assert len(web.rows("SELECT id FROM orders WHERE user_id = :id", id=user.id)) == 1
 
 
-def _buy(user: Player, count: int) -> None:
+def _buy(user: ApiUser, count: int) -> None:
     """Order and pay for one potion, `count` times."""
     for _ in range(count):
         assert user.pay(user.order("health-potion")).status_code == 204
 
 
 def test_the_pages_list_every_purchase_once_newest_first(web: Web) -> None:
-    user, other = web.player(), web.player()
+    user, other = web.user(), web.user()
     _buy(user, 23)
     _buy(other, 2)
     whole = user.get("/api/purchases", params={"limit": 100}).json()
@@ -204,11 +204,11 @@ def test_the_pages_list_every_purchase_once_newest_first(web: Web) -> None:
     "query", ["limit=0", "limit=101", "limit=x", "cursor=x", "cursor=W10", "cursor=%00", "cursor=" + "A" * 501]
 )
 def test_invalid_parameters_are_refused(web: Web, query: str) -> None:
-    problem(web.player().get(f"/api/purchases?{query}"), 422)
+    problem(web.user().get(f"/api/purchases?{query}"), 422)
 
 
 def test_a_new_purchase_does_not_shift_the_next_page(web: Web) -> None:
-    user = web.player()
+    user = web.user()
     _buy(user, 4)
     first = user.get("/api/purchases", params={"limit": 2})
     user.pay(user.order("dragon-sword"))
@@ -224,7 +224,7 @@ def test_a_provider_that_is_down_is_reported_and_a_retry_succeeds() -> None:
         store.prepare()
         store.start_store()
         with Web(store) as web:
-            user = web.player()
+            user = web.user()
             refused = user.post("/api/purchases", _wanted({"sku": "dragon-sword"}))
             assert "not charged" in problem(refused, 503, "provider-unavailable")["detail"]
             ((waiting,),) = web.rows("SELECT id FROM orders")

@@ -39,17 +39,17 @@ def _validation(user_id: str, **more: object) -> Json:
 
 
 def test_user_validation_accepts_open_accounts_only(web: Web) -> None:
-    user = web.player()
-    answer = web.tell(_validation(user.id))
+    user = web.user()
+    answer = web.notify(_validation(user.id))
     assert (answer.status_code, answer.content) == (204, b"")
-    _error(web.tell(_validation("test_xsolla_1")), 400, "INVALID_USER")
+    _error(web.notify(_validation("test_xsolla_1")), 400, "INVALID_USER")
     user.delete(f"/api/users/{user.id}")
-    _error(web.tell(_validation(user.id)), 400, "INVALID_USER")
+    _error(web.notify(_validation(user.id)), 400, "INVALID_USER")
 
 
 @pytest.mark.parametrize("name", SENDABLE)
 def test_a_wrong_signature_is_refused(web: Web, name: str) -> None:
-    user = web.player()
+    user = web.user()
     order = user.order("dragon-sword")
     body = json.dumps(user.paid(order)).encode()
     header = WRONG[name]
@@ -67,7 +67,7 @@ def test_a_missing_and_a_duplicate_signature_are_refused(web: Web) -> None:
 
 
 def test_a_body_of_the_maximum_size_is_accepted_and_one_byte_more_is_not(web: Web) -> None:
-    user = web.player()
+    user = web.user()
     frame = json.dumps({**_validation(user.id), "fill": ""}).encode()
     body = frame[:-2] + b"x" * (MAX_BODY_BYTES - len(frame)) + frame[-2:]
     assert len(body) == MAX_BODY_BYTES
@@ -100,7 +100,7 @@ def test_a_large_body_in_chunks_without_a_length_is_refused(web: Web) -> None:
 
 
 def test_chunks_without_a_length_are_accepted(web: Web) -> None:
-    user = web.player()
+    user = web.user()
     body = json.dumps(_validation(user.id)).encode()
     headers = {"Authorization": web.sign(body)}
     answer = web.http.post("/api/webhooks/payment", content=iter([body[:7], body[7:]]), headers=headers)
@@ -142,13 +142,13 @@ def test_strange_text_in_any_field_is_kept_and_never_answered_5xx(web: Web, kind
     }
     names = ("order", "user", "transaction", "custom_parameters", "purchase", "billing")
     before = _deliveries(web)
-    answer = web.tell({"notification_type": kind, **dict.fromkeys(names, part)})
+    answer = web.notify({"notification_type": kind, **dict.fromkeys(names, part)})
     assert answer.status_code in {204, 400}
     assert _deliveries(web) == before + 1
 
 
 def test_strange_headers_are_kept(web: Web) -> None:
-    user = web.player()
+    user = web.user()
     body = json.dumps(_validation(user.id)).encode()
     headers = {"Authorization": web.sign(body).encode(), "X-Strange": b"\xff\xfe\x80"}
     assert web.http.post("/api/webhooks/payment", content=body, headers=headers).status_code == 204  # type: ignore[arg-type]
@@ -160,7 +160,7 @@ def test_other_methods_are_refused(web: Web, method: str) -> None:
 
 
 def test_fifty_equal_deliveries_at_the_same_time_make_one_purchase(web: Web) -> None:
-    user = web.player()
+    user = web.user()
     order = user.order("dragon-sword")
     settings = {"project_id": int(web.store.env["XSOLLA_PROJECT_ID"])}
     body = json.dumps({**user.paid(order), "settings": settings}).encode()
@@ -177,11 +177,11 @@ def test_fifty_equal_deliveries_at_the_same_time_make_one_purchase(web: Web) -> 
 
 
 def test_payment_and_refund_at_the_same_time_end_in_one_state(web: Web) -> None:
-    user = web.player()
+    user = web.user()
     order = user.order("dragon-sword")
     notifications = [user.paid(order), user.refunded(order)] * 10
     with ThreadPoolExecutor(20) as threads:
-        answers = list(threads.map(web.tell, notifications))
+        answers = list(threads.map(web.notify, notifications))
     assert {answer.status_code for answer in answers} == {204}
     assert user.get(f"/api/orders/{order['order_id']}").json()["status"] == "refunded"
     assert [line["status"] for line in user.get("/api/purchases").json()] == ["refunded"]

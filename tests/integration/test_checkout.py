@@ -35,7 +35,7 @@ def _orders(shop: Shop) -> int:
 
 
 def test_buying_places_an_order_and_opens_its_payment_page(shop: Shop) -> None:
-    user, sword, potion = shop.player(), shop.item(99_999), shop.item(499, consumable=True)
+    user, sword, potion = shop.user(), shop.item(99_999), shop.item(499, consumable=True)
     placed = shop.buy(user, {sword.sku: 1, potion.sku: 3})
     assert (placed.status, placed.total) == ("pending", 101_496)
     assert placed.payment_url.startswith("http://provider.test/paystation4/?token=")
@@ -53,12 +53,12 @@ def test_buying_places_an_order_and_opens_its_payment_page(shop: Shop) -> None:
 def test_the_order_is_committed_before_the_provider_is_asked(shop: Shop) -> None:
     seen: list[str] = []
     shop.provider.meanwhile = lambda body: seen.append(shop.read(body["custom_parameters"]["order_id"]).status)
-    shop.buy(shop.player(), {shop.item().sku: 1})
+    shop.buy(shop.user(), {shop.item().sku: 1})
     assert seen == ["pending"]
 
 
 def test_an_open_order_for_the_same_items_is_offered_again(shop: Shop) -> None:
-    user, sword, potion = shop.player(), shop.item(), shop.item(consumable=True)
+    user, sword, potion = shop.user(), shop.item(), shop.item(consumable=True)
     for wanted in ({sword.sku: 1}, {potion.sku: 2}):
         first, again = shop.buy(user, wanted), shop.buy(user, wanted)
         assert again.order_id == first.order_id
@@ -68,7 +68,7 @@ def test_an_open_order_for_the_same_items_is_offered_again(shop: Shop) -> None:
 
 
 def test_a_changed_price_makes_another_order(shop: Shop) -> None:
-    user, potion, sword = shop.player(), shop.item(499, consumable=True), shop.item(99)
+    user, potion, sword = shop.user(), shop.item(499, consumable=True), shop.item(99)
     first, held = shop.buy(user, {potion.sku: 1}), shop.buy(user, {sword.sku: 1})
     shop.change("UPDATE items SET price = price - 1")
     second = shop.buy(user, {potion.sku: 1})
@@ -81,11 +81,11 @@ def test_a_changed_price_makes_another_order(shop: Shop) -> None:
 
 def test_the_open_order_of_another_user_is_not_offered(shop: Shop) -> None:
     sword = shop.item()
-    assert shop.buy(shop.player(), {sword.sku: 1}).order_id != shop.buy(shop.player(), {sword.sku: 1}).order_id
+    assert shop.buy(shop.user(), {sword.sku: 1}).order_id != shop.buy(shop.user(), {sword.sku: 1}).order_id
 
 
 def test_an_owned_non_consumable_is_not_sold_again(shop: Shop) -> None:
-    user, sword, boots = shop.player(), shop.item(), shop.item()
+    user, sword, boots = shop.user(), shop.item(), shop.item()
     shop.paid_order(user, sword)
     with pytest.raises(AlreadyOwned, match=sword.name):
         shop.buy(user, {boots.sku: 1, sword.sku: 1})
@@ -93,20 +93,20 @@ def test_an_owned_non_consumable_is_not_sold_again(shop: Shop) -> None:
 
 
 def test_a_refunded_item_can_be_bought_again(shop: Shop) -> None:
-    user, sword = shop.player(), shop.item()
+    user, sword = shop.user(), shop.item()
     order = shop.paid_order(user, sword)
-    shop.tell(refund(order, "T" + order.id[:12]))
+    shop.notify(refund(order, "T" + order.id[:12]))
     assert shop.buy(user, {sword.sku: 1}).status == "pending"
 
 
 def test_a_consumable_can_be_bought_again(shop: Shop) -> None:
-    user, potion = shop.player(), shop.item(consumable=True)
+    user, potion = shop.user(), shop.item(consumable=True)
     shop.paid_order(user, potion)
     assert shop.buy(user, {potion.sku: MAX_QUANTITY}).total == 199 * MAX_QUANTITY
 
 
 def test_an_item_in_another_open_order_is_not_ordered_again(shop: Shop) -> None:
-    user, sword, boots = shop.player(), shop.item(), shop.item()
+    user, sword, boots = shop.user(), shop.item(), shop.item()
     first = shop.buy(user, {sword.sku: 1, boots.sku: 1})
     with pytest.raises(InOpenOrder) as refusal:
         shop.buy(user, {sword.sku: 1})
@@ -119,7 +119,7 @@ def test_an_item_in_another_open_order_is_not_ordered_again(shop: Shop) -> None:
 @pytest.mark.parametrize("consumable", [True, False])
 def test_bad_quantities_are_refused(shop: Shop, quantity: int, consumable: bool) -> None:
     with pytest.raises(Invalid) as refusal:
-        shop.buy(shop.player(), {shop.item(consumable=consumable).sku: quantity})
+        shop.buy(shop.user(), {shop.item(consumable=consumable).sku: quantity})
     assert refusal.value.field == "quantity"
     assert _orders(shop) == 0
 
@@ -138,7 +138,7 @@ def _currencies(shop: Shop) -> Mapping[str, int]:
 
 def _refused(shop: Shop, wanted: Mapping[str, int]) -> None:
     with pytest.raises(Invalid) as refusal:
-        shop.buy(shop.player(), wanted)
+        shop.buy(shop.user(), wanted)
     # The message can be encoded for the caller; lone surrogates could not.
     assert str(refusal.value).encode("utf-8")
     assert _orders(shop) == 0
@@ -158,7 +158,7 @@ def test_no_items_and_unknown_items_and_too_many_items_are_refused(shop: Shop, s
 
 
 def test_a_free_order_is_granted_without_a_payment(shop: Shop) -> None:
-    user, gift = shop.player(), shop.item(0)
+    user, gift = shop.user(), shop.item(0)
     placed = shop.buy(user, {gift.sku: 1})
     assert placed.status == "paid"
     assert placed.payment_url.endswith(f"/orders/{placed.order_id}")
@@ -173,12 +173,12 @@ def test_a_free_order_is_granted_without_a_payment(shop: Shop) -> None:
 
 
 def test_an_idempotency_key_makes_one_order(shop: Shop) -> None:
-    user, potion = shop.player(), shop.item(consumable=True)
+    user, potion = shop.user(), shop.item(consumable=True)
     first, again = (shop.buy(user, {potion.sku: 1}, "key") for _ in range(2))
     assert again.order_id == first.order_id
     assert shop.buy(user, {potion.sku: 1}, "another").order_id != first.order_id
-    assert shop.buy(shop.player(), {potion.sku: 1}, "key").order_id != first.order_id
-    shop.tell(order_paid(shop.read(first.order_id)))
+    assert shop.buy(shop.user(), {potion.sku: 1}, "key").order_id != first.order_id
+    shop.notify(order_paid(shop.read(first.order_id)))
     repeated = shop.buy(user, {potion.sku: 1}, "key")
     assert (repeated.order_id, repeated.status) == (first.order_id, "paid")
     assert repeated.payment_url.endswith(f"/orders/{first.order_id}")
@@ -186,7 +186,7 @@ def test_an_idempotency_key_makes_one_order(shop: Shop) -> None:
 
 @pytest.mark.parametrize("status", ["pending", "failed", "paid", "canceled", "refunded"])
 def test_a_key_used_for_other_items_is_refused_whatever_the_status_of_their_order(shop: Shop, status: str) -> None:
-    user, potion, sword = shop.player(), shop.item(consumable=True), shop.item()
+    user, potion, sword = shop.user(), shop.item(consumable=True), shop.item()
     order = shop.read(shop.buy(user, {potion.sku: 1}, "key").order_id)
     notifications: dict[str, list[Json]] = {
         "failed": [declined(order)],
@@ -195,7 +195,7 @@ def test_a_key_used_for_other_items_is_refused_whatever_the_status_of_their_orde
         "refunded": [order_paid(order), refund(order)],
     }
     for notification in notifications.get(status, []):
-        shop.tell(notification)
+        shop.notify(notification)
     assert shop.read(order.id).status == status
     for wanted in ({sword.sku: 1}, {potion.sku: 2}, {potion.sku: 1, sword.sku: 1}):
         with pytest.raises(Invalid, match="Idempotency-Key"):
@@ -219,7 +219,7 @@ def _at_once(calls: list[Callable[[], Checkout]]) -> list[Checkout | Refusal]:
 
 @pytest.mark.parametrize("key", ["key", None])
 def test_equal_requests_at_the_same_time_make_one_order(shop: Shop, key: str | None) -> None:
-    user, sword = shop.player(), shop.item()
+    user, sword = shop.user(), shop.item()
     results = _at_once([lambda: shop.buy(user, {sword.sku: 1}, key)] * 4)
     placed = [result for result in results if isinstance(result, Checkout)]
     assert len(placed) == 4, results
@@ -230,7 +230,7 @@ def test_equal_requests_at_the_same_time_make_one_order(shop: Shop, key: str | N
 
 
 def test_one_key_for_two_items_at_the_same_time_makes_one_order(shop: Shop) -> None:
-    user, items = shop.player(), [shop.item(consumable=True) for _ in range(2)]
+    user, items = shop.user(), [shop.item(consumable=True) for _ in range(2)]
     results = _at_once([lambda sku=item.sku: shop.buy(user, {sku: 1}, "key") for item in items])  # type: ignore[misc]
     assert sorted(type(result).__name__ for result in results) == ["Checkout", "Invalid"]
     assert _orders(shop) == 1
@@ -242,7 +242,7 @@ def test_one_key_for_two_items_at_the_same_time_makes_one_order(shop: Shop) -> N
 def test_a_provider_that_is_down_leaves_an_order_that_a_retry_uses(database_url: str, dialect: str) -> None:
     with use_database(database_url, XSOLLA_STORE_API_URL=f"http://127.0.0.1:{free_port()}") as engine:
         shop = Shop(engine, dialect)
-        user, sword = shop.player(), shop.item()
+        user, sword = shop.user(), shop.item()
         for _ in range(2):
             with pytest.raises(ProviderUnavailable):
                 asyncio.run(_buy_for_real(user, sword))
@@ -279,7 +279,7 @@ async def _buy_for_real(user: CurrentUser, item: Item) -> Checkout:
 def test_whatever_the_provider_answers_the_user_can_retry(
     shop: Shop, status: int, answer: Any, refusal: type[Refusal]
 ) -> None:
-    user, sword = shop.player(), shop.item()
+    user, sword = shop.user(), shop.item()
     shop.provider.status, shop.provider.answer = status, answer
     with pytest.raises(refusal):
         shop.buy(user, {sword.sku: 1})
@@ -290,9 +290,9 @@ def test_whatever_the_provider_answers_the_user_can_retry(
 
 
 def test_a_declined_order_gets_a_new_payment_page(shop: Shop) -> None:
-    user, sword = shop.player(), shop.item()
+    user, sword = shop.user(), shop.item()
     first = shop.buy(user, {sword.sku: 1})
-    shop.tell(declined(shop.read(first.order_id)))
+    shop.notify(declined(shop.read(first.order_id)))
     second = shop.buy(user, {sword.sku: 1})
     assert second.order_id == first.order_id
     assert second.status == "pending"
@@ -304,14 +304,14 @@ def test_a_declined_order_gets_a_new_payment_page(shop: Shop) -> None:
 def test_an_order_that_closed_while_the_provider_was_asked_is_not_paid_for_again(
     shop: Shop, meanwhile: str
 ) -> None:
-    user, sword = shop.player(), shop.item()
+    user, sword = shop.user(), shop.item()
 
     def close(body: Json) -> None:
         order = shop.read(body["custom_parameters"]["order_id"])
         if meanwhile == "canceled":
             orders.cancel(user.user_id, order.id)
         else:
-            shop.tell(order_paid(order))
+            shop.notify(order_paid(order))
 
     shop.provider.meanwhile = close
     placed = shop.buy(user, {sword.sku: 1})
@@ -321,10 +321,10 @@ def test_an_order_that_closed_while_the_provider_was_asked_is_not_paid_for_again
 
 
 def test_a_payment_page_is_opened_only_for_an_open_order_of_the_user(shop: Shop) -> None:
-    user, client = shop.player(), shop.provider.client
+    user, client = shop.user(), shop.provider.client
     order = shop.order(user, shop.item())
     with pytest.raises(NotFound):
-        asyncio.run(service.open_payment_page(shop.player(), order.id, client()))
+        asyncio.run(service.open_payment_page(shop.user(), order.id, client()))
     orders.cancel(user.user_id, order.id)
     with pytest.raises(OrderClosed):
         asyncio.run(service.open_payment_page(user, order.id, client()))
@@ -339,7 +339,7 @@ def _cart(user: CurrentUser) -> cart.Cart:
 
 
 def test_the_cart_holds_each_item_once_and_counts_items(shop: Shop) -> None:
-    user, sword, potion = shop.player(), shop.item(), shop.item(499, consumable=True)
+    user, sword, potion = shop.user(), shop.item(), shop.item(499, consumable=True)
     assert cart.add(user.user_id, sword.sku) == 1
     assert cart.add(user.user_id, sword.sku) == 1
     assert cart.add(user.user_id, potion.sku) == 2
@@ -349,12 +349,12 @@ def test_the_cart_holds_each_item_once_and_counts_items(shop: Shop) -> None:
     cart.remove(user.user_id, sword.sku)
     cart.remove(user.user_id, sword.sku)
     assert _cart(user).wanted == {potion.sku: 3}
-    assert _cart(shop.player()).lines == []
+    assert _cart(shop.user()).lines == []
 
 
 @pytest.mark.parametrize("quantity", [0, -1, 10**9, 10**30, 1.5, "2", None, True, MAX_QUANTITY + 1])
 def test_bad_quantities_in_the_cart_are_refused(shop: Shop, quantity: Any) -> None:
-    user, potion = shop.player(), shop.item(consumable=True)
+    user, potion = shop.user(), shop.item(consumable=True)
     cart.add(user.user_id, potion.sku)
     with pytest.raises(Invalid):
         cart.set_quantity(user.user_id, potion.sku, quantity)
@@ -362,7 +362,7 @@ def test_bad_quantities_in_the_cart_are_refused(shop: Shop, quantity: Any) -> No
 
 
 def test_a_non_consumable_is_in_the_cart_once_and_not_when_owned(shop: Shop) -> None:
-    user, sword = shop.player(), shop.item()
+    user, sword = shop.user(), shop.item()
     cart.add(user.user_id, sword.sku)
     with pytest.raises(Invalid):
         cart.set_quantity(user.user_id, sword.sku, 2)
@@ -374,7 +374,7 @@ def test_a_non_consumable_is_in_the_cart_once_and_not_when_owned(shop: Shop) -> 
 
 @pytest.mark.parametrize("sku", ["", "no-such-item", "\x00", "\ud800", "x" * 10_000])
 def test_an_item_that_is_not_on_sale_cannot_be_put_into_the_cart(shop: Shop, sku: str) -> None:
-    user = shop.player()
+    user = shop.user()
     with pytest.raises(Invalid):
         cart.add(user.user_id, sku)
     with pytest.raises(Invalid):
@@ -387,7 +387,7 @@ def test_an_item_that_is_not_on_sale_cannot_be_put_into_the_cart(shop: Shop, sku
 
 
 def test_requests_at_the_same_time_do_not_exceed_the_limit_of_the_cart(shop: Shop) -> None:
-    user = shop.player()
+    user = shop.user()
     items = [shop.item() for _ in range(MAX_ORDER_LINES + 4)]
     for item in items[: MAX_ORDER_LINES - 1]:
         cart.add(user.user_id, item.sku)

@@ -166,16 +166,16 @@ def test_the_transitions_are_printed_without_settings(tmp_path: Path) -> None:
 
 def test_what_staff_must_look_at_is_listed(shop: Shop) -> None:
     assert run_command("attention", "list").stdout == "Nothing needs attention.\n"
-    user = shop.player()
+    user = shop.user()
     wrong = shop.order(user, shop.item(1000))
     shop.paid_order(user, shop.item(1000))
     cheap = order_paid(wrong)
     cheap["order"]["amount"] = "1"
-    assert shop.tell(cheap).verdict is Verdict.REFUSED
+    assert shop.notify(cheap).verdict is Verdict.REFUSED
     unmatched = order_paid(wrong)
     unmatched["custom_parameters"]["order_id"] = "f" * 32
     unmatched["billing"]["transaction"]["external_id"] = ""
-    assert shop.tell(unmatched).verdict is Verdict.UNMATCHED
+    assert shop.notify(unmatched).verdict is Verdict.UNMATCHED
     (delivery,) = shop.rows("SELECT id FROM webhook_deliveries WHERE verdict = 'unmatched'")
 
     orders, deliveries = run_command("attention", "list").stdout.splitlines()
@@ -192,7 +192,7 @@ def own_store() -> Iterator[StoreProcess]:
 
 def _pay_without_notification(store: StoreProcess) -> str:
     with Web(store) as web:
-        order_id = str(web.player().order("dragon-sword")["order_id"])
+        order_id = str(web.user().order("dragon-sword")["order_id"])
     sent = httpx.post(f"{store.simulator_url}/simulator/orders/{order_id}/send", json={"scenario": "drop-all"})
     assert sent.is_success, sent.text
     return order_id

@@ -35,7 +35,7 @@ def _paid(order: Order) -> Delivery:
 
 
 def _orders(shop: Shop, count: int) -> list[Order]:
-    user, potion = shop.player(), shop.item(consumable=True)
+    user, potion = shop.user(), shop.item(consumable=True)
     return [shop.order(user, potion) for _ in range(count)]
 
 
@@ -89,7 +89,7 @@ def test_no_batch_is_larger_than_the_maximum(shop: Shop) -> None:
         taken.append(len(arrivals))
         return [Outcome(Verdict.DONE)] * len(arrivals)
 
-    arrival = _paid(shop.order(shop.player(), shop.item()))
+    arrival = _paid(shop.order(shop.user(), shop.item()))
     assert len(_submit_all(GroupCommit(take, max_workers=2), [arrival] * 40)) == 40
     assert sum(taken) == 40
     assert max(taken) == MAX_BATCH
@@ -151,7 +151,7 @@ def test_a_locked_order_delays_only_its_own_delivery(shop: Shop) -> None:
 
 
 def test_an_order_paid_refunded_and_paid_again_in_one_batch_is_granted(shop: Shop) -> None:
-    order = shop.order(shop.player(), shop.item(), attempts=3)
+    order = shop.order(shop.user(), shop.item(), attempts=3)
     facts = [order_paid(order, "A"), refund(order, "A"), order_paid(order, "B"), refund(order, "B")]
     receive_all([_arrival(fact) for fact in [*facts, order_paid(order, "C")]])
     assert (shop.read(order.id).status, shop.purchases(order.id)) == ("paid", ["granted"])

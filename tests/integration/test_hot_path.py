@@ -37,10 +37,10 @@ def _documented() -> list[str]:
 
 
 def test_a_paid_order_runs_the_statements_that_are_documented(shop: Shop) -> None:
-    order = shop.order(shop.player(), shop.item())
+    order = shop.order(shop.user(), shop.item())
     number = shop.rows("SELECT provider_order_id FROM payment_attempts")[0][0]
     notification = order_paid(order)
     notification["order"]["id"] = number
     with _statements(shop) as sent:
-        assert shop.tell(notification).status == 204
+        assert shop.notify(notification).status == 204
     assert sent == _documented()

@@ -18,12 +18,12 @@ def _last_id(shop: Shop) -> int:
 
 
 def test_an_unmatched_payment_can_be_replayed_once_its_order_is_there(shop: Shop) -> None:
-    order = shop.order(shop.player(), shop.item(1000))
+    order = shop.order(shop.user(), shop.item(1000))
     paid = order_paid(order)
     paid["custom_parameters"]["order_id"] = ""
     paid["billing"]["transaction"]["external_id"] = ""
     paid["order"]["id"] = 4711
-    assert shop.tell(paid).verdict is Verdict.UNMATCHED
+    assert shop.notify(paid).verdict is Verdict.UNMATCHED
     delivery = str(_last_id(shop))
 
     shop.change("UPDATE payment_attempts SET provider_order_id = '4711' WHERE order_id = :id", id=order.id)
@@ -40,7 +40,7 @@ def test_an_unmatched_payment_can_be_replayed_once_its_order_is_there(shop: Shop
 
 
 def test_deliveries_are_listed_and_shown(shop: Shop) -> None:
-    order = shop.paid_order(shop.player(), shop.item(1000))
+    order = shop.paid_order(shop.user(), shop.item(1000))
     assert "order_paid" in run_command("inbox", "list", "--order", order.id).stdout
     assert "order_paid" in run_command("inbox", "list", "--verdict", "done").stdout
     assert run_command("inbox", "list", "--verdict", "failed").stdout == "No delivery matches.\n"
@@ -95,7 +95,7 @@ def test_a_body_cannot_send_commands_to_the_terminal(shop: Shop) -> None:
 
 def test_a_flood_of_bad_signatures_stays_bounded(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inbox, "UNVERIFIED_KEPT", 20)
-    order = shop.paid_order(shop.player(), shop.item(1000))
+    order = shop.paid_order(shop.user(), shop.item(1000))
     for _ in range(150):
         receive(b"x" * 10_000, b"Signature " + b"0" * 40, {})
     kept = shop.rows("SELECT count(*), max(length(body)) FROM webhook_deliveries WHERE verdict = 'bad_signature'")
@@ -105,8 +105,8 @@ def test_a_flood_of_bad_signatures_stays_bounded(shop: Shop, monkeypatch: pytest
 
 
 def test_old_deliveries_are_pruned(shop: Shop) -> None:
-    shop.paid_order(shop.player(), shop.item(1000))
-    shop.paid_order(shop.player(), shop.item(1000))
+    shop.paid_order(shop.user(), shop.item(1000))
+    shop.paid_order(shop.user(), shop.item(1000))
     with unit_of_work() as session:
         row = session.get(WebhookDelivery, _last_id(shop))
         assert row is not None

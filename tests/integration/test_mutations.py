@@ -13,7 +13,7 @@ from tests.integration.shop import Shop
 
 @pytest.mark.parametrize("dialect", ["postgresql"])
 def test_a_locked_order_is_locked_until_its_transaction_ends(shop: Shop) -> None:
-    order = shop.order(shop.player(), shop.item())
+    order = shop.order(shop.user(), shop.item())
     lock_now = text("SELECT id FROM orders WHERE id = :id FOR NO KEY UPDATE NOWAIT")
     with unit_of_work() as session, shop.engine.connect() as other:
         lock(session, order.id)
@@ -24,7 +24,7 @@ def test_a_locked_order_is_locked_until_its_transaction_ends(shop: Shop) -> None
 
 
 def test_a_user_cannot_cancel_the_order_of_another_user(shop: Shop) -> None:
-    order, stranger = shop.order(shop.player(), shop.item()), shop.player()
+    order, stranger = shop.order(shop.user(), shop.item()), shop.user()
     with pytest.raises(NotFound):
         service.cancel(stranger.user_id, order.id)
     assert shop.read(order.id).status == "pending"

@@ -23,19 +23,19 @@ def _pending(shop: Shop, order: Order) -> int:
 
 
 def test_a_placed_order_keeps_its_prices(shop: Shop) -> None:
-    user, sword, potion = shop.player(), shop.item(99_999), shop.item(499, consumable=True)
+    user, sword, potion = shop.user(), shop.item(99_999), shop.item(499, consumable=True)
     order = shop.order(user, sword, potion)
     assert (order.status, order.total, order.currency) == ("pending", 100_498, "USD")
     assert len(order.id) == 32
     shop.change("UPDATE items SET price = 1")
-    assert shop.tell(order_paid(order)).status == 204
+    assert shop.notify(order_paid(order)).status == 204
     prices = shop.rows("SELECT unit_price FROM purchases WHERE order_id = :id ORDER BY id", id=order.id)
     assert prices == [(99_999,), (499,)]
     check(shop.engine)
 
 
 def test_paying_moves_the_lines_and_removes_their_items_from_the_cart(shop: Shop) -> None:
-    user, sword, boots = shop.player(), shop.item(), shop.item()
+    user, sword, boots = shop.user(), shop.item(), shop.item()
     for item in (sword, boots):
         shop.change(
             "INSERT INTO cart_lines (user_id, item_id, quantity, added_at) VALUES (:user, :item, 1, '2026-01-01')",
@@ -43,7 +43,7 @@ def test_paying_moves_the_lines_and_removes_their_items_from_the_cart(shop: Shop
             item=item.id,
         )
     order = shop.order(user, sword)
-    assert shop.tell(order_paid(order)).verdict == "done"
+    assert shop.notify(order_paid(order)).verdict == "done"
     assert shop.read(order.id).status == "paid"
     assert shop.purchases(order.id) == ["granted"]
     assert _pending(shop, order) == 0
@@ -53,13 +53,13 @@ def test_paying_moves_the_lines_and_removes_their_items_from_the_cart(shop: Shop
 
 
 def test_a_repeat_changes_nothing(shop: Shop) -> None:
-    order = shop.order(shop.player(), shop.item())
-    assert shop.tell(order_paid(order)).verdict == "done"
+    order = shop.order(shop.user(), shop.item())
+    assert shop.notify(order_paid(order)).verdict == "done"
     before = (
         shop.rows("SELECT id, status, timestamp FROM purchases"),
         shop.rows("SELECT id FROM outbox ORDER BY id"),
     )
-    again = shop.tell(order_paid(order))
+    again = shop.notify(order_paid(order))
     assert (again.verdict, again.status) == ("repeat", 204)
     after = (
         shop.rows("SELECT id, status, timestamp FROM purchases"),
@@ -71,12 +71,12 @@ def test_a_repeat_changes_nothing(shop: Shop) -> None:
 
 @pytest.mark.parametrize("undo", [refund, order_canceled])
 def test_a_refund_revokes_the_purchases(shop: Shop, undo: object) -> None:
-    user = shop.player()
+    user = shop.user()
     order = shop.order(user, shop.item(), shop.item(consumable=True))
-    shop.tell(order_paid(order))
+    shop.notify(order_paid(order))
     assert callable(undo)
-    assert shop.tell(undo(order)).verdict == "done"
-    assert shop.tell(undo(order)).verdict == "repeat"
+    assert shop.notify(undo(order)).verdict == "done"
+    assert shop.notify(undo(order)).verdict == "repeat"
     assert shop.read(order.id).status == "refunded"
     assert shop.purchases(order.id) == ["refunded", "refunded"]
     assert shop.rows("SELECT SUM(amount) FROM payments") == [(0,)]
@@ -84,18 +84,18 @@ def test_a_refund_revokes_the_purchases(shop: Shop, undo: object) -> None:
 
 
 def test_a_refund_revokes_only_the_purchases_of_its_own_order(shop: Shop) -> None:
-    user, potion = shop.player(), shop.item(consumable=True)
+    user, potion = shop.user(), shop.item(consumable=True)
     first, second = shop.paid_order(user, potion), shop.paid_order(user, potion)
-    shop.tell(refund(first, "T" + first.id[:12]))
+    shop.notify(refund(first, "T" + first.id[:12]))
     assert shop.purchases(first.id) == ["refunded"]
     assert shop.purchases(second.id) == ["granted"]
     check(shop.engine)
 
 
 def test_a_chargeback_revokes_the_purchases(shop: Shop) -> None:
-    order = shop.order(shop.player(), shop.item())
-    shop.tell(order_paid(order))
-    assert shop.tell(refund(order, code=2)).status == 204
+    order = shop.order(shop.user(), shop.item())
+    shop.notify(order_paid(order))
+    assert shop.notify(refund(order, code=2)).status == 204
     assert shop.read(order.id).status == "charged_back"
     assert shop.purchases(order.id) == ["refunded"]
     check(shop.engine)
@@ -103,64 +103,64 @@ def test_a_chargeback_revokes_the_purchases(shop: Shop) -> None:
 
 @pytest.mark.parametrize("undo", [refund, order_canceled])
 def test_a_payment_whose_refund_arrived_first_grants_nothing(shop: Shop, undo: object) -> None:
-    order = shop.order(shop.player(), shop.item())
+    order = shop.order(shop.user(), shop.item())
     assert callable(undo)
-    assert shop.tell(undo(order)).status == 204
+    assert shop.notify(undo(order)).status == 204
     assert shop.read(order.id).status == "canceled"
-    assert shop.tell(order_paid(order)).status == 204
+    assert shop.notify(order_paid(order)).status == 204
     assert shop.read(order.id).status == "refunded"
     assert shop.purchases(order.id) == ["refunded"]
     check(shop.engine)
 
 
 def test_another_attempt_after_a_refund_grants(shop: Shop) -> None:
-    order = shop.order(shop.player(), shop.item(), attempts=2)
+    order = shop.order(shop.user(), shop.item(), attempts=2)
     for notification in (refund(order, "T1"), order_paid(order, "T1"), order_paid(order, "T2")):
-        assert shop.tell(notification).status == 204
+        assert shop.notify(notification).status == 204
     assert shop.read(order.id).status == "paid"
     assert shop.purchases(order.id) == ["granted"]
-    shop.tell(refund(order, "T2"))
+    shop.notify(refund(order, "T2"))
     assert shop.purchases(order.id) == ["refunded"]
     check(shop.engine)
 
 
 def test_an_item_that_another_order_granted_meanwhile_is_held(shop: Shop) -> None:
-    user, sword = shop.player(), shop.item()
+    user, sword = shop.user(), shop.item()
     order = shop.order(user, sword)
-    shop.tell(order_paid(order, "T1"))
-    shop.tell(refund(order, "T1"))
+    shop.notify(order_paid(order, "T1"))
+    shop.notify(refund(order, "T1"))
     other = shop.paid_order(user, sword)
     assert shop.purchases(other.id) == ["granted"]
-    assert shop.tell(order_paid(order, "T2")).status == 204
+    assert shop.notify(order_paid(order, "T2")).status == 204
     assert shop.purchases(order.id) == ["held"]
     assert shop.read(order.id).needs_attention
     check(shop.engine)
 
 
 def test_a_second_payment_is_flagged_and_one_refund_leaves_the_purchase_granted(shop: Shop) -> None:
-    order = shop.order(shop.player(), shop.item())
-    shop.tell(order_paid(order, "T1"))
-    shop.tell(order_paid(order, "T2"))
+    order = shop.order(shop.user(), shop.item())
+    shop.notify(order_paid(order, "T1"))
+    shop.notify(order_paid(order, "T2"))
     assert "twice" in shop.read(order.id).needs_attention
     assert shop.purchases(order.id) == ["granted"]
-    shop.tell(refund(order, "T1"))
+    shop.notify(refund(order, "T1"))
     assert shop.read(order.id).status == "paid"
     assert shop.purchases(order.id) == ["granted"]
     check(shop.engine)
 
 
 def test_the_second_paid_order_for_a_non_consumable_is_held(shop: Shop) -> None:
-    user, sword, potion = shop.player(), shop.item(), shop.item(consumable=True)
+    user, sword, potion = shop.user(), shop.item(), shop.item(consumable=True)
     first, second = shop.order(user, sword), shop.order(user, sword, potion)
-    shop.tell(order_paid(first, "T1"))
-    assert shop.tell(order_paid(second, "T2")).status == 204
+    shop.notify(order_paid(first, "T1"))
+    assert shop.notify(order_paid(second, "T2")).status == 204
     assert shop.purchases(first.id) == ["granted"]
     assert sorted(shop.purchases(second.id)) == ["granted", "held"]
     assert shop.read(second.id).status == "paid"
     assert "owned already" in shop.read(second.id).needs_attention
     assert shop.read(first.id).needs_attention == ""
     check(shop.engine)
-    shop.tell(refund(second, "T2"))
+    shop.notify(refund(second, "T2"))
     assert shop.purchases(first.id) == ["granted"]
     assert shop.purchases(second.id) == ["refunded", "refunded"]
     check(shop.engine)
@@ -168,28 +168,28 @@ def test_the_second_paid_order_for_a_non_consumable_is_held(shop: Shop) -> None:
 
 @pytest.mark.parametrize("status", ["canceled", "expired", "failed"])
 def test_a_closed_order_that_is_paid_is_granted(shop: Shop, status: str) -> None:
-    user = shop.player()
+    user = shop.user()
     order = shop.order(user, shop.item())
     if status == "canceled":
         service.cancel(user.user_id, order.id)
     elif status == "failed":
-        shop.tell(declined(order))
+        shop.notify(declined(order))
     else:
         shop.age(order.id)
         with unit_of_work() as session:
             assert lifecycle.expire_due(session) == 1
     assert shop.read(order.id).status == status
-    shop.tell(order_paid(order))
+    shop.notify(order_paid(order))
     assert shop.read(order.id).status == "paid"
     assert shop.purchases(order.id) == ["granted"]
     check(shop.engine)
 
 
 def test_a_transaction_that_paid_another_order_grants_nothing_and_is_flagged(shop: Shop) -> None:
-    user = shop.player()
+    user = shop.user()
     first, second = shop.order(user, shop.item()), shop.order(user, shop.item())
-    shop.tell(order_paid(first, "T1"))
-    assert shop.tell(order_paid(second, "T1")).status == 204
+    shop.notify(order_paid(first, "T1"))
+    assert shop.notify(order_paid(second, "T1")).status == 204
     assert shop.read(second.id).status == "pending"
     assert shop.read(second.id).needs_attention
     assert shop.read(first.id).needs_attention == ""
@@ -200,43 +200,43 @@ def test_a_transaction_that_paid_another_order_grants_nothing_and_is_flagged(sho
 
 
 def test_declined_then_paid(shop: Shop) -> None:
-    order = shop.order(shop.player(), shop.item())
-    assert shop.tell(declined(order)).verdict == "done"
+    order = shop.order(shop.user(), shop.item())
+    assert shop.notify(declined(order)).verdict == "done"
     assert shop.read(order.id).status == "failed"
     with unit_of_work() as session:
         lifecycle.start_attempt(session, lock(session, order.id), "xsolla", "again", "http://provider.test/again")
     assert shop.read(order.id).status == "pending"
-    shop.tell(order_paid(order))
+    shop.notify(order_paid(order))
     assert _timeline(shop, order) == ["placed", "failed", "pending", "paid"]
     check(shop.engine)
 
 
 def test_a_late_decline_of_an_older_attempt_leaves_the_newer_one_open(shop: Shop) -> None:
-    order = shop.order(shop.player(), shop.item(), attempts=2)
-    assert shop.tell(declined(order, attempt=1)).status == 204
+    order = shop.order(shop.user(), shop.item(), attempts=2)
+    assert shop.notify(declined(order, attempt=1)).status == 204
     assert shop.read(order.id).status == "pending"
-    shop.tell(declined(order, attempt=2))
+    shop.notify(declined(order, attempt=2))
     assert shop.read(order.id).status == "failed"
 
 
 @pytest.mark.parametrize("attempt", ["x", "", "99999999999999999999", "-1", "٣"])
 def test_a_decline_that_names_no_attempt_declines_them_all(shop: Shop, attempt: str) -> None:
-    order = shop.order(shop.player(), shop.item(), attempts=2)
+    order = shop.order(shop.user(), shop.item(), attempts=2)
     notification = declined(order)
     notification["transaction"]["external_id"] = f"{order.id}-{attempt}"
-    assert shop.tell(notification).status == 204
+    assert shop.notify(notification).status == 204
     assert shop.read(order.id).status in {"failed", "pending"}
     check(shop.engine)
 
 
 def test_a_decline_after_the_payment_changes_nothing(shop: Shop) -> None:
-    order = shop.paid_order(shop.player(), shop.item())
-    assert shop.tell(declined(order)).verdict == "repeat"
+    order = shop.paid_order(shop.user(), shop.item())
+    assert shop.notify(declined(order)).verdict == "repeat"
     assert shop.read(order.id).status == "paid"
 
 
 def test_a_user_cancels_an_order(shop: Shop) -> None:
-    user, stranger = shop.player(), shop.player()
+    user, stranger = shop.user(), shop.user()
     order = shop.order(user, shop.item())
     with pytest.raises(NotFound):
         service.cancel(stranger.user_id, order.id)
@@ -251,7 +251,7 @@ def test_a_user_cancels_an_order(shop: Shop) -> None:
 
 @pytest.mark.parametrize("order_id", ["", "no-such-order", "\x00", "\ud800", "x" * 10_000])
 def test_an_unknown_order_is_not_found(shop: Shop, order_id: str) -> None:
-    user = shop.player()
+    user = shop.user()
     with pytest.raises(NotFound):
         service.cancel(user.user_id, order_id)
     with read_session() as session, pytest.raises(NotFound):
@@ -259,20 +259,20 @@ def test_an_unknown_order_is_not_found(shop: Shop, order_id: str) -> None:
 
 
 def test_the_provider_cancels_an_unpaid_order(shop: Shop) -> None:
-    order = shop.order(shop.player(), shop.item())
+    order = shop.order(shop.user(), shop.item())
     notification = order_canceled(order, None)
     del notification["billing"]["transaction"]["id"]
-    assert shop.tell(notification).verdict == "done"
+    assert shop.notify(notification).verdict == "done"
     assert shop.read(order.id).status == "canceled"
-    assert shop.tell(notification).verdict == "repeat"
+    assert shop.notify(notification).verdict == "repeat"
     check(shop.engine)
 
 
 def test_only_open_orders_whose_time_is_over_expire(shop: Shop) -> None:
-    user = shop.player()
+    user = shop.user()
     due, failed, paid, fresh = (shop.order(user, shop.item()) for _ in range(4))
-    shop.tell(declined(failed))
-    shop.tell(order_paid(paid))
+    shop.notify(declined(failed))
+    shop.notify(order_paid(paid))
     for order in (due, failed, paid):
         shop.age(order.id)
     with unit_of_work() as session:
@@ -289,7 +289,7 @@ def test_only_open_orders_whose_time_is_over_expire(shop: Shop) -> None:
 
 
 def test_orders_expire_in_batches(shop: Shop) -> None:
-    user, potion = shop.player(), shop.item(consumable=True)
+    user, potion = shop.user(), shop.item(consumable=True)
     for _ in range(5):
         shop.age(shop.order(user, potion).id)
     with unit_of_work() as session:
@@ -299,15 +299,15 @@ def test_orders_expire_in_batches(shop: Shop) -> None:
 
 
 def test_a_read_session_changes_nothing(shop: Shop) -> None:
-    order = shop.order(shop.player(), shop.item())
+    order = shop.order(shop.user(), shop.item())
     with read_session() as session:
         session.get(Order, order.id).status = "paid"  # type: ignore[union-attr]
     assert shop.read(order.id).status == "pending"
 
 
 def test_a_purchase_stores_its_time_as_other_rows_do(shop: Shop) -> None:
-    order = shop.order(shop.player(), shop.item())
-    assert shop.tell(order_paid(order)).status == 204
+    order = shop.order(shop.user(), shop.item())
+    assert shop.notify(order_paid(order)).status == 204
     ((purchased,),) = shop.rows("SELECT timestamp FROM purchases WHERE order_id = :id", id=order.id)
     ((updated,),) = shop.rows("SELECT updated_at FROM orders WHERE id = :id", id=order.id)
     assert str(purchased)[:10] == str(updated)[:10]

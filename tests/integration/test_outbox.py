@@ -27,11 +27,11 @@ def sent() -> Iterator[list[Message]]:
 
 
 def _write(shop: Shop, count: int = 1) -> str:
-    player = shop.player()
+    user = shop.user()
     with unit_of_work() as session:
         for number in range(count):
-            outbox.write(session, player.user_id, {"event": "test", "number": number})
-    return player.user_id
+            outbox.write(session, user.user_id, {"event": "test", "number": number})
+    return user.user_id
 
 
 def _overdue(shop: Shop) -> None:
@@ -39,27 +39,27 @@ def _overdue(shop: Shop) -> None:
 
 
 def test_listeners_are_given_a_message_when_its_transaction_is_committed(shop: Shop, sent: list[Message]) -> None:
-    player = shop.player()
+    user = shop.user()
     with unit_of_work() as session:
-        outbox.write(session, player.user_id, {"event": "test"})
+        outbox.write(session, user.user_id, {"event": "test"})
         assert sent == []
-    assert [(message.user_id, message.payload) for message in sent] == [(player.user_id, {"event": "test"})]
-    assert shop.rows("SELECT id, user_id FROM outbox") == [(sent[0].id, player.user_id)]
+    assert [(message.user_id, message.payload) for message in sent] == [(user.user_id, {"event": "test"})]
+    assert shop.rows("SELECT id, user_id FROM outbox") == [(sent[0].id, user.user_id)]
 
 
 def test_a_message_of_a_transaction_that_was_rolled_back_is_not_sent(shop: Shop, sent: list[Message]) -> None:
-    player = shop.player()
+    user = shop.user()
 
     def fail_after_writing() -> None:
         with unit_of_work() as session:
-            outbox.write(session, player.user_id, {"event": "test"})
+            outbox.write(session, user.user_id, {"event": "test"})
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
         fail_after_writing()
     _write(shop)
     assert [message.payload["event"] for message in sent] == ["test"]
-    assert sent[0].user_id != player.user_id
+    assert sent[0].user_id != user.user_id
     assert len(shop.rows("SELECT id FROM outbox")) == 1
 
 
@@ -119,7 +119,7 @@ def test_the_following_messages_of_a_user_wait_for_one_that_could_not_be_sent(
     user_id = _write(shop)
     outbox.note_failure([sent[0].id], "Redis does not answer")
     sent.clear()
-    other = shop.player()
+    other = shop.user()
     with unit_of_work() as session:
         outbox.write(session, user_id, {"event": "test", "number": 1})
         outbox.write(session, other.user_id, {"event": "test", "number": 2})
@@ -143,21 +143,21 @@ def test_workers_that_lease_at_the_same_time_share_the_messages(shop: Shop) -> N
 
 
 def test_the_messages_about_an_order(shop: Shop, sent: list[Message]) -> None:
-    player, sword = shop.player(), shop.item()
-    order = shop.order(player, sword)
+    user, sword = shop.user(), shop.item()
+    order = shop.order(user, sword)
     sent.clear()
-    shop.tell(order_paid(order))
-    shop.tell(order_paid(order))
+    shop.notify(order_paid(order))
+    shop.notify(order_paid(order))
     (paid,) = sent
     items = [{"sku": sword.sku, "name": sword.name, "quantity": 1}]
-    assert paid.user_id == player.user_id
+    assert paid.user_id == user.user_id
     assert {name: paid.payload[name] for name in ("event", "order_id", "items")} == {
         "event": "purchase_success",
         "order_id": order.id,
         "items": items,
     }
     assert paid.payload["timestamp"].endswith("+00:00")
-    shop.tell(refund(order))
-    shop.tell(order_canceled(order))
+    shop.notify(refund(order))
+    shop.notify(order_canceled(order))
     assert [message.payload["event"] for message in sent] == ["purchase_success", "purchase_refunded"]
     assert sent[1].payload["items"] == items

@@ -39,7 +39,7 @@ def _at_once(actions: list[Action]) -> list[Any]:
 
 
 def test_the_same_payment_many_times_at_once_grants_once(shop: Shop) -> None:
-    order = shop.order(shop.player(), shop.item())
+    order = shop.order(shop.user(), shop.item())
     body = json.dumps(order_paid(order)).encode()
     outcomes = _at_once([lambda: receive(body, sign(body), {})] * 16)
     assert [outcome.status for outcome in outcomes] == [204] * 16
@@ -57,10 +57,10 @@ def _expire() -> int:
 
 def _everything(shop: Shop, user: CurrentUser, order: Order, sku: str) -> list[Action]:
     return [
-        lambda: shop.tell(order_paid(order, "A" + order.id[:8])),
-        lambda: shop.tell(order_paid(order, "B" + order.id[:8])),
-        lambda: shop.tell(refund(order, "A" + order.id[:8])),
-        lambda: shop.tell(declined(order)),
+        lambda: shop.notify(order_paid(order, "A" + order.id[:8])),
+        lambda: shop.notify(order_paid(order, "B" + order.id[:8])),
+        lambda: shop.notify(refund(order, "A" + order.id[:8])),
+        lambda: shop.notify(declined(order)),
         lambda: service.cancel(user.user_id, order.id),
         lambda: shop.buy(user, {sku: 1}),
         lambda: cart.add(user.user_id, sku),
@@ -70,7 +70,7 @@ def _everything(shop: Shop, user: CurrentUser, order: Order, sku: str) -> list[A
 
 @pytest.mark.parametrize("attempt", range(5))
 def test_everything_at_once_on_one_order(shop: Shop, attempt: int) -> None:
-    user, sword = shop.player(), shop.item()
+    user, sword = shop.user(), shop.item()
     order = shop.order(user, sword)
     shop.age(order.id)
     actions = _everything(shop, user, order, sword.sku)
@@ -82,7 +82,7 @@ def test_everything_at_once_on_one_order(shop: Shop, attempt: int) -> None:
 
 
 def _pay_action(shop: Shop, order: Order) -> Action:
-    return lambda: shop.tell(order_paid(order, f"T{order.id[:12]}"))
+    return lambda: shop.notify(order_paid(order, f"T{order.id[:12]}"))
 
 
 def _check_that_one_order_is_granted(shop: Shop, orders: list[Order]) -> None:
@@ -91,7 +91,7 @@ def _check_that_one_order_is_granted(shop: Shop, orders: list[Order]) -> None:
 
 
 def test_of_two_orders_for_the_same_items_one_is_granted(shop: Shop) -> None:
-    user, items = shop.player(), [shop.item() for _ in range(12)]
+    user, items = shop.user(), [shop.item() for _ in range(12)]
     orders = [shop.order(user, *items), shop.order(user, *items[::-1])]
     outcomes = _at_once([_pay_action(shop, order) for order in orders])
     assert [outcome.status for outcome in outcomes] == [204, 204]
@@ -101,7 +101,7 @@ def test_of_two_orders_for_the_same_items_one_is_granted(shop: Shop) -> None:
 @pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
 @pytest.mark.parametrize("attempt", range(4))
 def test_two_orders_for_the_same_items_do_not_deadlock(shop: Shop, attempt: int) -> None:
-    user, items = shop.player(), [shop.item(), shop.item()]
+    user, items = shop.user(), [shop.item(), shop.item()]
     orders = [shop.order(user, *items), shop.order(user, *items[::-1]), shop.order(user, items[0])]
     row = """
         INSERT INTO purchases
@@ -126,19 +126,19 @@ def test_two_orders_for_the_same_items_do_not_deadlock(shop: Shop, attempt: int)
 
 
 def test_paying_while_the_user_empties_the_cart(shop: Shop) -> None:
-    user, items = shop.player(), [shop.item() for _ in range(6)]
+    user, items = shop.user(), [shop.item() for _ in range(6)]
     for item in items:
         cart.add(user.user_id, item.sku)
     order = shop.order(user, *items)
     removals = [lambda sku=item.sku: cart.remove(user.user_id, sku) for item in items]
-    _at_once([lambda: shop.tell(order_paid(order)), *removals])
+    _at_once([lambda: shop.notify(order_paid(order)), *removals])
     assert shop.read(order.id).status == "paid"
     assert shop.rows("SELECT id FROM cart_lines") == []
     check(shop.engine)
 
 
 def test_workers_that_expire_orders_at_the_same_time_expire_each_once(shop: Shop) -> None:
-    user, potion = shop.player(), shop.item(consumable=True)
+    user, potion = shop.user(), shop.item(consumable=True)
     placed = [shop.order(user, potion) for _ in range(10)]
     for order in placed:
         shop.age(order.id)
@@ -150,12 +150,12 @@ def test_workers_that_expire_orders_at_the_same_time_expire_each_once(shop: Shop
 def test_a_unit_of_work_inside_another_is_refused_instead_of_waiting_for_itself(shop: Shop) -> None:
     with unit_of_work(), pytest.raises(RuntimeError, match="pass the session on"), unit_of_work():
         pass
-    assert shop.player().user_id
+    assert shop.user().user_id
 
 
 def test_signing_out_while_the_account_is_closed_is_no_deadlock(shop: Shop) -> None:
     for _ in range(30):
-        user = shop.player()
+        user = shop.user()
         session = open_session(user.user_id)
         current_user = find_current_user(session.token)
         assert current_user is not None

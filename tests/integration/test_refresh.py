@@ -69,9 +69,9 @@ class OpenTab:
 
 @pytest.fixture
 def opened(shop: Shop) -> Iterator[OpenTab]:
-    player = shop.player()
-    order = shop.paid_order(player, shop.item())
-    session_token = open_session(player.user_id).token
+    user = shop.user()
+    order = shop.paid_order(user, shop.item())
+    session_token = open_session(user.user_id).token
     pages, closed = Pages(), []
 
     def disconnect() -> None:
@@ -80,7 +80,7 @@ def opened(shop: Shop) -> Iterator[OpenTab]:
     async def show(tab: Tab, message: Message) -> None:
         await refresh(pages, tab, message)  # type: ignore[arg-type]
 
-    tab = Tab(TOKEN, CurrentUser(player.user_id, player.username, token_hash(session_token)), disconnect, show)
+    tab = Tab(TOKEN, CurrentUser(user.user_id, user.username, token_hash(session_token)), disconnect, show)
     tab.register()
     yield OpenTab(tab, pages, closed, order.id, session_token)
     tab.unregister()

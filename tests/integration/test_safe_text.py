@@ -28,7 +28,7 @@ def test_it_finds_no_row(shop: Shop, text: str) -> None:
 
 
 def test_the_rows_named_beside_it_are_found(shop: Shop, text: str) -> None:
-    item, order = shop.item(), shop.order(shop.player(), shop.item())
+    item, order = shop.item(), shop.order(shop.user(), shop.item())
     with unit_of_work() as session:
         assert session.exec(select(Item.sku).where(col(Item.sku).in_([text, item.sku]))).all() == [item.sku]
         lock_all(session, [text, order.id])

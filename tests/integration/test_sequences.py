@@ -40,7 +40,7 @@ def _book(order: Order, kind: PaymentKind, amount: int, provider_id: str) -> Non
     list(permutations([("payment", 199, "T1"), ("partial_refund", 50, "a"), ("partial_refund", 60, "b")])),
 )
 def test_partial_refunds_leave_the_purchases_granted(shop: Shop, movements: list[tuple[str, int, str]]) -> None:
-    order = shop.order(shop.player(), shop.item(199))
+    order = shop.order(shop.user(), shop.item(199))
     for kind, amount, provider_id in [*movements, *movements]:
         _book(order, PaymentKind(kind), amount, provider_id)
     assert shop.read(order.id).status == "partially_refunded"
@@ -55,7 +55,7 @@ def test_partial_refunds_leave_the_purchases_granted(shop: Shop, movements: list
 def test_a_partial_refund_and_a_full_one_return_everything_once(
     shop: Shop, movements: list[tuple[str, int, str]]
 ) -> None:
-    order = shop.order(shop.player(), shop.item(199))
+    order = shop.order(shop.user(), shop.item(199))
     for kind, amount, provider_id in [*movements, *movements]:
         _book(order, PaymentKind(kind), amount, provider_id)
     assert shop.read(order.id).status == "refunded"
@@ -153,11 +153,11 @@ def test_every_permutation_and_repetition_ends_in_one_state(
     states = []
     for names in sequences:
         # Each sequence is about an order of its own, with a transaction of its own.
-        order = shop.order(shop.player(), sword)
+        order = shop.order(shop.user(), sword)
         for name in names:
             notification = KINDS[name](order)
             _make_ids_unique(notification, order.id[:16])
-            assert shop.tell(notification).status == 204
+            assert shop.notify(notification).status == 204
         states.append(_state(shop, order))
     assert states[0] == states[1]
     assert states[0][0] == _expected(frozenset(sequences[0]))
@@ -189,12 +189,12 @@ def test_payments_and_refunds_of_two_attempts_end_in_one_state_in_any_sequence(
     sword = shop.item()
     states = []
     for facts in sequences:
-        order = shop.order(shop.player(), sword, attempts=2)
+        order = shop.order(shop.user(), sword, attempts=2)
         for kind, attempt in facts:
             transaction = f"{attempt}{order.id[:16]}"
             paid = order_paid(order, transaction) if kind == "paid" else None
             notification = paid or refund(order, transaction, code=2 if kind == "chargeback" else 1)
-            assert shop.tell(notification).status == 204
+            assert shop.notify(notification).status == 204
         states.append(_state(shop, order))
     assert states[0] == states[1]
     check(shop.engine)

@@ -57,7 +57,7 @@ def _ended(message: Message) -> set[str]:
 
 
 def test_signing_out_writes_a_message_that_names_the_session(shop: Shop, sent: list[Message]) -> None:
-    current_user = _sign_in(shop.player().user_id)
+    current_user = _sign_in(shop.user().user_id)
     _sign_in(current_user.user_id)
     service.sign_out(current_user)
     (message,) = sent
@@ -68,14 +68,14 @@ def test_signing_out_writes_a_message_that_names_the_session(shop: Shop, sent: l
 
 
 def test_closing_the_account_writes_a_message_that_names_all_its_sessions(shop: Shop, sent: list[Message]) -> None:
-    one = _sign_in(shop.player().user_id)
+    one = _sign_in(shop.user().user_id)
     two = _sign_in(one.user_id)
     service.close_account(one, one.user_id)
     assert [_ended(message) for message in sent] == [{one.session_hash, two.session_hash}]
 
 
 def test_the_message_does_not_wait_behind_one_that_could_not_be_sent(shop: Shop, sent: list[Message]) -> None:
-    current_user = _sign_in(shop.player().user_id)
+    current_user = _sign_in(shop.user().user_id)
     with unit_of_work() as session:
         outbox.write(session, current_user.user_id, {"event": "test"})
     outbox.note_failure([sent[0].id], "Redis does not answer")
@@ -85,8 +85,8 @@ def test_the_message_does_not_wait_behind_one_that_could_not_be_sent(shop: Shop,
 
 @pytest.mark.parametrize("redis_is_down", [False, True])
 def test_the_connections_of_the_session_and_no_others_close_at_once(shop: Shop, redis_is_down: bool) -> None:
-    ended = _sign_in(shop.player().user_id)
-    others = [_sign_in(ended.user_id), _sign_in(shop.player().user_id)]
+    ended = _sign_in(shop.user().user_id)
+    others = [_sign_in(ended.user_id), _sign_in(shop.user().user_id)]
     bus = Bus(f"redis://127.0.0.1:{free_port()}/0" if redis_is_down else "")
 
     async def sign_out(connections: Sequence[Connection]) -> None:
@@ -102,7 +102,7 @@ def test_the_connections_of_the_session_and_no_others_close_at_once(shop: Shop, 
 
 
 def test_a_message_of_another_process_closes_them_and_is_sent_to_nobody(shop: Shop, sent: list[Message]) -> None:
-    ended = _sign_in(shop.player().user_id)
+    ended = _sign_in(shop.user().user_id)
     other = _sign_in(ended.user_id)
     service.sign_out(ended)
 

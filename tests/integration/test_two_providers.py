@@ -72,9 +72,9 @@ def _tell(*happenings: Json) -> Outcome:
 
 
 def test_both_may_use_one_transaction_id_for_two_orders(shop: Shop) -> None:
-    user = shop.player()
+    user = shop.user()
     first, second = shop.order(user, shop.item()), shop.order(user, shop.item())
-    shop.tell(order_paid(first, "T1"))
+    shop.notify(order_paid(first, "T1"))
     assert _tell(_happening("charge.settled", second, "T1")).verdict is Verdict.DONE
     assert [shop.read(order.id).status for order in (first, second)] == ["paid", "paid"]
     assert [shop.read(order.id).needs_attention for order in (first, second)] == ["", ""]
@@ -82,8 +82,8 @@ def test_both_may_use_one_transaction_id_for_two_orders(shop: Shop) -> None:
 
 
 def test_a_refund_takes_back_only_the_payment_of_its_own_provider(shop: Shop) -> None:
-    order = shop.order(shop.player(), shop.item(1000))
-    shop.tell(order_paid(order, "T1"))
+    order = shop.order(shop.user(), shop.item(1000))
+    shop.notify(order_paid(order, "T1"))
     # It is remembered, as a refund that came before its payment: Acme's own T1.
     _tell(_happening("charge.reversed", order, "T1"))
     assert (shop.read(order.id).status, shop.purchases(order.id)) == ("paid", ["granted"])
@@ -91,8 +91,8 @@ def test_a_refund_takes_back_only_the_payment_of_its_own_provider(shop: Shop) ->
 
 
 def test_a_part_of_a_refund_is_valued_by_the_payment_of_its_own_provider(shop: Shop) -> None:
-    order = shop.order(shop.player(), shop.item(1000))
-    shop.tell(order_paid(order, "T1"))
+    order = shop.order(shop.user(), shop.item(1000))
+    shop.notify(order_paid(order, "T1"))
     part = _happening("charge.trimmed", order, "T1")
     part["sum"] = {"minor": 400, "ccy": "USD"}
     _tell(part)
@@ -103,7 +103,7 @@ def test_a_part_of_a_refund_is_valued_by_the_payment_of_its_own_provider(shop: S
 
 @pytest.mark.parametrize("batched", [False, True])
 def test_one_provider_order_id_may_stand_for_two_orders(shop: Shop, batched: bool) -> None:
-    user = shop.player()
+    user = shop.user()
     ours, theirs = (shop.order(user, shop.item(), attempts=0) for _ in range(2))
     with unit_of_work() as session:
         lifecycle.start_attempt(session, lock(session, ours.id), "xsolla", "4711", "http://provider.test/1")
@@ -126,8 +126,8 @@ def test_one_provider_order_id_may_stand_for_two_orders(shop: Shop, batched: boo
 
 
 def test_an_order_paid_at_both_is_flagged_and_one_refund_leaves_it_granted(shop: Shop) -> None:
-    order = shop.order(shop.player(), shop.item(1000))
-    shop.tell(order_paid(order, "T1"))
+    order = shop.order(shop.user(), shop.item(1000))
+    shop.notify(order_paid(order, "T1"))
     _tell(_happening("charge.settled", order, "C1"))
     assert "paid twice" in shop.read(order.id).needs_attention
     _tell(_happening("charge.reversed", order, "C1"))
@@ -136,7 +136,7 @@ def test_an_order_paid_at_both_is_flagged_and_one_refund_leaves_it_granted(shop:
 
 
 def test_several_events_of_one_delivery_are_all_applied(shop: Shop) -> None:
-    user = shop.player()
+    user = shop.user()
     first, second = shop.order(user, shop.item()), shop.order(user, shop.item())
     outcome = _tell(_happening("charge.settled", first, "C1"), _happening("charge.settled", second, "C2"))
     assert outcome.verdict is Verdict.DONE
@@ -145,7 +145,7 @@ def test_several_events_of_one_delivery_are_all_applied(shop: Shop) -> None:
 
 
 def test_of_several_events_the_refused_one_is_answered_and_the_other_is_done(shop: Shop) -> None:
-    user = shop.player()
+    user = shop.user()
     first, second = shop.order(user, shop.item()), shop.order(user, shop.item())
     wrong = _happening("charge.settled", second, "C2")
     wrong["sum"] = {"minor": 1, "ccy": "USD"}
@@ -163,14 +163,14 @@ def _without_order(what: str, order: Order, charge: str) -> Json:
 
 
 def test_a_refund_before_its_payment_in_one_delivery_takes_it_back(shop: Shop) -> None:
-    order = shop.order(shop.player(), shop.item(1000))
+    order = shop.order(shop.user(), shop.item(1000))
     _tell(_without_order("charge.reversed", order, "C1"), _happening("charge.settled", order, "C1"))
     assert (shop.read(order.id).status, shop.purchases(order.id)) == ("refunded", ["refunded"])
     check(shop.engine)
 
 
 def test_an_unmatched_event_among_others_is_applied_when_its_payment_arrives(shop: Shop) -> None:
-    user = shop.player()
+    user = shop.user()
     first, second = shop.order(user, shop.item()), shop.order(user, shop.item())
     _tell(_happening("charge.settled", first, "C1"), _without_order("charge.reversed", second, "C9"))
     assert shop.rows("SELECT verdict, transaction_id FROM webhook_deliveries ORDER BY event_number") == [
@@ -183,7 +183,7 @@ def test_an_unmatched_event_among_others_is_applied_when_its_payment_arrives(sho
 
 
 def test_a_refused_event_hides_no_unmatched_one(shop: Shop) -> None:
-    user = shop.player()
+    user = shop.user()
     first, second = shop.order(user, shop.item()), shop.order(user, shop.item())
     wrong = _happening("charge.settled", first, "C1")
     wrong["sum"] = {"minor": 1, "ccy": "USD"}
@@ -194,7 +194,7 @@ def test_a_refused_event_hides_no_unmatched_one(shop: Shop) -> None:
 
 
 def test_a_refusal_that_the_provider_must_hear_of_comes_first(shop: Shop) -> None:
-    user = shop.player()
+    user = shop.user()
     first, second, third = (shop.order(user, shop.item()) for _ in range(3))
     _tell(_happening("charge.settled", first, "C1"))
     wrong = _happening("charge.settled", third, "C3")
@@ -205,7 +205,7 @@ def test_a_refusal_that_the_provider_must_hear_of_comes_first(shop: Shop) -> Non
 
 
 def test_replaying_an_event_of_a_delivery_leaves_the_others_alone(shop: Shop) -> None:
-    user = shop.player()
+    user = shop.user()
     first, second = shop.order(user, shop.item()), shop.order(user, shop.item())
     wrong = _happening("charge.settled", second, "C2")
     wrong["sum"] = {"minor": 1, "ccy": "USD"}
@@ -222,7 +222,7 @@ def test_replaying_an_event_of_a_delivery_leaves_the_others_alone(shop: Shop) ->
 
 
 def test_a_decline_leaves_the_open_payment_page_of_another_provider(shop: Shop) -> None:
-    order = shop.order(shop.player(), shop.item(), attempts=0)
+    order = shop.order(shop.user(), shop.item(), attempts=0)
     with unit_of_work() as session:
         locked = lock(session, order.id)
         lifecycle.start_attempt(session, locked, "xsolla", "4711", "http://provider.test/1")
@@ -236,7 +236,7 @@ def test_a_decline_leaves_the_open_payment_page_of_another_provider(shop: Shop) 
 def test_reconciliation_goes_on_when_a_provider_is_not_configured(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    user = shop.player()
+    user = shop.user()
     for _ in range(2):
         with_acme, with_xsolla = shop.order(user, shop.item(), attempts=0), shop.order(user, shop.item())
         with unit_of_work() as session:
@@ -253,12 +253,12 @@ def test_reconciliation_goes_on_when_a_provider_is_not_configured(
 def test_unmatched_deliveries_of_a_removed_provider_keep_no_other_waiting(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    order = shop.order(shop.player(), shop.item(1000))
+    order = shop.order(shop.user(), shop.item(1000))
     for number in range(101):
         _tell(_without_order("charge.reversed", order, f"C{number}"))
     without_order = refund(order, "T1")
     del without_order["custom_parameters"], without_order["transaction"]["external_id"]
-    assert shop.tell(without_order).verdict is Verdict.UNMATCHED
+    assert shop.notify(without_order).verdict is Verdict.UNMATCHED
     with unit_of_work() as session:
         locked = lock(session, order.id)
         for number in range(101):
@@ -274,7 +274,7 @@ def test_unmatched_deliveries_of_a_removed_provider_keep_no_other_waiting(
 def test_a_provider_that_speaks_for_another_one_is_a_fault_that_is_kept(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    order = shop.paid_order(shop.player(), shop.item(1000))
+    order = shop.paid_order(shop.user(), shop.item(1000))
     monkeypatch.setattr(acme, "NAME", "xsolla")
     with pytest.raises(ValueError, match="speaks for another one"):
         _tell(_happening("charge.reversed", order, f"T{order.id[:12]}"))

@@ -59,7 +59,7 @@ def _with(notification: Json, path: str, value: Any) -> Json:
 
 @pytest.mark.parametrize("name", [name for name in WRONG if name != "of JSON written again"])
 def test_a_wrong_signature_changes_nothing(shop: Shop, name: str) -> None:
-    order = shop.order(shop.player(), shop.item())
+    order = shop.order(shop.user(), shop.item())
     body = json.dumps(order_paid(order)).encode()
     outcome = receive(body, WRONG[name], {})
     assert (outcome.status, outcome.code) == (400, "INVALID_SIGNATURE")
@@ -68,7 +68,7 @@ def test_a_wrong_signature_changes_nothing(shop: Shop, name: str) -> None:
 
 
 def test_a_signature_of_other_bytes_of_the_same_json_is_wrong(shop: Shop) -> None:
-    order = shop.order(shop.player(), shop.item())
+    order = shop.order(shop.user(), shop.item())
     body = json.dumps(order_paid(order)).encode()
     again = json.dumps(json.loads(body), separators=(",", ":")).encode()
     assert receive(again, sign(body), {}).code == "INVALID_SIGNATURE"
@@ -79,7 +79,7 @@ def test_both_secrets_are_accepted_while_they_rotate(database_url: str, dialect:
     with use_database(database_url, XSOLLA_WEBHOOK_SECRET=f"new-secret,{SECRET}") as engine:
         shop = Shop(engine, dialect)
         for number, secret in enumerate(("new-secret", SECRET)):
-            order = shop.order(shop.player(), shop.item())
+            order = shop.order(shop.user(), shop.item())
             body = json.dumps(order_paid(order, f"T{number}")).encode()
             assert receive(body, sign(body, secret), {}).verdict == "done"
         assert receive(body, sign(body, "older"), {}).code == "INVALID_SIGNATURE"
@@ -93,7 +93,7 @@ def test_only_the_beginning_of_an_unsigned_delivery_is_kept(shop: Shop) -> None:
 
 
 def test_a_delivery_is_kept_as_it_came_except_for_its_secrets(shop: Shop) -> None:
-    order = shop.order(shop.player(), shop.item())
+    order = shop.order(shop.user(), shop.item())
     body = json.dumps(order_paid(order), indent=3).encode()
     headers = {"authorization": "Signature abc", "cookie": "session=abc", "x-strange": "\x00é\ud800"}
     assert receive(body, sign(body), headers).status == 204
@@ -108,24 +108,24 @@ def test_a_delivery_is_kept_as_it_came_except_for_its_secrets(shop: Shop) -> Non
 
 
 def test_known_users_are_valid(shop: Shop) -> None:
-    user = shop.player()
-    outcome = shop.tell({**samples.USER_VALIDATION, "user": {"id": user.user_id, "country": "US"}})
+    user = shop.user()
+    outcome = shop.notify({**samples.USER_VALIDATION, "user": {"id": user.user_id, "country": "US"}})
     assert outcome.status == 204
     assert _last(shop)["notification_type"] == "user_validation"
 
 
 @pytest.mark.parametrize("user", ["nobody", "test_xsolla_1", "", None, 42, {"a": 1}, "\x00", "x" * 1_000])
 def test_unknown_users_are_not_valid(shop: Shop, user: Any) -> None:
-    outcome = shop.tell({**samples.USER_VALIDATION, "user": {"id": user}})
+    outcome = shop.notify({**samples.USER_VALIDATION, "user": {"id": user}})
     assert (outcome.status, outcome.code) == (400, "INVALID_USER")
 
 
 def test_a_closed_account_is_not_valid_but_what_it_paid_is_booked(shop: Shop) -> None:
-    user = shop.player()
+    user = shop.user()
     order = shop.order(user, shop.item())
     close_account(user, user.user_id)
-    assert shop.tell({**samples.USER_VALIDATION, "user": {"id": user.user_id}}).code == "INVALID_USER"
-    assert shop.tell(order_paid(order)).status == 204
+    assert shop.notify({**samples.USER_VALIDATION, "user": {"id": user.user_id}}).code == "INVALID_USER"
+    assert shop.notify(order_paid(order)).status == 204
     assert shop.read(order.id).status == "paid"
 
 
@@ -161,8 +161,8 @@ MISMATCHES: dict[str, tuple[str, Any, str]] = {
 def test_a_payment_that_does_not_match_is_kept_and_flagged_and_grants_nothing(
     shop: Shop, path: str, value: Any, code: str
 ) -> None:
-    order = shop.order(shop.player(), shop.item(199))
-    outcome = shop.tell(_with(order_paid(order), path, value))
+    order = shop.order(shop.user(), shop.item(199))
+    outcome = shop.notify(_with(order_paid(order), path, value))
     assert (outcome.status, outcome.code, outcome.verdict) == (400, code, "refused")
     assert shop.read(order.id).needs_attention
     assert _last(shop)["order_id"] == order.id
@@ -171,14 +171,14 @@ def test_a_payment_that_does_not_match_is_kept_and_flagged_and_grants_nothing(
 
 @pytest.mark.parametrize("project", [[1], {"id": 1}, True, "1\x00", 1.5])
 def test_an_unreadable_project_is_refused_like_another_project(shop: Shop, project: Any) -> None:
-    order = shop.order(shop.player(), shop.item(199))
-    outcome = shop.tell(_with(order_paid(order), "billing.settings.project_id", project))
+    order = shop.order(shop.user(), shop.item(199))
+    outcome = shop.notify(_with(order_paid(order), "billing.settings.project_id", project))
     assert (outcome.status, outcome.code) == (400, "INVALID_PARAMETER")
     _check_nothing_changed(shop, order)
 
 
 def test_a_payment_with_a_duplicate_json_name_grants_nothing(shop: Shop) -> None:
-    order = shop.order(shop.player(), shop.item(199))
+    order = shop.order(shop.user(), shop.item(199))
     right = json.dumps(order_paid(order))
     for body in (right.replace('"amount":', '"amount": "0", "amount":'), right[:-1] + ', "user": {}}'):
         outcome = receive(body.encode(), sign(body.encode()), {})
@@ -188,25 +188,25 @@ def test_a_payment_with_a_duplicate_json_name_grants_nothing(shop: Shop) -> None
 
 @pytest.mark.parametrize("value", ["1.99", 1.99, "1.9900", "1.990000000000"])
 def test_an_amount_matches_in_any_notation(shop: Shop, value: Any) -> None:
-    order = shop.order(shop.player(), shop.item(199))
-    assert shop.tell(_with(order_paid(order), "order.amount", value)).verdict == "done"
+    order = shop.order(shop.user(), shop.item(199))
+    assert shop.notify(_with(order_paid(order), "order.amount", value)).verdict == "done"
 
 
 def test_payment_in_separate_mode_grants_nothing_and_order_paid_grants(shop: Shop) -> None:
-    order = shop.order(shop.player(), shop.item())
-    assert (shop.tell(payment(order)).verdict, shop.read(order.id).status) == ("ignored", "pending")
+    order = shop.order(shop.user(), shop.item())
+    assert (shop.notify(payment(order)).verdict, shop.read(order.id).status) == ("ignored", "pending")
     separate = order_paid(order)
     del separate["billing"]
-    assert shop.tell(separate).verdict == "done"
-    assert shop.tell(payment(order)).status == 204
+    assert shop.notify(separate).verdict == "done"
+    assert shop.notify(payment(order)).status == 204
     assert shop.read(order.id).status == "paid"
     check(shop.engine)
 
 
 def test_a_payment_that_does_not_match_is_flagged_and_answered_with_success_in_separate_mode(shop: Shop) -> None:
     # Answering 400 here would not give the user the money back.
-    order = shop.order(shop.player(), shop.item(199))
-    outcome = shop.tell(_with(payment(order), "purchase.checkout.amount", 1.98))
+    order = shop.order(shop.user(), shop.item(199))
+    outcome = shop.notify(_with(payment(order), "purchase.checkout.amount", 1.98))
     assert (outcome.status, outcome.verdict) == (204, "refused")
     assert "amount" in shop.read(order.id).needs_attention
     _check_nothing_changed(shop, order)
@@ -214,22 +214,22 @@ def test_a_payment_that_does_not_match_is_flagged_and_answered_with_success_in_s
 
 @pytest.mark.parametrize("notify", [order_paid, payment, refund, order_canceled, declined])
 def test_another_projects_notifications_are_refused(shop: Shop, notify: Any) -> None:
-    order = shop.order(shop.player(), shop.item())
+    order = shop.order(shop.user(), shop.item())
     path = "billing.settings.project_id" if "billing" in notify(order) else "settings.project_id"
-    outcome = shop.tell(_with(notify(order), path, PROJECT + 1))
+    outcome = shop.notify(_with(notify(order), path, PROJECT + 1))
     assert (outcome.status, outcome.code) == (400, "INVALID_PARAMETER")
     _check_nothing_changed(shop, order)
 
 
 @pytest.mark.parametrize("notify", [order_paid, refund, declined])
 def test_a_live_notification_moves_nothing_in_sandbox_mode(shop: Shop, notify: Any) -> None:
-    order = shop.order(shop.player(), shop.item())
+    order = shop.order(shop.user(), shop.item())
     real = notify(order)
     if "order" in real:
         real = _with(_with(real, "order.mode", "default"), "billing.transaction.dry_run", 0)
     else:
         real = _with(real, "transaction.dry_run", None)
-    outcome = shop.tell(real)
+    outcome = shop.notify(real)
     assert (outcome.status, outcome.verdict) == (204, "ignored")
     assert "sandbox" in shop.read(order.id).needs_attention
     _check_nothing_changed(shop, order)
@@ -238,11 +238,11 @@ def test_a_live_notification_moves_nothing_in_sandbox_mode(shop: Shop, notify: A
 def test_a_test_payment_buys_nothing_in_live_mode(database_url: str, dialect: str) -> None:
     with use_database(database_url, XSOLLA_SANDBOX="false") as engine:
         shop = Shop(engine, dialect)
-        order = shop.order(shop.player(), shop.item())
-        assert shop.tell(order_paid(order)).verdict == "ignored"
+        order = shop.order(shop.user(), shop.item())
+        assert shop.notify(order_paid(order)).verdict == "ignored"
         _check_nothing_changed(shop, order)
         real = _with(_with(order_paid(order), "order.mode", "default"), "billing.transaction.dry_run", 0)
-        assert shop.tell(real).verdict == "done"
+        assert shop.notify(real).verdict == "done"
         assert shop.read(order.id).status == "paid"
 
 
@@ -250,28 +250,28 @@ def test_a_test_payment_buys_nothing_in_live_mode(database_url: str, dialect: st
 
 
 def test_an_order_is_found_by_the_providers_id_alone(shop: Shop) -> None:
-    order = shop.order(shop.player(), shop.item())
+    order = shop.order(shop.user(), shop.item())
     ((number,),) = shop.rows("SELECT provider_order_id FROM payment_attempts")
     paid = _with(order_paid(order), "order.id", int(number))
     del paid["custom_parameters"]
     paid["billing"]["transaction"].pop("external_id")
-    assert shop.tell(paid).order_id == order.id
+    assert shop.notify(paid).order_id == order.id
 
 
 def test_an_order_is_found_by_the_external_id_alone(shop: Shop) -> None:
-    order = shop.order(shop.player(), shop.item())
+    order = shop.order(shop.user(), shop.item())
     paid = order_paid(order)
     del paid["custom_parameters"]
-    assert shop.tell(paid).order_id == order.id
+    assert shop.notify(paid).order_id == order.id
 
 
 def test_the_order_id_of_the_provider_takes_precedence(shop: Shop) -> None:
-    user = shop.player()
+    user = shop.user()
     order, other = shop.order(user, shop.item()), shop.order(user, shop.item())
     query = "SELECT provider_order_id FROM payment_attempts WHERE order_id = :id"
     ((number,),) = shop.rows(query, id=order.id)
     paid = _with(_with(order_paid(order), "order.id", int(number)), "custom_parameters.order_id", other.id)
-    assert shop.tell(paid).order_id == order.id
+    assert shop.notify(paid).order_id == order.id
     assert shop.read(other.id).status == "pending"
 
 
@@ -279,10 +279,10 @@ def test_the_order_id_of_the_provider_takes_precedence(shop: Shop) -> None:
 def test_a_delivery_about_an_unknown_order_is_kept_for_staff_and_answered_with_success(
     shop: Shop, notify: Any
 ) -> None:
-    order = shop.order(shop.player(), shop.item())
+    order = shop.order(shop.user(), shop.item())
     facts = {"user_id": order.user_id, "total": 199, "currency": "USD", "expires_at": order.expires_at}
     unknown = Order.model_validate({"id": "f" * 32, "number": "-", **facts})
-    outcome = shop.tell(notify(unknown))
+    outcome = shop.notify(notify(unknown))
     assert (outcome.status, outcome.verdict) == (204, "unmatched")
     kept = _last(shop)
     assert (kept["verdict"], kept["order_id"]) == ("unmatched", None)
@@ -293,7 +293,7 @@ def test_a_delivery_about_an_unknown_order_is_kept_for_staff_and_answered_with_s
 @pytest.mark.parametrize("sample", [samples.AFS_BLACK_LIST, {"notification_type": "made_up_tomorrow"}])
 def test_unused_types_are_kept_and_answered_with_success(shop: Shop, sample: Json) -> None:
     sample = {**sample, "settings": {"project_id": PROJECT}}
-    outcome = shop.tell(sample)
+    outcome = shop.notify(sample)
     assert (outcome.status, outcome.verdict) == (204, "ignored")
     assert _last(shop)["notification_type"] == sample["notification_type"]
 
@@ -317,12 +317,12 @@ def test_a_signed_body_that_is_no_notification_is_refused_and_kept(shop: Shop, b
 )
 def test_any_signed_notification_is_answered_and_kept(shop: Shop, data: Any, kind: str) -> None:
     orders = shop.rows("SELECT id FROM orders")
-    order = shop.read(orders[0][0]) if orders else shop.order(shop.player(), shop.item())
+    order = shop.read(orders[0][0]) if orders else shop.order(shop.user(), shop.item())
     notification = {**data, "notification_type": kind} if isinstance(data, dict) else data
     if isinstance(notification, dict):
         notification["custom_parameters"] = {"order_id": order.id}
     before = shop.rows("SELECT COUNT(*) FROM webhook_deliveries")[0][0]
-    outcome = shop.tell(notification)
+    outcome = shop.notify(notification)
     assert outcome.status in {204, 400}
     assert (outcome.status == 400) is bool(outcome.code)
     assert shop.rows("SELECT COUNT(*) FROM webhook_deliveries")[0][0] == before + 1
@@ -332,7 +332,7 @@ def test_any_signed_notification_is_answered_and_kept(shop: Shop, data: Any, kin
 
 
 def test_an_exception_undoes_everything_and_keeps_the_delivery(shop: Shop) -> None:
-    order = shop.order(shop.player(), shop.item())
+    order = shop.order(shop.user(), shop.item())
     body = json.dumps(order_paid(order)).encode()
 
     def fail(_c: object, _u: object, statement: str, *_: object) -> None:

@@ -41,7 +41,7 @@ def problem(answer: httpx.Response, status: int, code: str = "") -> Json:
 
 
 @dataclass
-class Player:
+class ApiUser:
     """An account with a session."""
 
     web: "Web"
@@ -79,7 +79,7 @@ class Player:
 
     def pay(self, order: Json) -> httpx.Response:
         """Deliver the notification that an order of this user was paid."""
-        return self.web.tell(self.paid(order))
+        return self.web.notify(self.paid(order))
 
     def paid(self, order: Json) -> Json:
         """Return the notification that an order of this user was paid."""
@@ -163,13 +163,13 @@ class Web:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         return self.http.post("/api/sessions", json={"username": username, "password": password}, headers=named)
 
-    def player(self) -> Player:
+    def user(self) -> ApiUser:
         """Return a new user, signed in."""
         user = self.register()
         assert user.status_code == 201, user.text
         session = self.sign_in(user.json()["username"])
         assert session.status_code == 201, session.text
-        return Player(self, user.json()["id"], user.json()["username"], session.json()["token"])
+        return ApiUser(self, user.json()["id"], user.json()["username"], session.json()["token"])
 
     def sign(self, body: bytes) -> str:
         """Return the provider's Authorization header for a body."""
@@ -181,7 +181,7 @@ class Web:
         headers = {"Authorization": self.sign(body), "Content-Type": "application/json", **headers}
         return self.http.post("/api/webhooks/payment", content=body, headers=headers)
 
-    def tell(self, notification: Json) -> httpx.Response:
+    def notify(self, notification: Json) -> httpx.Response:
         """Deliver a notification, signed."""
         settings = {"project_id": int(self.store.env["XSOLLA_PROJECT_ID"])}
         return self.deliver(json.dumps({**notification, "settings": settings}).encode())

@@ -22,7 +22,7 @@ TIMEOUT_SECONDS = 30
 def test_deliveries_during_a_black_hole_get_a_timely_response_and_succeed_later(
     web_behind_network: Web, shop: Shop, network: Network
 ) -> None:
-    user, potion = shop.player(), shop.item(consumable=True)
+    user, potion = shop.user(), shop.item(consumable=True)
     orders = [shop.order(user, potion) for _ in range(ORDERS)]
     notifications = [order_paid(order, f"T-{order.id}") for order in orders]
     with RetryingProvider(web_behind_network, notifications, THREADS) as provider:
@@ -45,7 +45,7 @@ def test_deliveries_during_a_black_hole_get_a_timely_response_and_succeed_later(
 def test_a_slow_network_only_makes_deliveries_slower(
     web_behind_network: Web, shop: Shop, network: Network
 ) -> None:
-    user, potion = shop.player(), shop.item(consumable=True)
+    user, potion = shop.user(), shop.item(consumable=True)
     orders = [shop.order(user, potion) for _ in range(ORDERS // 2)]
     notifications = [order_paid(order, f"T-{order.id}") for order in orders]
     with network.slow(DELAY_SECONDS), RetryingProvider(web_behind_network, notifications, THREADS) as provider:

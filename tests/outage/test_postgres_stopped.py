@@ -16,7 +16,7 @@ TIMEOUT_SECONDS = 30
 def test_notifications_sent_while_postgresql_is_stopped_are_applied_once_afterwards(
     web: Web, shop: Shop, own_postgres: PostgresServer
 ) -> None:
-    user, potion = shop.player(), shop.item(consumable=True)
+    user, potion = shop.user(), shop.item(consumable=True)
     orders = [shop.order(user, potion) for _ in range(ORDERS)]
     with RetryingProvider(web, [order_paid(order, f"T-{order.id}") for order in orders]) as provider:
         wait_until(lambda: len(provider.accepted) >= ORDERS // 4, TIMEOUT_SECONDS)

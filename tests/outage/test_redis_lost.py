@@ -13,8 +13,8 @@ from redis import Redis
 
 from store_app.live.bus import STREAM
 from tests.integration.shop import wait_until
-from tests.integration.test_api_live import Ear, Ears
-from tests.integration.web import PASSWORD, Player, Web
+from tests.integration.test_api_live import Listener, Listeners
+from tests.integration.web import PASSWORD, ApiUser, Web
 from tests.outage.load import HealthMonitor, timed
 from tests.security.event_socket import LIBRARY, SHELL, Tab
 from tests.support.invariants import check
@@ -45,7 +45,7 @@ class StoreWithRedis:
     portal: BlockingPortal
 
     @contextmanager
-    def tab(self, user: Player, cookie: str) -> Iterator[Tab]:
+    def tab(self, user: ApiUser, cookie: str) -> Iterator[Tab]:
         """Open the library in a tab, and wait until it shows the user's name."""
         tab = Tab(self.web.store.url, cookie=cookie)
         with self.portal.wrap_async_context_manager(tab):
@@ -111,11 +111,11 @@ Outage = Callable[[StoreWithRedis], AbstractContextManager[float]]
 
 @pytest.mark.parametrize("outage", [_killed, _paused, _emptied, _cut_off])
 def test_users_lose_nothing_during_an_outage_of_redis(shared_store: StoreWithRedis, outage: Outage) -> None:
-    web, user = shared_store.web, shared_store.web.player()
+    web, user = shared_store.web, shared_store.web.user()
     cookie = _cookie_of(user)
     with ExitStack() as connections:
         tab = connections.enter_context(shared_store.tab(user, cookie))
-        listeners = Ears(connections, user, CONNECTIONS).until_listening()
+        listeners = Listeners(connections, user, CONNECTIONS).until_listening()
         with outage(shared_store) as seconds:
             bought = [_buy(user) for _ in range(4)]
             assert _owned(web, cookie).issuperset(bought)
@@ -125,7 +125,7 @@ def test_users_lose_nothing_during_an_outage_of_redis(shared_store: StoreWithRed
             assert not seconds or all(_received_so_far(listener).isdisjoint(bought) for listener in listeners.all)
 
         # Connections from before the outage receive messages again: new ones, and those from during the outage.
-        Ears(connections, user, CONNECTIONS).until_listening()
+        Listeners(connections, user, CONNECTIONS).until_listening()
         listeners.until_listening()
         web.change(EXPIRE_LEASES_OF_UNSENT, then="2020-01-01 00:00:00+00:00")
         wait_until(
@@ -155,10 +155,10 @@ def test_a_worker_keeps_receiving_after_a_stream_entry_that_it_cannot_read(
     with Redis.from_url(shared_store.redis.url) as client:
         client.xadd(STREAM, dict(entry))
     with ExitStack() as connections:
-        Ears(connections, shared_store.web.player(), CONNECTIONS).until_listening()
+        Listeners(connections, shared_store.web.user(), CONNECTIONS).until_listening()
 
 
-def _received_so_far(listener: Ear) -> set[str]:
+def _received_so_far(listener: Listener) -> set[str]:
     """Return the orders that a connection has received messages about."""
     with suppress(TimeoutError):
         while True:
@@ -166,13 +166,13 @@ def _received_so_far(listener: Ear) -> set[str]:
     return {message["order_id"] for message in listener.heard}
 
 
-def _cookie_of(user: Player) -> str:
+def _cookie_of(user: ApiUser) -> str:
     response = user.web.http.post("/auth/login", data={"username": user.username, "password": PASSWORD})
     user.web.http.cookies.clear()
     return response.cookies["session"]
 
 
-def _buy(user: Player) -> str:
+def _buy(user: ApiUser) -> str:
     """Order an item and have it paid, which gets a response immediately; return the order's id."""
     order = user.order(SKU)
     paid = timed(lambda: user.pay(order))
@@ -181,8 +181,8 @@ def _buy(user: Player) -> str:
     return str(order["order_id"])
 
 
-def _sign_in_and_out(user: Player) -> None:
-    other = Player(user.web, user.id, user.username, user.web.sign_in(user.username).json()["token"])
+def _sign_in_and_out(user: ApiUser) -> None:
+    other = ApiUser(user.web, user.id, user.username, user.web.sign_in(user.username).json()["token"])
     out = timed(lambda: other.delete("/api/sessions/current"))
     assert out.status == 204
     assert out.seconds < MAX_SIGN_OUT_SECONDS

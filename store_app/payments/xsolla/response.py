@@ -14,7 +14,7 @@ _ERRORS = {
     RefusalReason.UNAVAILABLE: (503, "TEMPORARY_FAULT"),
     RefusalReason.INTERNAL_ERROR: (500, "SERVER_ERROR"),
 }
-# What is wrong with a payment is answered to `order_paid` only: a 400 to `payment` would not give the buyer the
+# What is wrong with a payment is answered to `order_paid` only: a 400 to `payment` would not give the user the
 # money back. It is recorded and flagged instead.
 _ABOUT_PAYMENTS = {RefusalReason.OTHER_USER, RefusalReason.WRONG_AMOUNT}
 

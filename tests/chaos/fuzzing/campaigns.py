@@ -33,7 +33,7 @@ from tests.chaos.fuzzing.strategies import (
 )
 from tests.chaos.fuzzing.transport import Headers, RawClient, Request, Response
 from tests.integration.shop import PROJECT, SECRET, Json, Shop, order_paid, sign, use_database
-from tests.integration.web import PASSWORD, Player, Web
+from tests.integration.web import PASSWORD, ApiUser, Web
 from tests.support.invariants import violations
 from tests.support.store import StoreProcess
 
@@ -94,10 +94,10 @@ class Caller:
     """A signed-in user, replaced by a new one when a generated request has ended the session or the account."""
 
     web: Web
-    user: Player = field(init=False)
+    user: ApiUser = field(init=False)
 
     def __post_init__(self) -> None:
-        self.user = self.web.player()
+        self.user = self.web.user()
 
     @property
     def credentials(self) -> Headers:
@@ -109,7 +109,7 @@ class Caller:
 
         def check_and_sign_in_again(response: Response) -> str:
             if request.method == b"DELETE" and response.status == 204:
-                self.user = self.web.player()
+                self.user = self.web.user()
             return check(response)
 
         headers = (*request.headers, *self.credentials)

@@ -36,7 +36,7 @@ class Orders:
 def place(shop: Shop, each: int) -> Orders:
     """Write pending orders of a few users."""
     potion = shop.item(PRICE, consumable=True)
-    users = [shop.player() for _ in range(5)]
+    users = [shop.user() for _ in range(5)]
     placed = [shop.order(users[number % 5], potion) for number in range(2 * each)]
     # Without this the store reconciles the orders, which changes their rows.
     shop.change("UPDATE orders SET next_check_at = NULL")
