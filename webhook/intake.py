@@ -153,7 +153,6 @@ def _process(session: Session, delivery: Delivery, notification: Notification) -
         numbers = range(len(notification.events))
         return combine([_process_event(session, delivery, notification, number) for number in numbers])
     outcome = replace(_answer(session, notification), notification_type=notification.type)
-    failpoint("webhook: order moved")
     keep(session, delivery, outcome)
     return outcome
 

@@ -65,7 +65,7 @@ ROWS: dict[str, dict[str, Any]] = {
         "order_id": None,
         "verdict": "done",
         "reason": "",
-        "answered": 204,
+        "response_status": 204,
         "headers": "",
         "body": b"",
     },
