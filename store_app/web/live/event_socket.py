@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from store_app.accounts.service import find_current_user
 from store_app.db import outbox
 from store_app.db.threads import in_database_thread
+from store_app.web.http.middleware import middleware
 from store_app.web.http.session_cookie import session_token
 from store_app.web.live.tabs import Tab
 
@@ -34,28 +35,26 @@ def _with_token(scope: Scope, token: str) -> Scope:
     return {**scope, "query_string": urlencode(query, doseq=True).encode()}
 
 
-class EventSocketGuard:
-    """ASGI middleware around the whole app, which changes Reflex's event socket only."""
+Refresh = Callable[[Tab, outbox.Message], Awaitable[None]]
 
-    def __init__(self, app: ASGIApp, refresh: Callable[[Tab, outbox.Message], Awaitable[None]]) -> None:
-        """Wrap `app`; `refresh` shows a message in a tab."""
-        self._app = app
-        self._refresh = refresh
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one connection."""
-        if scope["type"] != "websocket" or not scope["path"].startswith(EVENT_PATH):
-            await self._app(scope, receive, send)
-            return
-        current_user = await in_database_thread(find_current_user, session_token(HTTPConnection(scope)))
-        connection = _Connection(receive)
-        tab = Tab(secrets.token_hex(16), current_user, connection.disconnect, self._refresh)
-        tab.register()
-        try:
-            await self._app(_with_token(scope, tab.token), connection.receive, send)
-        finally:
-            tab.unregister()
-            await connection.close(send)
+@middleware
+async def guard_event_socket(
+    app: ASGIApp, scope: Scope, receive: Receive, send: Send, *, refresh: Refresh
+) -> None:
+    """Guard Reflex's event socket; `refresh` shows a message in a tab."""
+    if scope["type"] != "websocket" or not scope["path"].startswith(EVENT_PATH):
+        await app(scope, receive, send)
+        return
+    current_user = await in_database_thread(find_current_user, session_token(HTTPConnection(scope)))
+    connection = _Connection(receive)
+    tab = Tab(secrets.token_hex(16), current_user, connection.disconnect, refresh)
+    tab.register()
+    try:
+        await app(_with_token(scope, tab.token), connection.receive, send)
+    finally:
+        tab.unregister()
+        await connection.close(send)
 
 
 class _Connection:
