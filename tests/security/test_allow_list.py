@@ -55,7 +55,7 @@ REFLEX_HANDLERS = {
 VARS = {
     "accounts.account_state": {"loaded", "orders", "username"},
     "accounts.form_state": {"at_password", "next", "problem", "username"},
-    "catalogue.item_state": {"in_cart", "item", "loaded", "missing", "open_order", "owned", "problem"},
+    "catalogue.item_state": {"in_cart", "item", "loaded", "missing", "open_order", "problem"},
     "catalogue.item_list_state": {"cards", "has_more", "kind", "loaded", "q", "sort"},
     "checkout.cart_state": {"loaded", "open_order", "problem", "rows", "signed_in", "total"},
     "library.library_state": {

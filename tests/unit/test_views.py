@@ -147,7 +147,7 @@ def test_cards_and_item_pages_show_kind_and_availability(kind: ItemKind) -> None
     assert card_view(item, {"dragon-sword"}).owned
     assert not card_view(item, set()).owned
     assert card_view(item, set()).kind
-    assert item_view(item).consumable is (kind == ItemKind.CONSUMABLE)
+    assert item_view(item).owned_once is (kind == ItemKind.NON_CONSUMABLE)
     assert not item_view(_item(kind=kind, status=ItemStatus.WITHDRAWN)).on_sale
 
 

@@ -25,17 +25,13 @@ class CardView:
 
 
 @dataclass
-class ItemView:
-    """An item on its own page."""
+class ItemView(CardView):
+    """An item on its own page, which shows more than the card."""
 
-    sku: str = ""
-    name: str = ""
     description: str = ""
-    price: str = ""
-    kind: str = ""
-    consumable: bool = False
-    image: str = ""
     on_sale: bool = True
+    # The address of the user's order that waits for its payment; empty if there is none.
+    open_order: str = ""
 
 
 def cover_of(sku: str, image: str) -> str:
@@ -62,15 +58,11 @@ def card_view(item: Item, owned: Collection[str]) -> CardView:
     )
 
 
-def item_view(item: Item) -> ItemView:
-    """Return an item for its own page."""
+def item_view(item: Item, owned: Collection[str] = (), open_order_id: str = "") -> ItemView:
+    """Return an item for its own page; `open_order_id` is that of the user's open order which contains it."""
     return ItemView(
-        sku=item.sku,
-        name=item.name,
+        **vars(card_view(item, owned)),
         description=item.description,
-        price=price_text(item),
-        kind=KIND_LABELS[ItemKind(item.kind)],
-        consumable=item.kind == ItemKind.CONSUMABLE,
-        image=cover_of(item.sku, item.image),
         on_sale=item.status == ItemStatus.ACTIVE,
+        open_order=routes.order(open_order_id) if open_order_id else "",
     )

@@ -64,10 +64,7 @@ def _summary() -> rx.Component:
             class_name="flex justify-between text-xl",
         ),
         rx.el.p("Tax is added at payment if your country needs it.", class_name="text-sm text-muted"),
-        problem(
-            CartState.problem,
-            rx.cond(CartState.open_order != "", link("View that order", CartState.open_order)),
-        ),
+        problem(CartState),
         button("Go to payment", CartState.pay, primary=True),
         rx.el.p(pay_at_provider(), " We never see your card.", class_name="text-sm text-muted"),
         aria_label="Summary",

@@ -100,10 +100,7 @@ def _order() -> rx.Component:
     order = OrderState.order
     return narrow_column(
         _status(),
-        problem(
-            OrderState.problem,
-            rx.cond(OrderState.open_order != "", link("View that order", OrderState.open_order)),
-        ),
+        problem(OrderState),
         _actions(),
         rx.el.section(
             rx.el.h2("Order ", order.number, class_name="text-xl font-semibold"),

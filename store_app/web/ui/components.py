@@ -6,6 +6,8 @@ import reflex as rx
 from reflex_components_core.el.elements.base import BaseHTML
 from reflex_components_core.el.elements.inline import A
 
+from store_app.web.ui.session import RefusalMixin
+
 PRIMARY = (
     "inline-flex items-center justify-center min-h-12 px-5 rounded-lg bg-accent text-on-accent font-semibold "
     "no-underline cursor-pointer hover:brightness-110 disabled:opacity-60"
@@ -72,14 +74,14 @@ def chip(label: rx.Var, tone: rx.Var | str) -> rx.Component:
     return rx.el.span(label, class_name=rx.match(tone, *_TONES.items(), f"{_CHIP} text-muted"))
 
 
-def problem(text: rx.Var, *extra: rx.Component) -> rx.Component:
-    """Return the message of a refusal; empty while there is none."""
+def problem(state: type[RefusalMixin]) -> rx.Component:
+    """Return the message of a refusal, with a link to the order that caused it; empty while there is none."""
     return rx.el.div(
         rx.cond(
-            text != "",
+            state.problem != "",
             rx.el.div(
-                rx.el.p(text),
-                *extra,
+                rx.el.p(state.problem),
+                rx.cond(state.open_order != "", link("View that order", state.open_order)),
                 class_name="rounded-lg border-2 border-bad p-3 text-text",
                 data_testid="problem",
             ),

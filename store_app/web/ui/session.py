@@ -1,5 +1,8 @@
 """What every State needs: the user of its connection, looked up again for each event."""
 
+from collections.abc import Callable, Coroutine
+from functools import wraps
+from typing import Any
 from urllib.parse import unquote
 
 import reflex as rx
@@ -70,9 +73,25 @@ class RefusalMixin(SessionMixin, mixin=True):
         if isinstance(refusal, NotSignedIn):
             return self._to_sign_in()
         self.problem = str(refusal)
-        if isinstance(refusal, InOpenOrder):
-            self.open_order = routes.order(refusal.order_id)
+        self.open_order = routes.order(refusal.order_id) if isinstance(refusal, InOpenOrder) else ""
         return None
+
+
+_Method = Callable[..., Coroutine[Any, Any, EventSpec | None]]
+
+
+def shows_refusals(method: _Method) -> _Method:
+    """Have a method of a `RefusalMixin` State show the refusal that it raises, in place of an earlier one."""
+
+    @wraps(method)
+    async def show(self: RefusalMixin, *arguments: Any) -> EventSpec | None:
+        self.problem = self.open_order = ""
+        try:
+            return await method(self, *arguments)
+        except Refusal as refusal:
+            return self._show_refusal(refusal)
+
+    return show
 
 
 def query_parameter(state: rx.State, name: str) -> str:
