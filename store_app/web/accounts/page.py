@@ -4,7 +4,7 @@ import reflex as rx
 
 from store_app import routes
 from store_app.web.accounts.state import AccountState, FormState
-from store_app.web.accounts.view import OrderRow
+from store_app.web.orders.view import OrderRow
 from store_app.web.ui.components import (
     PRIMARY,
     SECONDARY,
@@ -107,7 +107,7 @@ def _order_row(order: rx.Var[OrderRow]) -> rx.Component:
         link(order.number, order.href),
         rx.el.span(order.placed, class_name="text-muted"),
         rx.el.span(order.total),
-        chip(order.status, order.tone),
+        chip(order.status_label, order.tone),
         class_name="flex flex-wrap gap-x-6 gap-y-1 py-3 border-b border-line",
     )
 

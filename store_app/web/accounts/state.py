@@ -9,7 +9,7 @@ from store_app.accounts.service import NAME_RULE, SIGN_IN_WINDOW
 from store_app.db.threads import read
 from store_app.errors import NameTaken, TooManyTries, WrongPassword
 from store_app.orders.queries import list_orders
-from store_app.web.accounts.view import OrderRow, order_row
+from store_app.web.orders.view import OrderRow, order_row
 from store_app.web.ui.session import SessionMixin, query_parameter
 
 # After a refusal, the address of the form contains its code, or the name of the wrong field. The sentence is

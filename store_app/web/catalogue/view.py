@@ -2,24 +2,32 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import quote
 
 from store_app import money, routes
 from store_app.models import Item, ItemKind, ItemStatus
+from store_app.orders.queries import OrderLine
 
 KIND_LABELS = {ItemKind.NON_CONSUMABLE: "Yours for good", ItemKind.CONSUMABLE: "Consumable"}
 
 
 @dataclass
-class CardView:
-    """An item in the list of the store page."""
+class ItemLink:
+    """What every row about an item shows: its name and its cover, with a link to its page."""
 
     sku: str = ""
     name: str = ""
-    price: str = ""
-    kind: str = ""
     image: str = ""
     href: str = ""
+
+
+@dataclass
+class CardView(ItemLink):
+    """An item in the list of the store page."""
+
+    price: str = ""
+    kind: str = ""
     owned: bool = False
     owned_once: bool = True
 
@@ -39,20 +47,18 @@ def cover_of(sku: str, image: str) -> str:
     return image or f"/api/items/{quote(sku, safe='')}/cover.svg"
 
 
-def price_text(item: Item) -> str:
-    """Return the price as users read it."""
-    return money.display(item.price, item.currency) if item.price else "Free"
+def item_link(item: Item | OrderLine) -> dict[str, Any]:
+    """Return the fields of an `ItemLink`."""
+    image, href = cover_of(item.sku, item.image), routes.item(item.sku)
+    return {"sku": item.sku, "name": item.name, "image": image, "href": href}
 
 
 def card_view(item: Item, owned: Collection[str]) -> CardView:
     """Return an item as a card; `owned` are the SKUs that the user owns and cannot buy again."""
     return CardView(
-        sku=item.sku,
-        name=item.name,
-        price=price_text(item),
+        **item_link(item),
+        price=money.display(item.price, item.currency) if item.price else "Free",
         kind=KIND_LABELS[ItemKind(item.kind)],
-        image=cover_of(item.sku, item.image),
-        href=routes.item(item.sku),
         owned=item.sku in owned,
         owned_once=item.kind == ItemKind.NON_CONSUMABLE,
     )
