@@ -1,19 +1,20 @@
 """The sign-in, register and account pages."""
 
+from typing import Any
+
 import reflex as rx
 
 from store_app import routes
 from store_app.web.accounts.state import AccountState, FormState
 from store_app.web.orders.view import OrderRow
 from store_app.web.ui.components import (
+    INPUT,
     PRIMARY,
     SECONDARY,
     chip,
     empty_state,
-    field,
     fragment_link,
     link,
-    link_button,
     loading,
     post_form,
 )
@@ -42,28 +43,37 @@ def _summary() -> rx.Component:
     )
 
 
+def _field(label: str, *, name: str, **props: Any) -> rx.Component:
+    return rx.el.div(
+        rx.el.label(label, html_for=name, class_name="block font-semibold mb-1"),
+        rx.el.input(
+            id=name,
+            name=name,
+            required=True,
+            auto_capitalize="none",
+            spell_check=False,
+            class_name=INPUT,
+            **props,
+        ),
+    )
+
+
 def _form(action: str, label: str, autocomplete: str, hint: str) -> rx.Component:
     return post_form(
         rx.el.input(type="hidden", name="next", value=FormState.next, read_only=True),
-        field(
+        _field(
             "User name",
             name="username",
             key="username" + FormState.username,
             default_value=FormState.username,
             auto_complete="username",
-            auto_capitalize="none",
-            spell_check=False,
-            required=True,
         ),
         rx.el.div(
-            field(
+            _field(
                 "Password",
                 name="password",
                 type="password",
                 auto_complete=autocomplete,
-                auto_capitalize="none",
-                spell_check=False,
-                required=True,
                 aria_describedby="password-hint",
             ),
             rx.el.p(hint, id="password-hint", class_name="text-sm text-muted mt-1"),
@@ -120,11 +130,7 @@ def _account() -> rx.Component:
         rx.cond(
             AccountState.orders.length() > 0,
             rx.el.ul(rx.foreach(AccountState.orders, _order_row)),
-            empty_state(
-                "No orders yet",
-                "What you order appears here.",
-                link_button("Browse the store", routes.STORE, primary=True),
-            ),
+            empty_state("No orders yet", "What you order appears here."),
         ),
     )
 

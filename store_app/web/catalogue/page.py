@@ -36,9 +36,7 @@ def store_page() -> rx.Component:
                     ItemListState.cards.length() > 0,
                     _items(),
                     empty_state(
-                        "No items match",
-                        "Check the spelling or clear the filters.",
-                        link_button("Clear filters", routes.STORE),
+                        "No items match", "Check the spelling or clear the filters.", "Clear filters", routes.STORE
                     ),
                 ),
                 loading(),
@@ -114,11 +112,7 @@ def item_page() -> rx.Component:
             ItemState.missing,
             rx.fragment(
                 heading("Item not found"),
-                empty_state(
-                    "There is no item at this address",
-                    "If you typed the address, check it.",
-                    link_button("Browse the store", routes.STORE, primary=True),
-                ),
+                empty_state("There is no item at this address", "If you typed the address, check it."),
             ),
             rx.cond(ItemState.loaded, _item(), loading()),
         ),

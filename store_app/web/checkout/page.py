@@ -5,17 +5,7 @@ import reflex as rx
 from store_app import routes
 from store_app.web.checkout.state import CartState
 from store_app.web.checkout.view import CartRow
-from store_app.web.ui.components import (
-    LINK,
-    PANEL,
-    button,
-    cover,
-    empty_state,
-    link,
-    link_button,
-    loading,
-    problem,
-)
+from store_app.web.ui.components import PANEL, button, cover, empty_state, link, loading, problem, text_button
 from store_app.web.ui.layout import heading, page, pay_at_provider
 from store_app.web.ui.page import Page
 
@@ -23,10 +13,7 @@ from store_app.web.ui.page import Page
 def _stepper(row: rx.Var[CartRow]) -> rx.Component:
     return rx.el.div(
         button(
-            "-",
-            CartState.one_fewer(row.sku),
-            disabled=row.quantity <= 1,
-            aria_label="One fewer of " + row.name,
+            "-", CartState.one_fewer(row.sku), disabled=row.quantity <= 1, aria_label="One fewer of " + row.name
         ),
         rx.el.span(row.quantity, class_name="px-3", data_testid="quantity"),
         button("+", CartState.one_more(row.sku), aria_label="One more of " + row.name),
@@ -41,13 +28,7 @@ def _row(row: rx.Var[CartRow]) -> rx.Component:
             link(row.name, row.href),
             rx.cond(row.problem != "", rx.el.p(row.problem, class_name="text-bad text-sm")),
             rx.cond(row.countable, _stepper(row)),
-            rx.el.button(
-                "Remove",
-                type="button",
-                on_click=CartState.remove(row.sku),
-                aria_label="Remove " + row.name,
-                class_name=f"{LINK} min-h-11",
-            ),
+            text_button("Remove", CartState.remove(row.sku), classes="min-h-11", aria_label="Remove " + row.name),
             class_name="grow flex flex-col items-start gap-1",
         ),
         rx.el.p(row.price, class_name="font-semibold"),
@@ -82,15 +63,12 @@ def _cart() -> rx.Component:
         ),
         rx.cond(
             CartState.signed_in,
-            empty_state(
-                "Your cart is empty",
-                "Items you add appear here.",
-                link_button("Browse the store", routes.STORE, primary=True),
-            ),
+            empty_state("Your cart is empty", "Items you add appear here."),
             empty_state(
                 "Sign in to fill a cart",
                 "Your cart is kept with your account.",
-                link_button("Sign in", routes.login(routes.CART), primary=True),
+                "Sign in",
+                routes.login(routes.CART),
             ),
         ),
     )
