@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from store_app import money
 from store_app.catalogue import queries
@@ -25,42 +25,22 @@ _MAX_PRICE = 10_000_000_000
 class ItemOut(BaseModel):
     """An item on sale."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "example": {
-                "id": 1,
-                "sku": "dragon-sword",
-                "name": "Dragon Sword",
-                "description": "Forged in dragon fire.",
-                "price": 999.99,
-                "currency": "USD",
-                "kind": "non_consumable",
-                "image_url": "/covers/dragon-sword.svg",
-            }
-        }
-    )
-
-    id: int
-    sku: str
-    name: str
-    description: str
-    price: float = Field(description="In the currency's major unit.")
-    currency: str
+    id: int = Field(examples=[1])
+    sku: str = Field(examples=["dragon-sword"])
+    name: str = Field(examples=["Dragon Sword"])
+    description: str = Field(examples=["Forged in dragon fire."])
+    price: float = Field(description="In the currency's major unit.", examples=[999.99])
+    currency: str = Field(examples=["USD"])
     kind: ItemKind
-    image_url: str
+    image_url: str = Field(examples=["/covers/dragon-sword.svg"])
 
 
 def item_out(item: Item) -> ItemOut:
     """Return the API's representation of an item."""
     return ItemOut(
-        id=item.id,
-        sku=item.sku,
-        name=item.name,
-        description=item.description,
+        **item.model_dump(exclude={"price"}),
         # A JSON number is a double, which is exact for every amount below 2**53 minor units.
         price=float(money.to_major(item.price, item.currency)),
-        currency=item.currency,
-        kind=ItemKind(item.kind),
         image_url=cover_of(item.sku, item.image),
     )
 

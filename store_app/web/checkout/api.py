@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from store_app import money
 from store_app.checkout import service
 from store_app.errors import Invalid
-from store_app.models import OrderStatus
+from store_app.models import Order, OrderStatus
+from store_app.orders.locked_order import LockedOrder
 from store_app.web.http.problems import BAD_BODY, problems
 from store_app.web.http.session_cookie import RequiredUser
 
@@ -39,7 +40,18 @@ class OrderPlaced(BaseModel):
     status: OrderStatus
     total: float = Field(description="In the currency's major unit.", examples=[999.99])
     currency: str = Field(examples=["USD"])
-    payment_url: str
+    payment_url: str = Field(description="The payment page; empty when there is nothing to pay.")
+
+
+def order_placed(order: Order | LockedOrder, payment_url: str) -> OrderPlaced:
+    """Return the API's representation of an order and its payment page."""
+    return OrderPlaced(
+        order_id=order.id,
+        status=OrderStatus(order.status),
+        total=float(money.to_major(order.total, order.currency)),
+        currency=order.currency,
+        payment_url=payment_url,
+    )
 
 
 def _quantities(wanted: Wanted) -> dict[str, int]:
@@ -63,11 +75,4 @@ async def place_order(
     if idempotency_key and not idempotency_key.isprintable():
         raise Invalid("Idempotency-Key", "The key must be printable text.")
     placed = await service.buy(current_user, _quantities(wanted), idempotency_key)
-    order = placed.order
-    return OrderPlaced(
-        order_id=order.id,
-        status=OrderStatus(order.status),
-        total=float(money.to_major(order.total, order.currency)),
-        currency=order.currency,
-        payment_url=placed.payment_url,
-    )
+    return order_placed(placed.order, placed.payment_url)

@@ -54,13 +54,7 @@ def problem(
     status: int, code: str, detail: str, headers: dict[str, str] | None = None, **more: Any
 ) -> JSONResponse:
     """Return a problem document."""
-    body = {
-        "type": "about:blank",
-        "title": HTTPStatus(status).phrase,
-        "status": status,
-        "detail": detail,
-        "code": code,
-    }
+    body = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail, code=code).model_dump()
     return JSONResponse({**body, **more}, status_code=status, headers=headers, media_type=PROBLEM_TYPE)
 
 

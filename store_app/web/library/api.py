@@ -34,16 +34,7 @@ class PurchaseOut(BaseModel):
 
 def _purchase_out(row: PurchaseRow) -> PurchaseOut:
     purchase, item, _number = row
-    return PurchaseOut(
-        id=purchase.id,
-        user_id=purchase.user_id,
-        item_id=purchase.item_id,
-        order_id=purchase.order_id,
-        quantity=purchase.quantity,
-        timestamp=purchase.timestamp,
-        status=PurchaseStatus(purchase.status),
-        item=item_out(item),
-    )
+    return PurchaseOut(**purchase.model_dump(), item=item_out(item))
 
 
 @router.get("", response_model=list[PurchaseOut], summary="List your purchases", responses=problems(401, 403, 422))

@@ -11,7 +11,7 @@ from store_app.accounts.service import CurrentUser, find_current_user, session_i
 from store_app.db.outbox import Message
 from store_app.db.threads import in_database_thread, read
 from store_app.live.hub import hub
-from store_app.web.http.session_cookie import session_token
+from store_app.web.http.session_cookie import current_user_of
 
 router = APIRouter()
 TOKEN_TIMEOUT_SECONDS = 5.0
@@ -68,10 +68,9 @@ async def _token_in_first_message(socket: WebSocket) -> str | None:
 
 async def _current_user(socket: WebSocket) -> CurrentUser | None:
     """Return the user of the cookie or Authorization header, else of the token in the first message."""
-    current_user = await in_database_thread(find_current_user, session_token(socket))
-    if current_user is None:
-        current_user = await in_database_thread(find_current_user, await _token_in_first_message(socket))
-    return current_user
+    if current_user := await current_user_of(socket):
+        return current_user
+    return await in_database_thread(find_current_user, await _token_in_first_message(socket))
 
 
 @router.websocket("/ws")

@@ -17,11 +17,9 @@ from urllib.parse import parse_qs, urlencode
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from store_app.accounts.service import find_current_user
 from store_app.db import outbox
-from store_app.db.threads import in_database_thread
 from store_app.web.http.middleware import middleware
-from store_app.web.http.session_cookie import session_token
+from store_app.web.http.session_cookie import current_user_of
 from store_app.web.live.tabs import Tab
 
 EVENT_PATH = "/_event"
@@ -46,7 +44,7 @@ async def guard_event_socket(
     if scope["type"] != "websocket" or not scope["path"].startswith(EVENT_PATH):
         await app(scope, receive, send)
         return
-    current_user = await in_database_thread(find_current_user, session_token(HTTPConnection(scope)))
+    current_user = await current_user_of(HTTPConnection(scope))
     connection = _Connection(receive)
     tab = Tab(secrets.token_hex(16), current_user, connection.disconnect, refresh)
     tab.register()
@@ -62,24 +60,21 @@ class _Connection:
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
-        self._disconnected = asyncio.Event()
-        self._wait_for_disconnect: asyncio.Task[Any] | None = None
+        self._ended: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
     async def receive(self) -> Message:
-        if self._wait_for_disconnect is None:
-            self._wait_for_disconnect = asyncio.create_task(self._disconnected.wait())
-        received = asyncio.ensure_future(self._receive())
-        await asyncio.wait({received, self._wait_for_disconnect}, return_when=asyncio.FIRST_COMPLETED)
+        received: asyncio.Future[Any] = asyncio.ensure_future(self._receive())
+        await asyncio.wait({received, self._ended}, return_when=asyncio.FIRST_COMPLETED)
         if received.done():
-            return received.result()
+            message: Message = received.result()
+            return message
         received.cancel()
         return {"type": "websocket.disconnect", "code": SESSION_ENDED}
 
     def disconnect(self) -> None:
-        self._disconnected.set()
+        if not self._ended.done():
+            self._ended.set_result(None)
 
     async def close(self, send: Send) -> None:
-        if self._wait_for_disconnect:
-            self._wait_for_disconnect.cancel()
-        if self._disconnected.is_set():
+        if self._ended.done():
             await send({"type": "websocket.close", "code": SESSION_ENDED, "reason": "signed out"})
