@@ -105,7 +105,10 @@ class Bus:
         failpoint("outbox: before sending")
         try:
             while waiting:
-                await self._publish_and_notify(waiting[0])
+                # Notify the listeners of this process only after Redis accepted the message, or each retry would
+                # send it to them again.
+                await self._publish(waiting[0])
+                await notify(waiting[0])
                 self._sent.append(waiting.popleft().id)
             failpoint("outbox: sent")
         except RedisError as error:
@@ -114,12 +117,6 @@ class Bus:
         except Exception as error:
             logger.exception("could not send messages; they stay in the outbox")
             await self._note_failure(waiting, error)
-
-    async def _publish_and_notify(self, message: Message) -> None:
-        # Notify the listeners of this process only after Redis accepted the message, or each retry would send
-        # it to them again.
-        await self._publish(message)
-        await notify(message)
 
     async def _note_failure(self, messages: Iterable[Message], error: Exception) -> None:
         ids = [message.id for message in messages]

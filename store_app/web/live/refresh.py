@@ -12,7 +12,6 @@ refresh_on(LibraryState, list_purchases)
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
 import reflex as rx
@@ -25,6 +24,8 @@ from store_app.web.live.tabs import Tab
 
 # Called with a database session, the user's id, and the parameters that the State gave to `_watch`.
 Query = Callable[..., Any]
+# A State, and what its query returned.
+_Found = tuple[type[rx.State], Any]
 _queries: dict[type[rx.State], Query] = {}
 _shown_in_every_tab: list[type[rx.State]] = []
 
@@ -49,12 +50,6 @@ def refresh_on(state: type[rx.State], query: Query, *, in_every_tab: bool = Fals
         _shown_in_every_tab.append(state)
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
-    state: type[rx.State]
-    result: Any
-
-
 async def refresh(app: rx.App, tab: Tab, message: Message) -> None:
     """Refresh all that a tab shows, after a message; close the tab if its session has ended."""
     found = await read(_find, tab)
@@ -69,11 +64,11 @@ def _find(session: Session, tab: Tab) -> list[_Found] | None:
     watching = dict.fromkeys(_shown_in_every_tab, ()) | tab.watching
     if not session_is_open(session, tab.session_hash):
         return None
-    return [_Found(state, _queries[state](session, tab.user_id, *key)) for state, key in watching.items()]
+    return [(state, _queries[state](session, tab.user_id, *key)) for state, key in watching.items()]
 
 
 async def _show(app: rx.App, tab: Tab, message: Message, found: list[_Found]) -> None:
-    async with app.modify_state(rx.BaseStateToken(ident=tab.token, cls=found[0].state)) as root:
-        for one in found:
-            state = cast(_Refreshable, await root.get_state(one.state))
-            state._refresh(message, one.result)
+    async with app.modify_state(rx.BaseStateToken(ident=tab.token, cls=found[0][0])) as root:
+        for state_class, result in found:
+            state = cast(_Refreshable, await root.get_state(state_class))
+            state._refresh(message, result)

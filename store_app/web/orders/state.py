@@ -78,7 +78,7 @@ class OrderState(PaymentCheckMixin, rx.State):
             for pause in SAFETY_NET_SECONDS if allowed else ():
                 await asyncio.sleep(pause)
                 waited += pause
-                if not tabs.is_open(token) or not await self._still_waiting(waited):
+                if not tabs.find(token) or not await self._still_waiting(waited):
                     return
 
     async def _still_waiting(self, waited: int) -> bool:

@@ -41,11 +41,13 @@ class SessionMixin(rx.State, mixin=True):
 
     def _watch(self, *key: str) -> None:
         """Have messages refresh this State while the tab shows this page; see `live.refresh.refresh_on`."""
-        tabs.watch(self.router.session.client_token, type(self), *key)
+        if tab := tabs.find(self.router.session.client_token):
+            tab.watching[type(self)] = key
 
     def _watch_nothing(self) -> None:
         """Have messages refresh no State of this page."""
-        tabs.watch_nothing(self.router.session.client_token)
+        if tab := tabs.find(self.router.session.client_token):
+            tab.watching.clear()
 
     def _path(self) -> str:
         """Return the address of the page as the browser shows it, without the host."""
