@@ -1,5 +1,6 @@
 """The routes to which the browser posts the sign-in, register and sign-out forms; each answers 303."""
 
+from collections.abc import Awaitable
 from typing import Annotated
 from urllib.parse import urlencode
 
@@ -33,22 +34,25 @@ class SignInForm(BaseModel):
 PostedForm = Annotated[SignInForm, Form()]
 
 
-def _back(page: str, refusal: Refusal, form: SignInForm) -> RedirectResponse:
-    """Redirect to the form, with the user name and the problem in the query string."""
-    problem = refusal.field if isinstance(refusal, Invalid) else refusal.code
-    query = {"problem": problem, "name": form.username[:32], "next": routes.own_path(form.next)}
-    return RedirectResponse(f"{page}?{urlencode(query, errors='replace')}", 303)
-
-
 async def _end_session(request: Request) -> None:
     if current_user := await current_user_of(request):
         await in_database_thread(service.sign_out, current_user)
 
 
-async def _signed_in(request: Request, signed_in: SignedIn, next_path: str) -> RedirectResponse:
+async def _answer(
+    request: Request, form: SignInForm, page: str, signing_in: Awaitable[SignedIn]
+) -> RedirectResponse:
+    """Sign in, or go back to the form on `page`, with the user name and the problem in the query string."""
+    next_path = routes.own_path(form.next)
+    try:
+        signed_in = await signing_in
+    except Refusal as refusal:
+        problem = refusal.field if isinstance(refusal, Invalid) else refusal.code
+        query = {"problem": problem, "name": form.username[:32], "next": next_path}
+        return RedirectResponse(f"{page}?{urlencode(query, errors='replace')}", 303)
     # Each sign-in opens a new session, and ends the one that the browser had.
     await _end_session(request)
-    response = RedirectResponse(routes.own_path(next_path), 303)
+    response = RedirectResponse(next_path, 303)
     set_session_cookie(response, signed_in)
     return response
 
@@ -56,21 +60,19 @@ async def _signed_in(request: Request, signed_in: SignedIn, next_path: str) -> R
 @router.post("/login")
 async def login(request: Request, form: PostedForm) -> RedirectResponse:
     """Sign in."""
-    try:
-        signed_in = await service.sign_in(form.username, form.password, client_address(request))
-    except Refusal as refusal:
-        return _back(routes.LOGIN, refusal, form)
-    return await _signed_in(request, signed_in, form.next)
+    signing_in = service.sign_in(form.username, form.password, client_address(request))
+    return await _answer(request, form, routes.LOGIN, signing_in)
 
 
 @router.post("/register")
 async def register(request: Request, form: PostedForm) -> RedirectResponse:
     """Create an account and sign in."""
-    try:
-        user = await service.register(form.username, form.password)
-    except Refusal as refusal:
-        return _back(routes.REGISTER, refusal, form)
-    return await _signed_in(request, await in_database_thread(service.open_session, user.id), form.next)
+    return await _answer(request, form, routes.REGISTER, _register(form))
+
+
+async def _register(form: SignInForm) -> SignedIn:
+    user = await service.register(form.username, form.password)
+    return await in_database_thread(service.open_session, user.id)
 
 
 @router.post("/logout")
