@@ -30,9 +30,8 @@ from store_app.web.live.tabs import Tab
 from store_app.web.orders import api as orders_api
 from store_app.web.pages import PAGES
 from store_app.web.ui.page import SITE_NAME
+from webhook import router as webhook
 from webhook.intake import catch_up
-from webhook.router import WebhookFastPath
-from webhook.router import router as webhook_router
 
 configure_logging()
 
@@ -49,10 +48,9 @@ def create_api() -> FastAPI:
         static_url="/docs/static",
     )
     api.add_middleware(middleware.limit_body)
-    for part in (items_api, library_api, checkout_api, orders_api, accounts_api, live_api, health):
+    apis = (items_api, library_api, checkout_api, orders_api, accounts_api, live_api)
+    for part in (*apis, health, webhook, form_posts):
         api.include_router(part.router)
-    api.include_router(webhook_router)
-    api.include_router(form_posts.router)
     problems.add_api_fallback(api)
     problems.add_problem_handlers(api)
     return api
@@ -82,7 +80,7 @@ app = StoreApp(
         partial(guard_event_socket, refresh=_refresh),
         answer_unknown_items,
         partial(middleware.clean_urls, paths={page.route for page in PAGES if page.is_file}),
-        WebhookFastPath,
+        webhook.WebhookFastPath,
         middleware.ignore_disconnects,
         middleware.guard_origin,
     ],

@@ -4,7 +4,6 @@ from decimal import Decimal
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
-from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
 from store_app import money
@@ -15,7 +14,7 @@ from store_app.errors import Invalid
 from store_app.models import Item, ItemKind
 from store_app.web.catalogue.cover import generated_cover
 from store_app.web.catalogue.view import cover_of
-from store_app.web.http.problems import CursorParameter, Limit, link_to_next, problems
+from store_app.web.http.problems import CursorParameter, Limit, list_response, problems
 
 router = APIRouter(prefix="/api/items", tags=["items"])
 CURRENCY = "USD"
@@ -72,8 +71,7 @@ async def list_items(
     lowest, highest = _minor("min_price", min_price), _minor("max_price", max_price)
     wanted = ItemFilter(q, kind or "", lowest, highest, sort)
     page = await read(queries.list_items, wanted, limit, cursor)
-    body = [item_out(item).model_dump(mode="json") for item in page.rows]
-    return JSONResponse(body, headers=link_to_next(request, page.next_cursor))
+    return list_response(request, [item_out(item) for item in page.rows], page.next_cursor)
 
 
 @router.get("/{sku}", summary="One item", responses=problems(404, 422))

@@ -4,7 +4,6 @@ from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
-from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
 from store_app.db.threads import read
@@ -13,7 +12,7 @@ from store_app.library import queries
 from store_app.library.queries import PurchaseRow
 from store_app.models import PurchaseStatus
 from store_app.web.catalogue.api import ItemOut, item_out
-from store_app.web.http.problems import CursorParameter, Limit, link_to_next, problems
+from store_app.web.http.problems import CursorParameter, Limit, list_response, problems
 from store_app.web.http.session_cookie import RequiredUser
 
 router = APIRouter(prefix="/api/purchases", tags=["purchases"])
@@ -49,5 +48,4 @@ async def list_purchases(
     if user_id is not None and user_id != current_user.user_id:
         raise NotYours
     page = await read(queries.list_purchases, current_user.user_id, limit, cursor)
-    body = [_purchase_out(row).model_dump(mode="json") for row in page.rows]
-    return JSONResponse(body, headers=link_to_next(request, page.next_cursor))
+    return list_response(request, [_purchase_out(row) for row in page.rows], page.next_cursor)

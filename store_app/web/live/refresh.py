@@ -1,18 +1,10 @@
 """Refreshing open tabs: a State registers what to read from the database when its user is sent a message.
 
-class LibraryState(SessionMixin, rx.State):
-    async def load(self) -> None:
-        ...
-        self._watch()
-
-    def _refresh(self, message: Message, purchases: list[Purchase]) -> None:
-        self.rows = ...
-
-refresh_on(LibraryState, list_purchases)
+docs/extending.md shows how, under "Live data on a page".
 """
 
 from collections.abc import Callable
-from typing import Any, Protocol, cast
+from typing import Any
 
 import reflex as rx
 from sqlmodel import Session
@@ -30,18 +22,12 @@ _queries: dict[type[rx.State], Query] = {}
 _shown_in_every_tab: list[type[rx.State]] = []
 
 
-class _Refreshable(Protocol):
-    """A registered State. Clients cannot call the method, because its name begins with an underscore."""
-
-    def _refresh(self, message: Message, found: Any) -> None:
-        """Show a message, and the result of the State's query."""
-
-
 def refresh_on(state: type[rx.State], query: Query, *, in_every_tab: bool = False) -> None:
     """For each message, run `query` and give its result to `state._refresh`, in each tab that watches the State.
 
     Args:
-        state: a State with a method `_refresh`; its `_watch` notes that a tab shows it.
+        state: a State with a method `_refresh(message, found)`; its `_watch` notes that a tab shows it. Clients
+            cannot call either, because their names begin with an underscore.
         query: reads what the State shows.
         in_every_tab: the State is part of every page, and need not be watched.
     """
@@ -70,5 +56,5 @@ def _find(session: Session, tab: Tab) -> list[_Found] | None:
 async def _show(app: rx.App, tab: Tab, message: Message, found: list[_Found]) -> None:
     async with app.modify_state(rx.BaseStateToken(ident=tab.token, cls=found[0][0])) as root:
         for state_class, result in found:
-            state = cast(_Refreshable, await root.get_state(state_class))
+            state: Any = await root.get_state(state_class)
             state._refresh(message, result)
