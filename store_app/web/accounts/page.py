@@ -20,6 +20,7 @@ from store_app.web.ui.components import (
 )
 from store_app.web.ui.layout import heading, narrow_column, page
 from store_app.web.ui.page import Page
+from store_app.web.ui.shell import ShellState
 
 
 def _summary() -> rx.Component:
@@ -88,27 +89,25 @@ def _alternative(text: str, label: str, path: str) -> rx.Component:
     return rx.el.p(text, " ", link(label, path + "?next=" + FormState.next))
 
 
+def _form_page(title: str, *content: rx.Component) -> rx.Component:
+    return page(narrow_column(heading(title), _summary(), *content))
+
+
 def login_page() -> rx.Component:
     """Return `/login`."""
-    return page(
-        narrow_column(
-            heading("Sign in"),
-            _summary(),
-            _form("/auth/login", "Sign in", "current-password", ""),
-            _alternative("New here?", "Create an account", routes.REGISTER),
-        )
+    return _form_page(
+        "Sign in",
+        _form("/auth/login", "Sign in", "current-password", ""),
+        _alternative("New here?", "Create an account", routes.REGISTER),
     )
 
 
 def register_page() -> rx.Component:
     """Return `/register`."""
-    return page(
-        narrow_column(
-            heading("Create an account"),
-            _summary(),
-            _form("/auth/register", "Create account", "new-password", "8 characters or more. Any characters."),
-            _alternative("Have an account?", "Sign in", routes.LOGIN),
-        )
+    return _form_page(
+        "Create an account",
+        _form("/auth/register", "Create account", "new-password", "8 characters or more. Any characters."),
+        _alternative("Have an account?", "Sign in", routes.LOGIN),
     )
 
 
@@ -124,7 +123,7 @@ def _order_row(order: rx.Var[OrderRow]) -> rx.Component:
 
 def _account() -> rx.Component:
     return rx.fragment(
-        rx.el.p("Signed in as ", rx.el.strong(AccountState.username)),
+        rx.el.p("Signed in as ", rx.el.strong(ShellState.username)),
         post_form(rx.el.button("Sign out", type="submit", class_name=SECONDARY), action="/auth/logout"),
         rx.el.h2("Your orders", class_name="text-xl font-semibold"),
         rx.cond(

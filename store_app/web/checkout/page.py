@@ -8,6 +8,7 @@ from store_app.web.checkout.view import CartRow
 from store_app.web.ui.components import PANEL, button, cover, empty_state, link, loading, problem, text_button
 from store_app.web.ui.layout import heading, page, pay_at_provider
 from store_app.web.ui.page import Page
+from store_app.web.ui.shell import ShellState
 
 
 def _stepper(row: rx.Var[CartRow]) -> rx.Component:
@@ -62,7 +63,7 @@ def _cart() -> rx.Component:
             class_name="grid gap-6 lg:grid-cols-3",
         ),
         rx.cond(
-            CartState.signed_in,
+            ShellState.username != "",
             empty_state("Your cart is empty", "Items you add appear here."),
             empty_state(
                 "Sign in to fill a cart",

@@ -26,7 +26,6 @@ class CartState(RefusalMixin, rx.State):
     rows: list[CartRow] = []
     total: str = ""
     loaded: bool = False
-    signed_in: bool = False
 
     async def _show(self, user_id: str) -> None:
         self.rows, self.total = await read(_rows_and_total, user_id)
@@ -37,7 +36,6 @@ class CartState(RefusalMixin, rx.State):
         """Show the cart."""
         self._reset()
         current_user = await self._current_user()
-        self.signed_in = current_user is not None
         if current_user:
             await self._show(current_user.user_id)
         self.loaded = True

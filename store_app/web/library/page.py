@@ -9,6 +9,7 @@ from store_app.web.library.view import PurchaseView
 from store_app.web.ui.components import button, chip, cover, empty_state, link, loading
 from store_app.web.ui.layout import heading, page
 from store_app.web.ui.page import Page
+from store_app.web.ui.shell import ShellState
 
 
 def _row(row: rx.Var[PurchaseView]) -> rx.Component:
@@ -43,7 +44,7 @@ def _owned() -> rx.Component:
             rx.cond(LibraryState.has_more, button("Show more", LibraryState.load_more)),
         ),
         rx.cond(
-            LibraryState.signed_in,
+            ShellState.username != "",
             empty_state("Nothing here yet", "What you buy appears here in seconds."),
             empty_state(
                 "Sign in to see your library",
@@ -61,7 +62,7 @@ def library_page() -> rx.Component:
         rx.el.div(
             heading("Your library"),
             rx.cond(LibraryState.loaded, _owned(), loading()),
-            rx.cond(LibraryState.signed_in, check_payments_box(LibraryState)),
+            rx.cond(LibraryState.loaded & (ShellState.username != ""), check_payments_box(LibraryState)),
             class_name="flex flex-col gap-4 items-stretch",
         )
     )
