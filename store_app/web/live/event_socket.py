@@ -45,7 +45,7 @@ async def guard_event_socket(
         await app(scope, receive, send)
         return
     current_user = await current_user_of(HTTPConnection(scope))
-    connection = _Connection(receive)
+    connection = EndableConnection(receive, SESSION_ENDED)
     tab = Tab(secrets.token_hex(16), current_user, connection.disconnect, refresh)
     tab.register()
     try:
@@ -55,26 +55,28 @@ async def guard_event_socket(
         await connection.close(send)
 
 
-class _Connection:
+class EndableConnection:
     """A connection that the server can end: the app then receives a disconnect, as if the client had left."""
 
-    def __init__(self, receive: Receive) -> None:
-        self._receive = receive
+    def __init__(self, receive: Receive, close_code: int) -> None:
+        self._receive, self._close_code = receive, close_code
         self._ended: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
     async def receive(self) -> Message:
         received: asyncio.Future[Any] = asyncio.ensure_future(self._receive())
-        await asyncio.wait({received, self._ended}, return_when=asyncio.FIRST_COMPLETED)
-        if received.done():
-            message: Message = received.result()
-            return message
-        received.cancel()
-        return {"type": "websocket.disconnect", "code": SESSION_ENDED}
+        try:
+            await asyncio.wait({received, self._ended}, return_when=asyncio.FIRST_COMPLETED)
+            disconnect = {"type": "websocket.disconnect", "code": self._close_code}
+            return received.result() if received.done() else disconnect
+        finally:
+            received.cancel()
 
     def disconnect(self) -> None:
+        """Have `receive` return a disconnect."""
         if not self._ended.done():
             self._ended.set_result(None)
 
     async def close(self, send: Send) -> None:
+        """Tell the client, if it was the server that ended the connection."""
         if self._ended.done():
-            await send({"type": "websocket.close", "code": SESSION_ENDED, "reason": "signed out"})
+            await send({"type": "websocket.close", "code": self._close_code, "reason": "signed out"})
