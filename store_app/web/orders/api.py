@@ -1,5 +1,6 @@
 """GET /api/orders/{order_id}, and its cancellation."""
 
+from dataclasses import asdict
 from datetime import datetime
 
 from fastapi import APIRouter
@@ -48,12 +49,7 @@ def _order_out(details: OrderDetails) -> OrderOut:
         **vars(order_placed(order, payment_url)),
         number=order.number,
         items=[
-            OrderLineOut(
-                sku=line.sku,
-                name=line.name,
-                quantity=line.quantity,
-                price=float(money.to_major(line.unit_price, order.currency)),
-            )
+            OrderLineOut(**asdict(line), price=float(money.to_major(line.unit_price, order.currency)))
             for line in details.lines
         ],
         timeline=[EventOut(kind=event.kind, timestamp=event.at) for event in details.events],

@@ -41,12 +41,11 @@ class OrderState(PaymentCheckMixin, rx.State):
     phase: str = ""
 
     @rx.event
+    @shows_refusals
     async def load(self) -> EventSpec | None:
         """Show the order with the id in the address. The query string of the return address only chooses words."""
         self._reset()
-        current_user = await self._current_user()
-        if current_user is None:
-            return self._to_sign_in()
+        current_user = await self._require_user()
         order_id = self._last_part()
         # Before the order is read: a message that comes in between would be lost otherwise.
         self._watch(order_id)
