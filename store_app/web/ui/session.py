@@ -49,14 +49,10 @@ class SessionMixin(rx.State, mixin=True):
         if tab := tabs.find(self.router.session.client_token):
             tab.watching.clear()
 
-    def _path(self) -> str:
-        """Return the address of the page as the browser shows it, without the host."""
-        url = self.router.url
-        return routes.own_path(f"{url.path}?{url.query}" if url.query else url.path)
-
     def _to_sign_in(self) -> EventSpec:
         """Redirect to the sign-in page, which leads back to this page."""
-        return rx.redirect(routes.login(self._path()))
+        url = self.router.url
+        return rx.redirect(routes.login(f"{url.path}?{url.query}" if url.query else url.path))
 
     def _last_part(self) -> str:
         """Return the last segment of the page's address, such as the SKU of `/item/[sku]`."""
