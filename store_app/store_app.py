@@ -19,20 +19,19 @@ from store_app.logs import configure_logging
 from store_app.web.accounts import api as accounts_api
 from store_app.web.accounts import form_posts
 from store_app.web.catalogue import api as items_api
-from store_app.web.catalogue.unknown_items import UnknownItems
+from store_app.web.catalogue.unknown_items import answer_unknown_items
 from store_app.web.checkout import api as checkout_api
 from store_app.web.http import health, middleware, problems
 from store_app.web.library import api as library_api
 from store_app.web.live import api as live_api
-from store_app.web.live.event_socket import EventSocketGuard
+from store_app.web.live.event_socket import guard_event_socket
 from store_app.web.live.refresh import refresh
 from store_app.web.live.tabs import Tab
 from store_app.web.orders import api as orders_api
 from store_app.web.pages import PAGES
 from store_app.web.ui.page import SITE_NAME
+from webhook import router as webhook
 from webhook.intake import catch_up
-from webhook.router import WebhookFastPath
-from webhook.router import router as webhook_router
 
 configure_logging()
 
@@ -48,11 +47,10 @@ def create_api() -> FastAPI:
         favicon_url="/favicon.svg",
         static_url="/docs/static",
     )
-    api.add_middleware(middleware.BodyLimit)
-    for part in (items_api, library_api, checkout_api, orders_api, accounts_api, live_api, health):
+    api.add_middleware(middleware.limit_body)
+    apis = (items_api, library_api, checkout_api, orders_api, accounts_api, live_api)
+    for part in (*apis, health, webhook, form_posts):
         api.include_router(part.router)
-    api.include_router(webhook_router)
-    api.include_router(form_posts.router)
     problems.add_api_fallback(api)
     problems.add_problem_handlers(api)
     return api
@@ -67,7 +65,7 @@ class StoreApp(rx.App):
 
     def __call__(self) -> ASGIApp:
         """Return the ASGI application that the server runs."""
-        return middleware.ResponseHeaders(super().__call__())
+        return middleware.add_headers(super().__call__())
 
 
 app = StoreApp(
@@ -79,12 +77,12 @@ app = StoreApp(
     # Innermost first: the API wraps Reflex, and the middleware below wraps both.
     api_transformer=[
         create_api(),
-        partial(EventSocketGuard, refresh=_refresh),
-        UnknownItems,
-        partial(middleware.CleanUrls, paths={page.route for page in PAGES if page.is_file}),
-        WebhookFastPath,
-        middleware.ClientDisconnects,
-        middleware.OriginGuard,
+        partial(guard_event_socket, refresh=_refresh),
+        answer_unknown_items,
+        partial(middleware.clean_urls, paths={page.route for page in PAGES if page.is_file}),
+        webhook.WebhookFastPath,
+        middleware.ignore_disconnects,
+        middleware.guard_origin,
     ],
 )
 

@@ -16,7 +16,6 @@ from store_app.accounts.service import CurrentUser, open_session, sign_out, toke
 from store_app.db.outbox import Message
 from store_app.db.threads import read
 from store_app.web.library.state import LibraryState
-from store_app.web.live import tabs
 from store_app.web.live.refresh import refresh
 from store_app.web.live.tabs import Tab
 from store_app.web.orders.state import OrderState
@@ -106,7 +105,7 @@ def _reading(shop: Shop) -> Iterator[list[str]]:
 
 
 def test_a_message_changes_the_header_and_what_the_page_watches(opened: OpenTab) -> None:
-    tabs.watch(TOKEN, LibraryState)
+    opened.tab.watching[LibraryState] = ()
     opened.send()
     assert "Map was added" in opened.state(ShellState).notice
     assert len(opened.state(LibraryState).rows) == 1
@@ -116,20 +115,20 @@ def test_a_message_changes_the_header_and_what_the_page_watches(opened: OpenTab)
 
 
 def test_the_order_page_shows_the_order_that_it_watches(opened: OpenTab) -> None:
-    tabs.watch(TOKEN, OrderState, opened.order_id)
+    opened.tab.watching[OrderState] = (opened.order_id,)
     opened.send()
     assert opened.state(OrderState).order.status == "paid"
 
 
 def test_a_page_that_was_left_is_not_refreshed(opened: OpenTab) -> None:
-    tabs.watch(TOKEN, LibraryState)
-    tabs.watch_nothing(TOKEN)
+    opened.tab.watching[LibraryState] = ()
+    opened.tab.watching.clear()
     opened.send()
     assert set(opened.pages.states) == {ShellState}
 
 
 def test_all_is_read_in_one_database_transaction(opened: OpenTab, shop: Shop) -> None:
-    tabs.watch(TOKEN, LibraryState)
+    opened.tab.watching[LibraryState] = ()
     with _reading(shop) as seen:
         opened.send()
     # The session, the header's count and the purchases.
@@ -137,7 +136,7 @@ def test_all_is_read_in_one_database_transaction(opened: OpenTab, shop: Shop) ->
 
 
 def test_a_tab_of_an_ended_session_is_closed_and_shows_nothing_new(opened: OpenTab) -> None:
-    tabs.watch(TOKEN, LibraryState)
+    opened.tab.watching[LibraryState] = ()
     assert opened.tab.current_user is not None
     sign_out(opened.tab.current_user)
     opened.send()

@@ -280,18 +280,14 @@ MUTATIONS = (
     Mutation(
         "an event handler trusts a user id from the browser",
         "store_app/web/orders/state.py",
-        "    async def cancel(self) -> EventSpec | None:\n"
+        "    async def cancel(self) -> None:\n"
         '        """Cancel the order."""\n'
-        '        self.problem = ""\n'
-        "        try:\n"
-        "            current_user = await self._require_user()\n"
-        "            self._show(await in_database_thread(service.cancel, current_user.user_id,",
-        "    async def cancel(self, user_id: str | None = None) -> EventSpec | None:\n"
+        "        current_user = await self._require_user()\n"
+        "        self._show(await in_database_thread(service.cancel, current_user.user_id,",
+        "    async def cancel(self, user_id: str | None = None) -> None:\n"
         '        """Cancel the order."""\n'
-        '        self.problem = ""\n'
-        "        try:\n"
-        "            current_user = await self._require_user()\n"
-        "            self._show(await in_database_thread(service.cancel, user_id or current_user.user_id,",
+        "        current_user = await self._require_user()\n"
+        "        self._show(await in_database_thread(service.cancel, user_id or current_user.user_id,",
         ("tests/security/test_allow_list.py::test_no_handler_takes_more_than_it_needs",),
     ),
 )

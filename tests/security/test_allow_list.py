@@ -16,7 +16,7 @@ REFLEX = "reflex___state____state"
 # Handler -> who may call it and what it can reach. "own": it reads or changes only what belongs to the session
 # whose cookie the connection sent.
 HANDLERS = {
-    "accounts.account_state.load": "own: name and orders",
+    "accounts.account_state.load": "own: orders",
     "accounts.form_state.load": "anyone: reads the address",
     "catalogue.item_state.load": "anyone; own: whether it is owned",
     "catalogue.item_state.buy": "own: an order",
@@ -53,11 +53,11 @@ REFLEX_HANDLERS = {
     f"{REFLEX}.reflex___state____update_vars_internal_state.update_vars_internal",
 }
 VARS = {
-    "accounts.account_state": {"loaded", "orders", "username"},
+    "accounts.account_state": {"loaded", "orders"},
     "accounts.form_state": {"at_password", "next", "problem", "username"},
-    "catalogue.item_state": {"in_cart", "item", "loaded", "missing", "open_order", "owned", "problem"},
+    "catalogue.item_state": {"in_cart", "item", "loaded", "missing", "open_order", "problem"},
     "catalogue.item_list_state": {"cards", "has_more", "kind", "loaded", "q", "sort"},
-    "checkout.cart_state": {"loaded", "open_order", "problem", "rows", "signed_in", "total"},
+    "checkout.cart_state": {"loaded", "open_order", "problem", "rows", "total"},
     "library.library_state": {
         "asking",
         "fresh",
@@ -66,7 +66,6 @@ VARS = {
         "open_order",
         "problem",
         "rows",
-        "signed_in",
         "steps",
     },
     "orders.order_state": {"asking", "loaded", "missing", "open_order", "order", "phase", "problem", "steps"},

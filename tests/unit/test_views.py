@@ -19,11 +19,10 @@ from store_app.models import (
 )
 from store_app.orders.queries import OrderDetails, OrderLine
 from store_app.orders.transitions import MESSAGES, TRANSITIONS, Event
-from store_app.web.accounts.view import order_row
 from store_app.web.catalogue.view import card_view, cover_of, item_view
 from store_app.web.checkout.view import cart_rows, cart_total
 from store_app.web.library.view import purchase_view
-from store_app.web.orders.view import order_view
+from store_app.web.orders.view import order_row, order_view
 from store_app.web.ui.words import NOTICES, ORDER_WORDS, UNDER_REVIEW
 
 NOW = datetime(2026, 11, 23, 18, 52, 7, tzinfo=UTC)
@@ -99,7 +98,6 @@ def test_the_offered_actions_fit_the_status(status: OrderStatus) -> None:
     assert view.can_cancel is ((status, Event.CANCELED) in TRANSITIONS)
     assert view.in_library is (status in GRANTING)
     assert view.settled is (status not in UNPAID)
-    assert bool(view.payment_url) is (status == OrderStatus.PENDING)
 
 
 @each_status
@@ -114,6 +112,10 @@ def test_a_flagged_order_offers_no_action_that_could_charge_again(status: OrderS
     assert not any((view.can_pay, view.can_retry, view.can_cancel))
     assert view.status == "checking"
     assert "another amount" not in view.text
+    assert (
+        order_row(_order(status, needs_attention="the payment has another amount")).status_label
+        == view.status_label
+    )
 
 
 def test_an_order_line_shows_its_total_price_and_links_to_the_item() -> None:
@@ -126,7 +128,7 @@ def test_an_order_line_shows_its_total_price_and_links_to_the_item() -> None:
 @each_status
 def test_the_list_of_orders_uses_the_same_texts(status: OrderStatus) -> None:
     row = order_row(_order(status))
-    assert (row.status, row.tone) == (ORDER_WORDS[status].chip, ORDER_WORDS[status].tone)
+    assert (row.status_label, row.tone) == (ORDER_WORDS[status].chip, ORDER_WORDS[status].tone)
     assert row.href == "/orders/5f0c"
 
 
@@ -147,7 +149,7 @@ def test_cards_and_item_pages_show_kind_and_availability(kind: ItemKind) -> None
     assert card_view(item, {"dragon-sword"}).owned
     assert not card_view(item, set()).owned
     assert card_view(item, set()).kind
-    assert item_view(item).consumable is (kind == ItemKind.CONSUMABLE)
+    assert item_view(item).owned_once is (kind == ItemKind.NON_CONSUMABLE)
     assert not item_view(_item(kind=kind, status=ItemStatus.WITHDRAWN)).on_sale
 
 

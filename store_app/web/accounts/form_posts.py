@@ -1,77 +1,84 @@
 """The routes to which the browser posts the sign-in, register and sign-out forms; each answers 303."""
 
+from collections.abc import Awaitable
 from typing import Annotated
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Form, Request
+from pydantic import BaseModel
 from starlette.responses import RedirectResponse
 
 from store_app import routes
 from store_app.accounts import service
-from store_app.accounts.service import SignedIn, find_current_user
+from store_app.accounts.service import SignedIn
 from store_app.db.threads import in_database_thread
 from store_app.errors import Invalid, Refusal
 from store_app.web.http.session_cookie import (
     clear_session_cookie,
     client_address,
-    session_token,
+    current_user_of,
     set_session_cookie,
 )
 
 router = APIRouter(prefix="/auth", include_in_schema=False)
-Text = Annotated[str, Form()]
-Next = Annotated[str, Form(alias="next")]
 
 
-def _see_other(path: str) -> RedirectResponse:
-    return RedirectResponse(path, status_code=303)
+class SignInForm(BaseModel):
+    """What the browser posts; `next` is the page to go to afterwards."""
+
+    username: str = ""
+    password: str = ""
+    next: str = routes.STORE
 
 
-def _back(page: str, refusal: Refusal, username: str, next_path: str) -> RedirectResponse:
-    """Redirect to the form, with the user name and the problem in the query string."""
-    problem = refusal.field if isinstance(refusal, Invalid) else refusal.code
-    query = {"problem": problem, "name": username[:32], "next": routes.own_path(next_path)}
-    return _see_other(f"{page}?{urlencode(query, errors='replace')}")
+PostedForm = Annotated[SignInForm, Form()]
 
 
-async def _signed_in(request: Request, signed_in: SignedIn, next_path: str) -> RedirectResponse:
+async def _end_session(request: Request) -> None:
+    if current_user := await current_user_of(request):
+        await in_database_thread(service.sign_out, current_user)
+
+
+async def _answer(
+    request: Request, form: SignInForm, page: str, signing_in: Awaitable[SignedIn]
+) -> RedirectResponse:
+    """Sign in, or go back to the form on `page`, with the user name and the problem in the query string."""
+    next_path = routes.own_path(form.next)
+    try:
+        signed_in = await signing_in
+    except Refusal as refusal:
+        problem = refusal.field if isinstance(refusal, Invalid) else refusal.code
+        query = {"problem": problem, "name": form.username[:32], "next": next_path}
+        return RedirectResponse(f"{page}?{urlencode(query, errors='replace')}", 303)
     # Each sign-in opens a new session, and ends the one that the browser had.
-    if old := await in_database_thread(find_current_user, session_token(request)):
-        await in_database_thread(service.sign_out, old)
-    response = _see_other(routes.own_path(next_path))
+    await _end_session(request)
+    response = RedirectResponse(next_path, 303)
     set_session_cookie(response, signed_in)
     return response
 
 
 @router.post("/login")
-async def login(
-    request: Request, username: Text = "", password: Text = "", next_path: Next = "/"
-) -> RedirectResponse:
+async def login(request: Request, form: PostedForm) -> RedirectResponse:
     """Sign in."""
-    try:
-        signed_in = await service.sign_in(username, password, client_address(request))
-    except Refusal as refusal:
-        return _back(routes.LOGIN, refusal, username, next_path)
-    return await _signed_in(request, signed_in, next_path)
+    signing_in = service.sign_in(form.username, form.password, client_address(request))
+    return await _answer(request, form, routes.LOGIN, signing_in)
 
 
 @router.post("/register")
-async def register(
-    request: Request, username: Text = "", password: Text = "", next_path: Next = "/"
-) -> RedirectResponse:
+async def register(request: Request, form: PostedForm) -> RedirectResponse:
     """Create an account and sign in."""
-    try:
-        user = await service.register(username, password)
-    except Refusal as refusal:
-        return _back(routes.REGISTER, refusal, username, next_path)
-    return await _signed_in(request, await in_database_thread(service.open_session, user.id), next_path)
+    return await _answer(request, form, routes.REGISTER, _register(form))
+
+
+async def _register(form: SignInForm) -> SignedIn:
+    user = await service.register(form.username, form.password)
+    return await in_database_thread(service.open_session, user.id)
 
 
 @router.post("/logout")
 async def logout(request: Request) -> RedirectResponse:
     """End the session, and close its open tabs."""
-    if current_user := await in_database_thread(find_current_user, session_token(request)):
-        await in_database_thread(service.sign_out, current_user)
-    response = _see_other(routes.STORE)
+    await _end_session(request)
+    response = RedirectResponse(routes.STORE, 303)
     clear_session_cookie(response)
     return response

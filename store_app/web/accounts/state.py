@@ -9,7 +9,7 @@ from store_app.accounts.service import NAME_RULE, SIGN_IN_WINDOW
 from store_app.db.threads import read
 from store_app.errors import NameTaken, TooManyTries, WrongPassword
 from store_app.orders.queries import list_orders
-from store_app.web.accounts.view import OrderRow, order_row
+from store_app.web.orders.view import OrderRow, order_row
 from store_app.web.ui.session import SessionMixin, query_parameter
 
 # After a refusal, the address of the form contains its code, or the name of the wrong field. The sentence is
@@ -44,9 +44,8 @@ class FormState(SessionMixin, rx.State):
 
 
 class AccountState(SessionMixin, rx.State):
-    """The account page: the user name and the user's orders."""
+    """The account page: the user's orders."""
 
-    username: str = ""
     orders: list[OrderRow] = []
     loaded: bool = False
 
@@ -57,7 +56,6 @@ class AccountState(SessionMixin, rx.State):
         current_user = await self._current_user()
         if current_user is None:
             return self._to_sign_in()
-        self.username = current_user.username
         self.orders = [order_row(order) for order in await read(list_orders, current_user.user_id)]
         self.loaded = True
         return None

@@ -4,8 +4,7 @@ from decimal import Decimal
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
-from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from store_app import money
 from store_app.catalogue import queries
@@ -15,7 +14,7 @@ from store_app.errors import Invalid
 from store_app.models import Item, ItemKind
 from store_app.web.catalogue.cover import generated_cover
 from store_app.web.catalogue.view import cover_of
-from store_app.web.http.problems import CursorParameter, Limit, link_to_next, problems
+from store_app.web.http.problems import CursorParameter, Limit, list_response, problems
 
 router = APIRouter(prefix="/api/items", tags=["items"])
 CURRENCY = "USD"
@@ -25,42 +24,22 @@ _MAX_PRICE = 10_000_000_000
 class ItemOut(BaseModel):
     """An item on sale."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "example": {
-                "id": 1,
-                "sku": "dragon-sword",
-                "name": "Dragon Sword",
-                "description": "Forged in dragon fire.",
-                "price": 999.99,
-                "currency": "USD",
-                "kind": "non_consumable",
-                "image_url": "/covers/dragon-sword.svg",
-            }
-        }
-    )
-
-    id: int
-    sku: str
-    name: str
-    description: str
-    price: float = Field(description="In the currency's major unit.")
-    currency: str
+    id: int = Field(examples=[1])
+    sku: str = Field(examples=["dragon-sword"])
+    name: str = Field(examples=["Dragon Sword"])
+    description: str = Field(examples=["Forged in dragon fire."])
+    price: float = Field(description="In the currency's major unit.", examples=[999.99])
+    currency: str = Field(examples=["USD"])
     kind: ItemKind
-    image_url: str
+    image_url: str = Field(examples=["/covers/dragon-sword.svg"])
 
 
 def item_out(item: Item) -> ItemOut:
     """Return the API's representation of an item."""
     return ItemOut(
-        id=item.id,
-        sku=item.sku,
-        name=item.name,
-        description=item.description,
+        **item.model_dump(exclude={"price"}),
         # A JSON number is a double, which is exact for every amount below 2**53 minor units.
         price=float(money.to_major(item.price, item.currency)),
-        currency=item.currency,
-        kind=ItemKind(item.kind),
         image_url=cover_of(item.sku, item.image),
     )
 
@@ -92,8 +71,7 @@ async def list_items(
     lowest, highest = _minor("min_price", min_price), _minor("max_price", max_price)
     wanted = ItemFilter(q, kind or "", lowest, highest, sort)
     page = await read(queries.list_items, wanted, limit, cursor)
-    body = [item_out(item).model_dump(mode="json") for item in page.rows]
-    return JSONResponse(body, headers=link_to_next(request, page.next_cursor))
+    return list_response(request, [item_out(item) for item in page.rows], page.next_cursor)
 
 
 @router.get("/{sku}", summary="One item", responses=problems(404, 422))

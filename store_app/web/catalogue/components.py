@@ -58,6 +58,11 @@ def search_bar() -> rx.Component:
     )
 
 
+def is_owned(item: rx.Var[CardView]) -> rx.Var[bool]:
+    """Whether the user owns an item and cannot buy it again; also one that was bought while the tab was open."""
+    return item.owned | (item.owned_once & ShellState.arrived.contains(item.sku))
+
+
 def card(item: rx.Var[CardView]) -> rx.Component:
     """Return an item of the list: the whole card is one link."""
     return rx.el.li(
@@ -69,7 +74,7 @@ def card(item: rx.Var[CardView]) -> rx.Component:
             ),
             rx.el.p(item.kind, class_name="text-sm text-muted"),
             rx.cond(
-                item.owned | (item.owned_once & ShellState.arrived.contains(item.sku)),
+                is_owned(item),
                 rx.el.p("In your library", class_name="text-good"),
                 rx.el.p(item.price, class_name="font-bold"),
             ),

@@ -3,12 +3,11 @@
 import reflex as rx
 
 from store_app import routes
-from store_app.web.catalogue.components import card, search_bar
+from store_app.web.catalogue.components import card, is_owned, search_bar
 from store_app.web.catalogue.state import ItemListState, ItemState
 from store_app.web.ui.components import PANEL, button, cover, empty_state, link, link_button, loading, problem
 from store_app.web.ui.layout import heading, page, pay_at_provider
 from store_app.web.ui.page import Page
-from store_app.web.ui.shell import ShellState
 
 
 def _items() -> rx.Component:
@@ -37,9 +36,7 @@ def store_page() -> rx.Component:
                     ItemListState.cards.length() > 0,
                     _items(),
                     empty_state(
-                        "No items match",
-                        "Check the spelling or clear the filters.",
-                        link_button("Clear filters", routes.STORE),
+                        "No items match", "Check the spelling or clear the filters.", "Clear filters", routes.STORE
                     ),
                 ),
                 loading(),
@@ -51,9 +48,8 @@ def store_page() -> rx.Component:
 
 def _buy_box() -> rx.Component:
     item = ItemState.item
-    owned = ItemState.owned | (~item.consumable & ShellState.arrived.contains(item.sku))
     return rx.cond(
-        owned,
+        is_owned(item),
         rx.fragment(
             rx.el.p("This is in your library.", class_name="text-good font-semibold", data_testid="owned"),
             link_button("Open in library", routes.LIBRARY, primary=True),
@@ -63,8 +59,8 @@ def _buy_box() -> rx.Component:
             rx.fragment(
                 rx.el.p(item.price, class_name="text-2xl font-bold", data_testid="price"),
                 rx.cond(
-                    ItemState.open_order != "",
-                    link_button("Payment in progress: view order", ItemState.open_order, primary=True),
+                    item.open_order != "",
+                    link_button("Payment in progress: view order", item.open_order, primary=True),
                     button("Buy now", ItemState.buy, primary=True),
                 ),
                 rx.cond(
@@ -74,9 +70,9 @@ def _buy_box() -> rx.Component:
                 ),
                 rx.el.p(
                     rx.cond(
-                        item.consumable,
-                        "Can be bought as often as you like. ",
+                        item.owned_once,
                         "Bought once, yours for good. ",
+                        "Can be bought as often as you like. ",
                     ),
                     pay_at_provider(),
                     " Tax is added there if your country needs it.",
@@ -99,7 +95,7 @@ def _item() -> rx.Component:
         rx.el.aside(
             heading(item.name),
             rx.el.p(item.kind, class_name="text-muted"),
-            problem(ItemState.problem),
+            problem(ItemState),
             _buy_box(),
             aria_label="Buy",
             class_name=f"{PANEL} flex flex-col gap-4 lg:sticky lg:top-20 self-start",
@@ -116,11 +112,7 @@ def item_page() -> rx.Component:
             ItemState.missing,
             rx.fragment(
                 heading("Item not found"),
-                empty_state(
-                    "There is no item at this address",
-                    "If you typed the address, check it.",
-                    link_button("Browse the store", routes.STORE, primary=True),
-                ),
+                empty_state("There is no item at this address", "If you typed the address, check it."),
             ),
             rx.cond(ItemState.loaded, _item(), loading()),
         ),

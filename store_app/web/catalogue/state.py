@@ -14,13 +14,13 @@ from store_app.catalogue.queries import ItemFilter, Sort
 from store_app.checkout import cart
 from store_app.checkout import service as checkout
 from store_app.db.threads import in_database_thread, read
-from store_app.errors import NotFound, Refusal
+from store_app.errors import NotFound
 from store_app.library.queries import owned_skus
 from store_app.models import ItemKind
 from store_app.orders.queries import open_orders_with
 from store_app.web.catalogue import view
 from store_app.web.catalogue.view import CardView, ItemView
-from store_app.web.ui.session import RefusalMixin, SessionMixin, query_parameter
+from store_app.web.ui.session import RefusalMixin, SessionMixin, query_parameter, shows_refusals
 from store_app.web.ui.shell import ShellState
 
 
@@ -76,20 +76,19 @@ class ItemListState(SessionMixin, rx.State):
         return rx.redirect(f"{routes.STORE}?{query}" if query else routes.STORE)
 
 
-def _item_for(session: Session, sku: str, current_user: CurrentUser | None) -> tuple[ItemView, bool, str]:
+def _item_for(session: Session, sku: str, current_user: CurrentUser | None) -> ItemView:
     item = queries.find_item(session, sku)
     if current_user is None or item.kind == ItemKind.CONSUMABLE:
-        return view.item_view(item), False, ""
-    owned = bool(owned_skus(session, current_user.user_id, [sku]))
+        return view.item_view(item)
+    owned = owned_skus(session, current_user.user_id, [sku])
     waiting = open_orders_with(session, current_user.user_id, [item.id])
-    return view.item_view(item), owned, routes.order(waiting[0].id) if waiting else ""
+    return view.item_view(item, owned, waiting[0].id if waiting else "")
 
 
 class ItemState(RefusalMixin, rx.State):
     """The item page: one item, and what the current user can do with it."""
 
     item: ItemView = ItemView()
-    owned: bool = False
     in_cart: bool = False
     loaded: bool = False
     missing: bool = False
@@ -99,32 +98,23 @@ class ItemState(RefusalMixin, rx.State):
         """Show the item with the SKU in the address."""
         self._reset()
         try:
-            found = await read(_item_for, self._last_part(), await self._current_user())
+            self.item = await read(_item_for, self._last_part(), await self._current_user())
         except NotFound:
             self.missing = True
-        else:
-            self.item, self.owned, self.open_order = found
         self.loaded = True
 
     @rx.event
+    @shows_refusals
     async def buy(self) -> EventSpec | None:
         """Place an order for this item, and go to the payment page."""
-        self.problem = ""
-        try:
-            paying = await checkout.buy(await self._require_user(), {self._last_part(): 1})
-        except Refusal as refusal:
-            return self._show_refusal(refusal)
+        paying = await checkout.buy(await self._require_user(), {self._last_part(): 1})
         return rx.redirect(paying.payment_url)
 
     @rx.event
-    async def add_to_cart(self) -> EventSpec | None:
+    @shows_refusals
+    async def add_to_cart(self) -> None:
         """Add this item to the cart."""
-        self.problem = ""
-        try:
-            current_user = await self._require_user()
-            count = await in_database_thread(cart.add, current_user.user_id, self._last_part())
-        except Refusal as refusal:
-            return self._show_refusal(refusal)
+        current_user = await self._require_user()
+        shell = await self.get_state(ShellState)
+        shell.cart_count = await in_database_thread(cart.add, current_user.user_id, self._last_part())
         self.in_cart = True
-        (await self.get_state(ShellState)).cart_count = count
-        return None

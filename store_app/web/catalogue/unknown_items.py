@@ -9,6 +9,7 @@ from store_app import routes
 from store_app.catalogue.queries import find_item
 from store_app.db.threads import read
 from store_app.errors import NotFound
+from store_app.web.http.middleware import at_path, middleware
 
 logger = logging.getLogger(__name__)
 
@@ -17,20 +18,14 @@ _ITEM_PAGES = routes.item("")
 _NO_PAGE = "/404"
 
 
-class UnknownItems:
-    """ASGI middleware that answers the page of an unknown item with status 404."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        """Wrap `app`."""
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
-        if scope["type"] == "http" and scope["path"].startswith(_ITEM_PAGES):
-            sku = scope["path"].removeprefix(_ITEM_PAGES).removesuffix("/")
-            if not await _exists(sku):
-                scope = {**scope, "path": _NO_PAGE, "raw_path": _NO_PAGE.encode()}
-        await self._app(scope, receive, send)
+@middleware
+async def answer_unknown_items(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer the page of an unknown item with status 404."""
+    if scope["type"] == "http" and scope["path"].startswith(_ITEM_PAGES):
+        sku = scope["path"].removeprefix(_ITEM_PAGES).removesuffix("/")
+        if not await _exists(sku):
+            scope = at_path(_NO_PAGE, scope)
+    await app(scope, receive, send)
 
 
 async def _exists(sku: str) -> bool:

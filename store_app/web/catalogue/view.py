@@ -2,40 +2,44 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import quote
 
 from store_app import money, routes
 from store_app.models import Item, ItemKind, ItemStatus
+from store_app.orders.queries import OrderLine
 
 KIND_LABELS = {ItemKind.NON_CONSUMABLE: "Yours for good", ItemKind.CONSUMABLE: "Consumable"}
 
 
 @dataclass
-class CardView:
-    """An item in the list of the store page."""
+class ItemLink:
+    """What every row about an item shows: its name and its cover, with a link to its page."""
 
     sku: str = ""
     name: str = ""
-    price: str = ""
-    kind: str = ""
     image: str = ""
     href: str = ""
+
+
+@dataclass
+class CardView(ItemLink):
+    """An item in the list of the store page."""
+
+    price: str = ""
+    kind: str = ""
     owned: bool = False
     owned_once: bool = True
 
 
 @dataclass
-class ItemView:
-    """An item on its own page."""
+class ItemView(CardView):
+    """An item on its own page, which shows more than the card."""
 
-    sku: str = ""
-    name: str = ""
     description: str = ""
-    price: str = ""
-    kind: str = ""
-    consumable: bool = False
-    image: str = ""
     on_sale: bool = True
+    # The address of the user's order that waits for its payment; empty if there is none.
+    open_order: str = ""
 
 
 def cover_of(sku: str, image: str) -> str:
@@ -43,34 +47,28 @@ def cover_of(sku: str, image: str) -> str:
     return image or f"/api/items/{quote(sku, safe='')}/cover.svg"
 
 
-def price_text(item: Item) -> str:
-    """Return the price as users read it."""
-    return money.display(item.price, item.currency) if item.price else "Free"
+def item_link(item: Item | OrderLine) -> dict[str, Any]:
+    """Return the fields of an `ItemLink`."""
+    image, href = cover_of(item.sku, item.image), routes.item(item.sku)
+    return {"sku": item.sku, "name": item.name, "image": image, "href": href}
 
 
 def card_view(item: Item, owned: Collection[str]) -> CardView:
     """Return an item as a card; `owned` are the SKUs that the user owns and cannot buy again."""
     return CardView(
-        sku=item.sku,
-        name=item.name,
-        price=price_text(item),
+        **item_link(item),
+        price=money.display(item.price, item.currency) if item.price else "Free",
         kind=KIND_LABELS[ItemKind(item.kind)],
-        image=cover_of(item.sku, item.image),
-        href=routes.item(item.sku),
         owned=item.sku in owned,
         owned_once=item.kind == ItemKind.NON_CONSUMABLE,
     )
 
 
-def item_view(item: Item) -> ItemView:
-    """Return an item for its own page."""
+def item_view(item: Item, owned: Collection[str] = (), open_order_id: str = "") -> ItemView:
+    """Return an item for its own page; `open_order_id` is that of the user's open order which contains it."""
     return ItemView(
-        sku=item.sku,
-        name=item.name,
+        **vars(card_view(item, owned)),
         description=item.description,
-        price=price_text(item),
-        kind=KIND_LABELS[ItemKind(item.kind)],
-        consumable=item.kind == ItemKind.CONSUMABLE,
-        image=cover_of(item.sku, item.image),
         on_sale=item.status == ItemStatus.ACTIVE,
+        open_order=routes.order(open_order_id) if open_order_id else "",
     )

@@ -39,7 +39,18 @@ class OrderPlaced(BaseModel):
     status: OrderStatus
     total: float = Field(description="In the currency's major unit.", examples=[999.99])
     currency: str = Field(examples=["USD"])
-    payment_url: str
+    payment_url: str = Field(description="The payment page; empty when there is nothing to pay.")
+
+
+def order_placed(placed: service.Checkout) -> OrderPlaced:
+    """Return the API's representation of an order and its payment page."""
+    return OrderPlaced(
+        order_id=placed.order_id,
+        status=OrderStatus(placed.status),
+        total=float(money.to_major(placed.total, placed.currency)),
+        currency=placed.currency,
+        payment_url=placed.payment_url,
+    )
 
 
 def _quantities(wanted: Wanted) -> dict[str, int]:
@@ -62,11 +73,4 @@ async def place_order(
     """Place an order and return its payment page. An open order for the same items is returned again."""
     if idempotency_key and not idempotency_key.isprintable():
         raise Invalid("Idempotency-Key", "The key must be printable text.")
-    placed = await service.buy(current_user, _quantities(wanted), idempotency_key)
-    return OrderPlaced(
-        order_id=placed.order_id,
-        status=OrderStatus(placed.status),
-        total=float(money.to_major(placed.total, placed.currency)),
-        currency=placed.currency,
-        payment_url=placed.payment_url,
-    )
+    return order_placed(await service.buy(current_user, _quantities(wanted), idempotency_key))

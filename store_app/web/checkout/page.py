@@ -5,28 +5,16 @@ import reflex as rx
 from store_app import routes
 from store_app.web.checkout.state import CartState
 from store_app.web.checkout.view import CartRow
-from store_app.web.ui.components import (
-    LINK,
-    PANEL,
-    button,
-    cover,
-    empty_state,
-    link,
-    link_button,
-    loading,
-    problem,
-)
+from store_app.web.ui.components import PANEL, button, cover, empty_state, link, loading, problem, text_button
 from store_app.web.ui.layout import heading, page, pay_at_provider
 from store_app.web.ui.page import Page
+from store_app.web.ui.shell import ShellState
 
 
 def _stepper(row: rx.Var[CartRow]) -> rx.Component:
     return rx.el.div(
         button(
-            "-",
-            CartState.one_fewer(row.sku),
-            disabled=row.quantity <= 1,
-            aria_label="One fewer of " + row.name,
+            "-", CartState.one_fewer(row.sku), disabled=row.quantity <= 1, aria_label="One fewer of " + row.name
         ),
         rx.el.span(row.quantity, class_name="px-3", data_testid="quantity"),
         button("+", CartState.one_more(row.sku), aria_label="One more of " + row.name),
@@ -41,13 +29,7 @@ def _row(row: rx.Var[CartRow]) -> rx.Component:
             link(row.name, row.href),
             rx.cond(row.problem != "", rx.el.p(row.problem, class_name="text-bad text-sm")),
             rx.cond(row.countable, _stepper(row)),
-            rx.el.button(
-                "Remove",
-                type="button",
-                on_click=CartState.remove(row.sku),
-                aria_label="Remove " + row.name,
-                class_name=f"{LINK} min-h-11",
-            ),
+            text_button("Remove", CartState.remove(row.sku), classes="min-h-11", aria_label="Remove " + row.name),
             class_name="grow flex flex-col items-start gap-1",
         ),
         rx.el.p(row.price, class_name="font-semibold"),
@@ -64,10 +46,7 @@ def _summary() -> rx.Component:
             class_name="flex justify-between text-xl",
         ),
         rx.el.p("Tax is added at payment if your country needs it.", class_name="text-sm text-muted"),
-        problem(
-            CartState.problem,
-            rx.cond(CartState.open_order != "", link("View that order", CartState.open_order)),
-        ),
+        problem(CartState),
         button("Go to payment", CartState.pay, primary=True),
         rx.el.p(pay_at_provider(), " We never see your card.", class_name="text-sm text-muted"),
         aria_label="Summary",
@@ -84,16 +63,13 @@ def _cart() -> rx.Component:
             class_name="grid gap-6 lg:grid-cols-3",
         ),
         rx.cond(
-            CartState.signed_in,
-            empty_state(
-                "Your cart is empty",
-                "Items you add appear here.",
-                link_button("Browse the store", routes.STORE, primary=True),
-            ),
+            ShellState.username != "",
+            empty_state("Your cart is empty", "Items you add appear here."),
             empty_state(
                 "Sign in to fill a cart",
                 "Your cart is kept with your account.",
-                link_button("Sign in", routes.login(routes.CART), primary=True),
+                "Sign in",
+                routes.login(routes.CART),
             ),
         ),
     )

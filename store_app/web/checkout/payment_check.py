@@ -44,7 +44,7 @@ def check_payments_box(state: type[PaymentCheckMixin]) -> rx.Component:
         ),
         rx.el.div(
             rx.foreach(state.steps, rx.el.p),
-            problem(state.problem),
+            problem(state),
             role="status",
             data_testid="check-steps",
         ),

@@ -8,10 +8,9 @@ from sqlmodel import Session
 
 from store_app.checkout import cart, service
 from store_app.db.threads import in_database_thread, read
-from store_app.errors import Refusal
 from store_app.library.queries import owned_skus
 from store_app.web.checkout.view import CartRow, cart_rows, cart_total
-from store_app.web.ui.session import RefusalMixin
+from store_app.web.ui.session import RefusalMixin, shows_refusals
 from store_app.web.ui.shell import ShellState
 
 
@@ -27,7 +26,6 @@ class CartState(RefusalMixin, rx.State):
     rows: list[CartRow] = []
     total: str = ""
     loaded: bool = False
-    signed_in: bool = False
 
     async def _show(self, user_id: str) -> None:
         self.rows, self.total = await read(_rows_and_total, user_id)
@@ -38,7 +36,6 @@ class CartState(RefusalMixin, rx.State):
         """Show the cart."""
         self._reset()
         current_user = await self._current_user()
-        self.signed_in = current_user is not None
         if current_user:
             await self._show(current_user.user_id)
         self.loaded = True
@@ -63,24 +60,17 @@ class CartState(RefusalMixin, rx.State):
         quantity = next((row.quantity for row in self.rows if row.sku == sku), 0)
         return await self._change(cart.set_quantity, sku, quantity + by)
 
-    async def _change(self, change: Callable[..., None], *arguments: object) -> EventSpec | None:
-        self.problem = self.open_order = ""
-        try:
-            current_user = await self._require_user()
-            await in_database_thread(change, current_user.user_id, *arguments)
-        except Refusal as refusal:
-            return self._show_refusal(refusal)
+    @shows_refusals
+    async def _change(self, change: Callable[..., None], *arguments: object) -> None:
+        current_user = await self._require_user()
+        await in_database_thread(change, current_user.user_id, *arguments)
         await self._show(current_user.user_id)
-        return None
 
     @rx.event
+    @shows_refusals
     async def pay(self) -> EventSpec | None:
         """Place an order for the items in the cart, and go to the payment page."""
-        self.problem = self.open_order = ""
-        try:
-            current_user = await self._require_user()
-            wanted = (await read(cart.read_cart, current_user.user_id)).wanted
-            paying = await service.buy(current_user, wanted)
-        except Refusal as refusal:
-            return self._show_refusal(refusal)
+        current_user = await self._require_user()
+        wanted = (await read(cart.read_cart, current_user.user_id)).wanted
+        paying = await service.buy(current_user, wanted)
         return rx.redirect(paying.payment_url)

@@ -2,20 +2,16 @@
 
 from dataclasses import dataclass
 
-from store_app import money, routes
+from store_app import money
 from store_app.checkout.cart import Cart
 from store_app.models import ItemKind
-from store_app.web.catalogue.view import cover_of
+from store_app.web.catalogue.view import ItemLink, item_link
 
 
 @dataclass
-class CartRow:
+class CartRow(ItemLink):
     """A line of the cart."""
 
-    sku: str = ""
-    name: str = ""
-    image: str = ""
-    href: str = ""
     price: str = ""
     quantity: int = 1
     # Whether the quantity can be changed: only that of consumables.
@@ -28,10 +24,7 @@ def cart_rows(cart: Cart, owned: set[str]) -> list[CartRow]:
     """Return the lines of a cart; `owned` are the SKUs that the user owns and cannot buy again."""
     return [
         CartRow(
-            sku=item.sku,
-            name=item.name,
-            image=cover_of(item.sku, item.image),
-            href=routes.item(item.sku),
+            **item_link(item),
             price=money.display(item.price * line.quantity, item.currency),
             quantity=line.quantity,
             countable=item.kind == ItemKind.CONSUMABLE,

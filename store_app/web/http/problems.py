@@ -1,4 +1,4 @@
-"""Problem documents (RFC 9457), and the `Link` header to the next page of a list."""
+"""Problem documents (RFC 9457), and the pages of lists."""
 
 import logging
 from http import HTTPStatus
@@ -54,22 +54,17 @@ def problem(
     status: int, code: str, detail: str, headers: dict[str, str] | None = None, **more: Any
 ) -> JSONResponse:
     """Return a problem document."""
-    body = {
-        "type": "about:blank",
-        "title": HTTPStatus(status).phrase,
-        "status": status,
-        "detail": detail,
-        "code": code,
-    }
+    body = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail, code=code).model_dump()
     return JSONResponse({**body, **more}, status_code=status, headers=headers, media_type=PROBLEM_TYPE)
 
 
-def link_to_next(request: Request, cursor: str) -> dict[str, str]:
-    """Return the `Link` header to the next page; empty on the last page."""
-    if not cursor:
-        return {}
-    query = urlencode({**request.query_params, "cursor": cursor})
-    return {"Link": f'<{get_settings().public_url}{request.url.path}?{query}>; rel="next"'}
+def list_response(request: Request, found: list[Any], next_cursor: str) -> JSONResponse:
+    """Return a page of a list of models; the `Link` header leads to the next one."""
+    response = JSONResponse([one.model_dump(mode="json") for one in found])
+    if next_cursor:
+        query = urlencode({**request.query_params, "cursor": next_cursor})
+        response.headers["Link"] = f'<{get_settings().public_url}{request.url.path}?{query}>; rel="next"'
+    return response
 
 
 def add_problem_handlers(app: FastAPI) -> None:

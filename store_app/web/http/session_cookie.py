@@ -47,14 +47,19 @@ def session_token(connection: HTTPConnection) -> str | None:
     return connection.cookies.get(cookie_name())
 
 
-async def _current_user(request: Request) -> CurrentUser:
-    current_user = await in_database_thread(find_current_user, session_token(request))
+async def current_user_of(connection: HTTPConnection) -> CurrentUser | None:
+    """Return the user of a request or websocket, if its session is open."""
+    return await in_database_thread(find_current_user, session_token(connection))
+
+
+async def _required_user(request: Request) -> CurrentUser:
+    current_user = await current_user_of(request)
     if current_user is None:
         raise NotSignedIn
     return current_user
 
 
-RequiredUser = Annotated[CurrentUser, Depends(_current_user)]
+RequiredUser = Annotated[CurrentUser, Depends(_required_user)]
 
 
 def client_address(connection: HTTPConnection) -> str:

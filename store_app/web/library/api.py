@@ -4,7 +4,6 @@ from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
-from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
 from store_app.db.threads import read
@@ -13,7 +12,7 @@ from store_app.library import queries
 from store_app.library.queries import PurchaseRow
 from store_app.models import PurchaseStatus
 from store_app.web.catalogue.api import ItemOut, item_out
-from store_app.web.http.problems import CursorParameter, Limit, link_to_next, problems
+from store_app.web.http.problems import CursorParameter, Limit, list_response, problems
 from store_app.web.http.session_cookie import RequiredUser
 
 router = APIRouter(prefix="/api/purchases", tags=["purchases"])
@@ -34,16 +33,7 @@ class PurchaseOut(BaseModel):
 
 def _purchase_out(row: PurchaseRow) -> PurchaseOut:
     purchase, item, _number = row
-    return PurchaseOut(
-        id=purchase.id,
-        user_id=purchase.user_id,
-        item_id=purchase.item_id,
-        order_id=purchase.order_id,
-        quantity=purchase.quantity,
-        timestamp=purchase.timestamp,
-        status=PurchaseStatus(purchase.status),
-        item=item_out(item),
-    )
+    return PurchaseOut(**purchase.model_dump(), item=item_out(item))
 
 
 @router.get("", response_model=list[PurchaseOut], summary="List your purchases", responses=problems(401, 403, 422))
@@ -58,5 +48,4 @@ async def list_purchases(
     if user_id is not None and user_id != current_user.user_id:
         raise NotYours
     page = await read(queries.list_purchases, current_user.user_id, limit, cursor)
-    body = [_purchase_out(row).model_dump(mode="json") for row in page.rows]
-    return JSONResponse(body, headers=link_to_next(request, page.next_cursor))
+    return list_response(request, [_purchase_out(row) for row in page.rows], page.next_cursor)

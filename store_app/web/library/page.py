@@ -6,9 +6,10 @@ from store_app import routes
 from store_app.web.checkout.payment_check import check_payments_box
 from store_app.web.library.state import LibraryState
 from store_app.web.library.view import PurchaseView
-from store_app.web.ui.components import button, chip, cover, empty_state, link, link_button, loading
+from store_app.web.ui.components import button, chip, cover, empty_state, link, loading
 from store_app.web.ui.layout import heading, page
 from store_app.web.ui.page import Page
+from store_app.web.ui.shell import ShellState
 
 
 def _row(row: rx.Var[PurchaseView]) -> rx.Component:
@@ -35,13 +36,6 @@ def _row(row: rx.Var[PurchaseView]) -> rx.Component:
     )
 
 
-def _library() -> rx.Component:
-    return rx.fragment(
-        _owned(),
-        rx.cond(LibraryState.signed_in, check_payments_box(LibraryState)),
-    )
-
-
 def _owned() -> rx.Component:
     return rx.cond(
         LibraryState.rows.length() > 0,
@@ -50,16 +44,13 @@ def _owned() -> rx.Component:
             rx.cond(LibraryState.has_more, button("Show more", LibraryState.load_more)),
         ),
         rx.cond(
-            LibraryState.signed_in,
-            empty_state(
-                "Nothing here yet",
-                "What you buy appears here in seconds.",
-                link_button("Browse the store", routes.STORE, primary=True),
-            ),
+            ShellState.username != "",
+            empty_state("Nothing here yet", "What you buy appears here in seconds."),
             empty_state(
                 "Sign in to see your library",
                 "Everything you bought is kept with your account.",
-                link_button("Sign in", routes.login(routes.LIBRARY), primary=True),
+                "Sign in",
+                routes.login(routes.LIBRARY),
             ),
         ),
     )
@@ -70,7 +61,8 @@ def library_page() -> rx.Component:
     return page(
         rx.el.div(
             heading("Your library"),
-            rx.cond(LibraryState.loaded, _library(), loading()),
+            rx.cond(LibraryState.loaded, _owned(), loading()),
+            rx.cond(LibraryState.loaded & (ShellState.username != ""), check_payments_box(LibraryState)),
             class_name="flex flex-col gap-4 items-stretch",
         )
     )

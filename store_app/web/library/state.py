@@ -26,7 +26,6 @@ class LibraryState(PaymentCheckMixin, rx.State):
     fresh: list[str] = []
     has_more: bool = False
     loaded: bool = False
-    signed_in: bool = False
     _cursor: str = ""
 
     @rx.event
@@ -34,7 +33,6 @@ class LibraryState(PaymentCheckMixin, rx.State):
         """Show the newest purchases."""
         self._reset()
         current_user = await self._current_user()
-        self.signed_in = current_user is not None
         if current_user:
             # Before the purchases are read: a message that comes in between would be lost otherwise.
             self._watch()

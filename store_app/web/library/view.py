@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from store_app import routes
 from store_app.library.queries import PurchaseRow
 from store_app.models import PurchaseStatus
-from store_app.web.catalogue.view import cover_of
+from store_app.web.catalogue.view import ItemLink, item_link
 from store_app.web.orders.view import moment
 
 _STATUS_LABELS = {
@@ -16,13 +16,10 @@ _STATUS_LABELS = {
 
 
 @dataclass
-class PurchaseView:
+class PurchaseView(ItemLink):
     """A row of the library."""
 
     key: str = ""
-    name: str = ""
-    image: str = ""
-    href: str = ""
     quantity: int = 1
     bought: str = ""
     order_number: str = ""
@@ -35,10 +32,8 @@ def purchase_view(row: PurchaseRow) -> PurchaseView:
     """Return a purchase as a row of the library."""
     purchase, item, number = row
     return PurchaseView(
+        **item_link(item),
         key=str(purchase.id),
-        name=item.name,
-        image=cover_of(item.sku, item.image),
-        href=routes.item(item.sku),
         quantity=purchase.quantity,
         bought=moment(purchase.timestamp),
         order_number=number,

@@ -2,8 +2,9 @@
 
 import asyncio
 import json
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
@@ -11,7 +12,8 @@ from store_app.accounts.service import CurrentUser, find_current_user, session_i
 from store_app.db.outbox import Message
 from store_app.db.threads import in_database_thread, read
 from store_app.live.hub import hub
-from store_app.web.http.session_cookie import session_token
+from store_app.web.http.session_cookie import current_user_of
+from store_app.web.live.event_socket import EndableConnection
 
 router = APIRouter()
 TOKEN_TIMEOUT_SECONDS = 5.0
@@ -28,7 +30,7 @@ class SocketClient:
     socket: WebSocket
     user_id: str
     session_hash: str
-    ended: asyncio.Event = field(default_factory=asyncio.Event)
+    close: Callable[[], None]
 
     async def send(self, message: Message) -> None:
         """Send a message, if the session is still open."""
@@ -38,24 +40,6 @@ class SocketClient:
             self.close()
         else:
             await self.socket.send_json(message.payload)
-
-    def close(self) -> None:
-        """Close the connection."""
-        self.ended.set()
-
-    async def wait_until_closed(self) -> None:
-        """Wait until the client disconnects or the session ends. Whatever the client sends is ignored."""
-        async with asyncio.TaskGroup() as tasks:
-            ended = tasks.create_task(self.ended.wait())
-            disconnected = tasks.create_task(self._receive_until_disconnect())
-            await asyncio.wait({ended, disconnected}, return_when=asyncio.FIRST_COMPLETED)
-            ended.cancel()
-            disconnected.cancel()
-
-    async def _receive_until_disconnect(self) -> None:
-        # Not `receive_text`, which raises for binary messages.
-        while (await self.socket.receive())["type"] != "websocket.disconnect":
-            pass
 
 
 async def _token_in_first_message(socket: WebSocket) -> str | None:
@@ -68,10 +52,9 @@ async def _token_in_first_message(socket: WebSocket) -> str | None:
 
 async def _current_user(socket: WebSocket) -> CurrentUser | None:
     """Return the user of the cookie or Authorization header, else of the token in the first message."""
-    current_user = await in_database_thread(find_current_user, session_token(socket))
-    if current_user is None:
-        current_user = await in_database_thread(find_current_user, await _token_in_first_message(socket))
-    return current_user
+    if current_user := await current_user_of(socket):
+        return current_user
+    return await in_database_thread(find_current_user, await _token_in_first_message(socket))
 
 
 @router.websocket("/ws")
@@ -83,11 +66,13 @@ async def messages(socket: WebSocket) -> None:
         if current_user is None:
             await socket.close(NOT_SIGNED_IN, 'send {"token": "..."} first')
             return
-        client = SocketClient(socket, current_user.user_id, current_user.session_hash)
+        connection = EndableConnection(socket.receive, NOT_SIGNED_IN)
+        client = SocketClient(socket, current_user.user_id, current_user.session_hash, connection.disconnect)
         hub.add(client)
         try:
-            await client.wait_until_closed()
+            # Whatever the client sends is ignored.
+            while (await connection.receive())["type"] != "websocket.disconnect":
+                pass
         finally:
             hub.remove(client)
-        if client.ended.is_set():
-            await socket.close(NOT_SIGNED_IN, "signed out")
+        await connection.close(socket.send)

@@ -17,10 +17,9 @@ from urllib.parse import parse_qs, urlencode
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from store_app.accounts.service import find_current_user
 from store_app.db import outbox
-from store_app.db.threads import in_database_thread
-from store_app.web.http.session_cookie import session_token
+from store_app.web.http.middleware import middleware
+from store_app.web.http.session_cookie import current_user_of
 from store_app.web.live.tabs import Tab
 
 EVENT_PATH = "/_event"
@@ -34,53 +33,50 @@ def _with_token(scope: Scope, token: str) -> Scope:
     return {**scope, "query_string": urlencode(query, doseq=True).encode()}
 
 
-class EventSocketGuard:
-    """ASGI middleware around the whole app, which changes Reflex's event socket only."""
-
-    def __init__(self, app: ASGIApp, refresh: Callable[[Tab, outbox.Message], Awaitable[None]]) -> None:
-        """Wrap `app`; `refresh` shows a message in a tab."""
-        self._app = app
-        self._refresh = refresh
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one connection."""
-        if scope["type"] != "websocket" or not scope["path"].startswith(EVENT_PATH):
-            await self._app(scope, receive, send)
-            return
-        current_user = await in_database_thread(find_current_user, session_token(HTTPConnection(scope)))
-        connection = _Connection(receive)
-        tab = Tab(secrets.token_hex(16), current_user, connection.disconnect, self._refresh)
-        tab.register()
-        try:
-            await self._app(_with_token(scope, tab.token), connection.receive, send)
-        finally:
-            tab.unregister()
-            await connection.close(send)
+Refresh = Callable[[Tab, outbox.Message], Awaitable[None]]
 
 
-class _Connection:
+@middleware
+async def guard_event_socket(
+    app: ASGIApp, scope: Scope, receive: Receive, send: Send, *, refresh: Refresh
+) -> None:
+    """Guard Reflex's event socket; `refresh` shows a message in a tab."""
+    if scope["type"] != "websocket" or not scope["path"].startswith(EVENT_PATH):
+        await app(scope, receive, send)
+        return
+    current_user = await current_user_of(HTTPConnection(scope))
+    connection = EndableConnection(receive, SESSION_ENDED)
+    tab = Tab(secrets.token_hex(16), current_user, connection.disconnect, refresh)
+    tab.register()
+    try:
+        await app(_with_token(scope, tab.token), connection.receive, send)
+    finally:
+        tab.unregister()
+        await connection.close(send)
+
+
+class EndableConnection:
     """A connection that the server can end: the app then receives a disconnect, as if the client had left."""
 
-    def __init__(self, receive: Receive) -> None:
-        self._receive = receive
-        self._disconnected = asyncio.Event()
-        self._wait_for_disconnect: asyncio.Task[Any] | None = None
+    def __init__(self, receive: Receive, close_code: int) -> None:
+        self._receive, self._close_code = receive, close_code
+        self._ended: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
     async def receive(self) -> Message:
-        if self._wait_for_disconnect is None:
-            self._wait_for_disconnect = asyncio.create_task(self._disconnected.wait())
-        received = asyncio.ensure_future(self._receive())
-        await asyncio.wait({received, self._wait_for_disconnect}, return_when=asyncio.FIRST_COMPLETED)
-        if received.done():
-            return received.result()
-        received.cancel()
-        return {"type": "websocket.disconnect", "code": SESSION_ENDED}
+        received: asyncio.Future[Any] = asyncio.ensure_future(self._receive())
+        try:
+            await asyncio.wait({received, self._ended}, return_when=asyncio.FIRST_COMPLETED)
+            disconnect = {"type": "websocket.disconnect", "code": self._close_code}
+            return received.result() if received.done() else disconnect
+        finally:
+            received.cancel()
 
     def disconnect(self) -> None:
-        self._disconnected.set()
+        """Have `receive` return a disconnect."""
+        if not self._ended.done():
+            self._ended.set_result(None)
 
     async def close(self, send: Send) -> None:
-        if self._wait_for_disconnect:
-            self._wait_for_disconnect.cancel()
-        if self._disconnected.is_set():
-            await send({"type": "websocket.close", "code": SESSION_ENDED, "reason": "signed out"})
+        """Tell the client, if it was the server that ended the connection."""
+        if self._ended.done():
+            await send({"type": "websocket.close", "code": self._close_code, "reason": "signed out"})

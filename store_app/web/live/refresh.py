@@ -1,19 +1,10 @@
 """Refreshing open tabs: a State registers what to read from the database when its user is sent a message.
 
-class LibraryState(SessionMixin, rx.State):
-    async def load(self) -> None:
-        ...
-        self._watch()
-
-    def _refresh(self, message: Message, purchases: list[Purchase]) -> None:
-        self.rows = ...
-
-refresh_on(LibraryState, list_purchases)
+docs/extending.md shows how, under "Live data on a page".
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from typing import Any
 
 import reflex as rx
 from sqlmodel import Session
@@ -25,34 +16,24 @@ from store_app.web.live.tabs import Tab
 
 # Called with a database session, the user's id, and the parameters that the State gave to `_watch`.
 Query = Callable[..., Any]
+# A State, and what its query returned.
+_Found = tuple[type[rx.State], Any]
 _queries: dict[type[rx.State], Query] = {}
 _shown_in_every_tab: list[type[rx.State]] = []
-
-
-class _Refreshable(Protocol):
-    """A registered State. Clients cannot call the method, because its name begins with an underscore."""
-
-    def _refresh(self, message: Message, found: Any) -> None:
-        """Show a message, and the result of the State's query."""
 
 
 def refresh_on(state: type[rx.State], query: Query, *, in_every_tab: bool = False) -> None:
     """For each message, run `query` and give its result to `state._refresh`, in each tab that watches the State.
 
     Args:
-        state: a State with a method `_refresh`; its `_watch` notes that a tab shows it.
+        state: a State with a method `_refresh(message, found)`; its `_watch` notes that a tab shows it. Clients
+            cannot call either, because their names begin with an underscore.
         query: reads what the State shows.
         in_every_tab: the State is part of every page, and need not be watched.
     """
     _queries[state] = query
     if in_every_tab:
         _shown_in_every_tab.append(state)
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    state: type[rx.State]
-    result: Any
 
 
 async def refresh(app: rx.App, tab: Tab, message: Message) -> None:
@@ -69,11 +50,11 @@ def _find(session: Session, tab: Tab) -> list[_Found] | None:
     watching = dict.fromkeys(_shown_in_every_tab, ()) | tab.watching
     if not session_is_open(session, tab.session_hash):
         return None
-    return [_Found(state, _queries[state](session, tab.user_id, *key)) for state, key in watching.items()]
+    return [(state, _queries[state](session, tab.user_id, *key)) for state, key in watching.items()]
 
 
 async def _show(app: rx.App, tab: Tab, message: Message, found: list[_Found]) -> None:
-    async with app.modify_state(rx.BaseStateToken(ident=tab.token, cls=found[0].state)) as root:
-        for one in found:
-            state = cast(_Refreshable, await root.get_state(one.state))
-            state._refresh(message, one.result)
+    async with app.modify_state(rx.BaseStateToken(ident=tab.token, cls=found[0][0])) as root:
+        for state_class, result in found:
+            state: Any = await root.get_state(state_class)
+            state._refresh(message, result)

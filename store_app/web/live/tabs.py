@@ -21,7 +21,7 @@ class Tab:
         token: the key of its state. Reflex sends it to the tab, where it is of no use: the guard gives every
             connection a new one.
         current_user: the user of the session cookie; None when signed out.
-        disconnect: ends the connection.
+        close: ends the connection. The browser reconnects with the cookie that it has by then.
         refresh: shows a message in the tab.
         watching: the States on the page that messages refresh, with the parameters of their queries.
         is_polling: whether a task of this tab waits for the page's data to change.
@@ -29,7 +29,7 @@ class Tab:
 
     token: str
     current_user: CurrentUser | None
-    disconnect: Callable[[], None]
+    close: Callable[[], None]
     refresh: Callable[["Tab", Message], Awaitable[None]]
     watching: dict[type[rx.State], tuple[str, ...]] = field(default_factory=dict)
     is_polling: bool = False
@@ -59,32 +59,16 @@ class Tab:
         """Show a message."""
         await self.refresh(self, message)
 
-    def close(self) -> None:
-        """End the connection. The browser reconnects with the cookie that it has by then."""
-        self.disconnect()
 
-
-def watch(token: str, state: type[rx.State], *key: str) -> None:
-    """Note that the tab with this token shows `state`, with the parameters of its query."""
-    if tab := _open.get(token):
-        tab.watching[state] = key
-
-
-def watch_nothing(token: str) -> None:
-    """Note that the tab with this token shows no State to refresh, as it is about to show another page."""
-    if tab := _open.get(token):
-        tab.watching.clear()
-
-
-def is_open(token: str) -> bool:
-    """Whether the tab with this token is still connected."""
-    return token in _open
+def find(token: str) -> Tab | None:
+    """Return the tab with this token, if it is still connected."""
+    return _open.get(token)
 
 
 @contextmanager
 def polling(token: str) -> Iterator[bool]:
     """Yield whether the caller may poll for this tab: one task at a time, however many a client starts."""
-    tab = _open.get(token)
+    tab = find(token)
     if tab is None or tab.is_polling:
         yield False
         return

@@ -1,15 +1,18 @@
 """GET /api/orders/{order_id}, and its cancellation."""
 
+from dataclasses import asdict
 from datetime import datetime
 
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from store_app import money
+from store_app.checkout.service import Checkout
 from store_app.db.threads import in_database_thread, read
 from store_app.models import OrderStatus
 from store_app.orders import service
 from store_app.orders.queries import OrderDetails, find_order
+from store_app.web.checkout.api import OrderPlaced, order_placed
 from store_app.web.http.problems import problems
 from store_app.web.http.session_cookie import RequiredUser
 
@@ -32,35 +35,22 @@ class EventOut(BaseModel):
     timestamp: datetime
 
 
-class OrderOut(BaseModel):
+class OrderOut(OrderPlaced):
     """One of your orders."""
 
-    order_id: str
     number: str = Field(examples=["4F7K-2M9Q"])
-    status: OrderStatus
-    total: float
-    currency: str
-    payment_url: str = Field(description="The payment page; empty when there is nothing to pay.")
     items: list[OrderLineOut]
     timeline: list[EventOut]
 
 
 def _order_out(details: OrderDetails) -> OrderOut:
     order = details.order
+    payment_url = details.payment_url if order.status == OrderStatus.PENDING else ""
     return OrderOut(
-        order_id=order.id,
+        **vars(order_placed(Checkout(order.id, order.status, order.total, order.currency, payment_url))),
         number=order.number,
-        status=OrderStatus(order.status),
-        total=float(money.to_major(order.total, order.currency)),
-        currency=order.currency,
-        payment_url=details.payment_url if order.status == OrderStatus.PENDING else "",
         items=[
-            OrderLineOut(
-                sku=line.sku,
-                name=line.name,
-                quantity=line.quantity,
-                price=float(money.to_major(line.unit_price, order.currency)),
-            )
+            OrderLineOut(**asdict(line), price=float(money.to_major(line.unit_price, order.currency)))
             for line in details.lines
         ],
         timeline=[EventOut(kind=event.kind, timestamp=event.at) for event in details.events],

@@ -7,7 +7,6 @@ from store_app.web.checkout.payment_check import check_payments_box
 from store_app.web.orders.state import OrderState
 from store_app.web.orders.view import LineView, StepView
 from store_app.web.ui.components import (
-    LINK,
     PANEL,
     button,
     chip,
@@ -17,6 +16,7 @@ from store_app.web.ui.components import (
     link_button,
     loading,
     problem,
+    text_button,
 )
 from store_app.web.ui.layout import heading, narrow_column, page
 from store_app.web.ui.page import Page
@@ -100,10 +100,7 @@ def _order() -> rx.Component:
     order = OrderState.order
     return narrow_column(
         _status(),
-        problem(
-            OrderState.problem,
-            rx.cond(OrderState.open_order != "", link("View that order", OrderState.open_order)),
-        ),
+        problem(OrderState),
         _actions(),
         rx.el.section(
             rx.el.h2("Order ", order.number, class_name="text-xl font-semibold"),
@@ -123,12 +120,7 @@ def _order() -> rx.Component:
             class_name=PANEL,
         ),
         rx.cond(~order.in_library, check_payments_box(OrderState)),
-        rx.el.button(
-            "Print receipt",
-            type="button",
-            on_click=rx.call_script("window.print()"),
-            class_name=f"{LINK} no-print",
-        ),
+        text_button("Print receipt", rx.call_script("window.print()"), classes="no-print"),
     )
 
 
@@ -142,7 +134,8 @@ def order_page() -> rx.Component:
                 empty_state(
                     "There is no such order in your account",
                     "If you followed a link, check that you are signed in with the right account.",
-                    link_button("Your orders", routes.ACCOUNT, primary=True),
+                    "Your orders",
+                    routes.ACCOUNT,
                 ),
             ),
             rx.cond(OrderState.loaded, _order(), loading()),

@@ -8,7 +8,7 @@ from reflex.event import EventSpec
 from store_app.checkout import service as checkout
 from store_app.db.outbox import Message
 from store_app.db.threads import in_database_thread, read
-from store_app.errors import NotFound, Refusal
+from store_app.errors import NotFound
 from store_app.orders import service
 from store_app.orders.queries import OrderDetails, find_order
 from store_app.payments.registry import default_provider
@@ -16,7 +16,7 @@ from store_app.web.checkout.payment_check import PaymentCheckMixin
 from store_app.web.live import tabs
 from store_app.web.live.refresh import refresh_on
 from store_app.web.orders.view import OrderView, order_view
-from store_app.web.ui.session import query_parameter
+from store_app.web.ui.session import query_parameter, shows_refusals
 
 # A safety net: a page that waits for a payment reads the order after each of these pauses, for ten minutes.
 # Messages are faster, but one can be lost.
@@ -41,12 +41,11 @@ class OrderState(PaymentCheckMixin, rx.State):
     phase: str = ""
 
     @rx.event
+    @shows_refusals
     async def load(self) -> EventSpec | None:
         """Show the order with the id in the address. The query string of the return address only chooses words."""
         self._reset()
-        current_user = await self._current_user()
-        if current_user is None:
-            return self._to_sign_in()
+        current_user = await self._require_user()
         order_id = self._last_part()
         # Before the order is read: a message that comes in between would be lost otherwise.
         self._watch(order_id)
@@ -78,7 +77,7 @@ class OrderState(PaymentCheckMixin, rx.State):
             for pause in SAFETY_NET_SECONDS if allowed else ():
                 await asyncio.sleep(pause)
                 waited += pause
-                if not tabs.is_open(token) or not await self._still_waiting(waited):
+                if not tabs.find(token) or not await self._still_waiting(waited):
                     return
 
     async def _still_waiting(self, waited: int) -> bool:
@@ -109,38 +108,26 @@ class OrderState(PaymentCheckMixin, rx.State):
         await self._read_again()
 
     @rx.event
-    async def cancel(self) -> EventSpec | None:
+    @shows_refusals
+    async def cancel(self) -> None:
         """Cancel the order."""
-        self.problem = ""
-        try:
-            current_user = await self._require_user()
-            self._show(await in_database_thread(service.cancel, current_user.user_id, self._last_part()))
-        except Refusal as refusal:
-            return self._show_refusal(refusal)
-        return None
+        current_user = await self._require_user()
+        self._show(await in_database_thread(service.cancel, current_user.user_id, self._last_part()))
 
     @rx.event
+    @shows_refusals
     async def pay(self) -> EventSpec | None:
         """Go to the payment page; after a declined payment this is a new attempt of the same order."""
-        return await self._go_and_pay(again=False)
+        paying = await checkout.open_payment_page(await self._require_user(), self._last_part())
+        return rx.redirect(paying.payment_url)
 
     @rx.event
+    @shows_refusals
     async def start_again(self) -> EventSpec | None:
         """Place a new order for the same items, and go to the payment page."""
-        return await self._go_and_pay(again=True)
-
-    async def _go_and_pay(self, *, again: bool) -> EventSpec | None:
-        self.problem = self.open_order = ""
-        order_id = self._last_part()
-        try:
-            current_user = await self._require_user()
-            if again:
-                details = await read(find_order, current_user.user_id, order_id)
-                paying = await checkout.buy(current_user, details.wanted)
-            else:
-                paying = await checkout.open_payment_page(current_user, order_id)
-        except Refusal as refusal:
-            return self._show_refusal(refusal)
+        current_user = await self._require_user()
+        details = await read(find_order, current_user.user_id, self._last_part())
+        paying = await checkout.buy(current_user, details.wanted)
         return rx.redirect(paying.payment_url)
 
 

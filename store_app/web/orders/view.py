@@ -4,20 +4,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from store_app import money, routes
-from store_app.models import OrderStatus
+from store_app.models import OPEN, Order, OrderStatus
 from store_app.orders.queries import OrderDetails, OrderLine
-from store_app.web.catalogue.view import cover_of
-from store_app.web.ui.words import ORDER_WORDS, UNDER_REVIEW, step_words
+from store_app.web.catalogue.view import ItemLink, item_link
+from store_app.web.ui.words import ORDER_WORDS, UNDER_REVIEW, OrderWords, step_words
 
 
 @dataclass
-class LineView:
+class LineView(ItemLink):
     """A line of an order or receipt."""
 
-    sku: str = ""
-    name: str = ""
-    image: str = ""
-    href: str = ""
     quantity: int = 1
     price: str = ""
     status: str = ""
@@ -32,19 +28,25 @@ class StepView:
 
 
 @dataclass
-class OrderView:
-    """What the order page shows. `status` is the status of the order, or "checking"; `tone` chooses a color."""
+class OrderRow:
+    """An order in the list of the user's orders. `tone` chooses the color of its status."""
 
-    order_id: str = ""
     number: str = ""
-    status: str = ""
+    href: str = ""
+    placed: str = ""
+    total: str = ""
     status_label: str = ""
     tone: str = ""
+
+
+@dataclass
+class OrderView(OrderRow):
+    """What the order page shows. `status` is the status of the order, or "checking"."""
+
+    order_id: str = ""
+    status: str = ""
     heading: str = ""
     text: str = ""
-    total: str = ""
-    placed: str = ""
-    payment_url: str = ""
     can_pay: bool = False
     can_cancel: bool = False
     can_retry: bool = False
@@ -60,29 +62,39 @@ def moment(at: datetime) -> str:
     return f"{at.day} {at:%b %Y %H:%M} UTC"
 
 
-def order_view(details: OrderDetails, provider_name: str) -> OrderView:
-    """Return what the page of an order shows."""
-    order, status = details.order, details.order.status
-    unpaid = status in {OrderStatus.PENDING, OrderStatus.FAILED}
-    checked = bool(order.needs_attention) and unpaid
-    words = UNDER_REVIEW if checked else ORDER_WORDS[status]
-    return OrderView(
-        order_id=order.id,
+def _words(order: Order) -> OrderWords:
+    return UNDER_REVIEW if order.needs_attention and order.status in OPEN else ORDER_WORDS[order.status]
+
+
+def order_row(order: Order) -> OrderRow:
+    """Return an order as a row of the list."""
+    words = _words(order)
+    return OrderRow(
         number=order.number,
-        status="checking" if checked else status,
+        href=routes.order(order.id),
+        placed=moment(order.created_at),
+        total=money.display(order.total, order.currency),
         status_label=words.chip,
         tone=words.tone,
+    )
+
+
+def order_view(details: OrderDetails, provider_name: str) -> OrderView:
+    """Return what the page of an order shows."""
+    order, status, words = details.order, details.order.status, _words(details.order)
+    checked = words is UNDER_REVIEW
+    return OrderView(
+        **vars(order_row(order)),
+        order_id=order.id,
+        status="checking" if checked else status,
         heading=words.heading,
         text=words.text,
-        total=money.display(order.total, order.currency),
-        placed=moment(order.created_at),
-        payment_url=details.payment_url if status == OrderStatus.PENDING else "",
         can_pay=status == OrderStatus.PENDING and not checked,
-        can_cancel=unpaid and not checked,
+        can_cancel=status in OPEN and not checked,
         can_retry=status == OrderStatus.FAILED and not checked,
         can_start_again=status in {OrderStatus.CANCELED, OrderStatus.EXPIRED},
         in_library=status in {OrderStatus.PAID, OrderStatus.PARTIALLY_REFUNDED},
-        settled=not unpaid,
+        settled=status not in OPEN,
         lines=[_line_view(line, order.currency) for line in details.lines],
         steps=[
             StepView(f"{event.at:%H:%M:%S}", step_words(event.kind, provider_name)) for event in details.events
@@ -92,10 +104,7 @@ def order_view(details: OrderDetails, provider_name: str) -> OrderView:
 
 def _line_view(line: OrderLine, currency: str) -> LineView:
     return LineView(
-        sku=line.sku,
-        name=line.name,
-        image=cover_of(line.sku, line.image),
-        href=routes.item(line.sku),
+        **item_link(line),
         quantity=line.quantity,
         price=money.display(line.unit_price * line.quantity, currency),
         status="Already owned, being checked" if line.status == "held" else "",

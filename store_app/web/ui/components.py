@@ -6,6 +6,9 @@ import reflex as rx
 from reflex_components_core.el.elements.base import BaseHTML
 from reflex_components_core.el.elements.inline import A
 
+from store_app import routes
+from store_app.web.ui.session import RefusalMixin
+
 PRIMARY = (
     "inline-flex items-center justify-center min-h-12 px-5 rounded-lg bg-accent text-on-accent font-semibold "
     "no-underline cursor-pointer hover:brightness-110 disabled:opacity-60"
@@ -72,14 +75,14 @@ def chip(label: rx.Var, tone: rx.Var | str) -> rx.Component:
     return rx.el.span(label, class_name=rx.match(tone, *_TONES.items(), f"{_CHIP} text-muted"))
 
 
-def problem(text: rx.Var, *extra: rx.Component) -> rx.Component:
-    """Return the message of a refusal; empty while there is none."""
+def problem(state: type[RefusalMixin]) -> rx.Component:
+    """Return the message of a refusal, with a link to the order that caused it; empty while there is none."""
     return rx.el.div(
         rx.cond(
-            text != "",
+            state.problem != "",
             rx.el.div(
-                rx.el.p(text),
-                *extra,
+                rx.el.p(state.problem),
+                rx.cond(state.open_order != "", link("View that order", state.open_order)),
                 class_name="rounded-lg border-2 border-bad p-3 text-text",
                 data_testid="problem",
             ),
@@ -88,12 +91,17 @@ def problem(text: rx.Var, *extra: rx.Component) -> rx.Component:
     )
 
 
-def empty_state(title: str, text: str | rx.Var, *actions: rx.Component) -> rx.Component:
-    """Return what a page shows in place of an empty list: what is missing, and how to fill it."""
+def text_button(label: str, on_click: Any, *, classes: str = "", **props: Any) -> rx.Component:
+    """Return a button that looks like a link."""
+    return rx.el.button(label, type="button", on_click=on_click, class_name=f"{LINK} {classes}", **props)
+
+
+def empty_state(title: str, text: str, action: str = "Browse the store", href: str = routes.STORE) -> rx.Component:
+    """Return what a page shows in place of content that is missing: what is missing, and a link to go on."""
     return rx.el.div(
         rx.el.h2(title, class_name="text-xl font-semibold"),
         rx.el.p(text, class_name="text-muted"),
-        *actions,
+        link_button(action, href, primary=True),
         class_name=f"{PANEL} flex flex-col items-start gap-3",
     )
 
@@ -101,11 +109,3 @@ def empty_state(title: str, text: str | rx.Var, *actions: rx.Component) -> rx.Co
 def loading() -> rx.Component:
     """Return what a page shows while it waits for its data."""
     return rx.el.p("Loading ...", class_name="text-muted py-8", aria_busy="true")
-
-
-def field(label: str, *, name: str, **props: Any) -> rx.Component:
-    """Return an input with its label."""
-    return rx.el.div(
-        rx.el.label(label, html_for=name, class_name="block font-semibold mb-1"),
-        rx.el.input(id=name, name=name, class_name=INPUT, **props),
-    )

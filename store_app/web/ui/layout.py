@@ -6,7 +6,7 @@ import reflex as rx
 from reflex_components_core.core.banner import has_connection_errors
 
 from store_app import routes
-from store_app.web.ui.components import LINK, fragment_link, link
+from store_app.web.ui.components import fragment_link, link, text_button
 from store_app.web.ui.shell import ShellState
 
 _NAV = "inline-flex items-center min-h-11 px-2 sm:px-3 rounded-lg text-text no-underline hover:bg-raised"
@@ -78,7 +78,7 @@ def _notice() -> rx.Component:
                 rx.el.p(ShellState.notice, data_testid="notice"),
                 rx.el.div(
                     link("View order", ShellState.notice_href),
-                    rx.el.button("Dismiss", type="button", on_click=ShellState.dismiss_notice, class_name=LINK),
+                    text_button("Dismiss", ShellState.dismiss_notice),
                     class_name="flex gap-4",
                 ),
                 class_name="arrive pointer-events-auto rounded-xl border border-accent bg-raised p-4 shadow-lg",

@@ -2,8 +2,7 @@
 
 import reflex as rx
 
-from store_app import routes
-from store_app.web.ui.components import empty_state, link_button
+from store_app.web.ui.components import empty_state
 from store_app.web.ui.layout import heading, narrow_column, page
 from store_app.web.ui.page import Page
 
@@ -13,11 +12,7 @@ def not_found_page() -> rx.Component:
     return page(
         narrow_column(
             heading("Page not found"),
-            empty_state(
-                "There is nothing at this address",
-                "If you typed the address, check it.",
-                link_button("Browse the store", routes.STORE, primary=True),
-            ),
+            empty_state("There is nothing at this address", "If you typed the address, check it."),
         )
     )
 

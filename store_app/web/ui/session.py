@@ -1,5 +1,8 @@
 """What every State needs: the user of its connection, looked up again for each event."""
 
+from collections.abc import Callable, Coroutine
+from functools import wraps
+from typing import Any
 from urllib.parse import unquote
 
 import reflex as rx
@@ -38,20 +41,18 @@ class SessionMixin(rx.State, mixin=True):
 
     def _watch(self, *key: str) -> None:
         """Have messages refresh this State while the tab shows this page; see `live.refresh.refresh_on`."""
-        tabs.watch(self.router.session.client_token, type(self), *key)
+        if tab := tabs.find(self.router.session.client_token):
+            tab.watching[type(self)] = key
 
     def _watch_nothing(self) -> None:
         """Have messages refresh no State of this page."""
-        tabs.watch_nothing(self.router.session.client_token)
-
-    def _path(self) -> str:
-        """Return the address of the page as the browser shows it, without the host."""
-        url = self.router.url
-        return routes.own_path(f"{url.path}?{url.query}" if url.query else url.path)
+        if tab := tabs.find(self.router.session.client_token):
+            tab.watching.clear()
 
     def _to_sign_in(self) -> EventSpec:
         """Redirect to the sign-in page, which leads back to this page."""
-        return rx.redirect(routes.login(self._path()))
+        url = self.router.url
+        return rx.redirect(routes.login(f"{url.path}?{url.query}" if url.query else url.path))
 
     def _last_part(self) -> str:
         """Return the last segment of the page's address, such as the SKU of `/item/[sku]`."""
@@ -70,9 +71,25 @@ class RefusalMixin(SessionMixin, mixin=True):
         if isinstance(refusal, NotSignedIn):
             return self._to_sign_in()
         self.problem = str(refusal)
-        if isinstance(refusal, InOpenOrder):
-            self.open_order = routes.order(refusal.order_id)
+        self.open_order = routes.order(refusal.order_id) if isinstance(refusal, InOpenOrder) else ""
         return None
+
+
+_Method = Callable[..., Coroutine[Any, Any, EventSpec | None]]
+
+
+def shows_refusals(method: _Method) -> _Method:
+    """Have a method of a `RefusalMixin` State show the refusal that it raises, in place of an earlier one."""
+
+    @wraps(method)
+    async def show(self: RefusalMixin, *arguments: Any) -> EventSpec | None:
+        self.problem = self.open_order = ""
+        try:
+            return await method(self, *arguments)
+        except Refusal as refusal:
+            return self._show_refusal(refusal)
+
+    return show
 
 
 def query_parameter(state: rx.State, name: str) -> str:
