@@ -45,7 +45,7 @@ async def run_forever() -> None:
 
 
 async def reconcile_due(provider: PaymentProvider | None = None) -> int:
-    """Ask about the orders that are due; return how many payment pages were asked about."""
+    """Ask about the orders that are due; return how many payment attempts were asked about."""
     attempts = await in_database_thread(_lease_due)
     failpoint("reconciliation: leased")
     slots = asyncio.Semaphore(_MAX_CONCURRENT)

@@ -84,7 +84,10 @@ class UserQuestion:
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """What one delivery says. `type` is the provider's own word for it; without events it is of no use to us."""
+    """What one delivery says. `type` is the provider's name for it.
+
+    Without events, a question or a refusal the store ignores it.
+    """
 
     type: str = ""
     events: tuple[PaymentEvent, ...] = ()
@@ -192,7 +195,7 @@ class PaymentProvider(Protocol):
         """Open a payment page for an order."""
 
     async def find_payments(self, attempt: PaymentAttempt) -> Sequence[PaymentEvent]:
-        """Return what happened to a payment attempt; nothing while it is not paid."""
+        """Return what happened to a payment attempt; an empty sequence while nothing has."""
 
     async def refund(self, transaction_id: str, reason: str, amount: Decimal | None = None) -> None:
         """Ask the provider to give a payment back, whole or (`amount`, in major units) in part.

@@ -141,7 +141,7 @@ class TestPages:
     @pytest.fixture
     def project(self, tmp_path: Path) -> Path:
         for name in (
-            "store_app/ui/page.py",
+            "store_app/web/ui/page.py",
             "assets/cover.svg",
             "rxconfig.py",
             "requirements.txt",
@@ -163,7 +163,7 @@ class TestPages:
         assert pages.are_built(project)
 
     @pytest.mark.parametrize(
-        "name", ["store_app/ui/page.py", "assets/cover.svg", "rxconfig.py", "requirements.txt"]
+        "name", ["store_app/web/ui/page.py", "assets/cover.svg", "rxconfig.py", "requirements.txt"]
     )
     def test_pages_are_built_again_when_a_source_changed(self, project: Path, name: str) -> None:
         self.build(project)
@@ -178,7 +178,7 @@ class TestPages:
     def test_pages_are_not_built_again_when_a_document_changed(self, project: Path) -> None:
         self.build(project)
         (project / "README.md").write_text("changed")
-        os.utime(project / "store_app/ui/page.py")
+        os.utime(project / "store_app/web/ui/page.py")
         assert pages.are_built(project)
 
     def test_pages_are_built_again_when_the_result_is_missing(self, project: Path) -> None:
