@@ -46,12 +46,12 @@ class _Pending:
 class GroupCommit:
     """Hands deliveries on in batches, several batches at a time: as many as the database can write at once."""
 
-    def __init__(self, receive: ReceiveAll, max_workers: int) -> None:
-        """Let `receive` write batches, in at most `max_workers` threads at a time."""
+    def __init__(self, receive: ReceiveAll, max_tasks: int) -> None:
+        """Let `receive` write batches, in at most `max_tasks` threads at a time."""
         self._receive = receive
-        self._max_workers = max_workers
+        self._max_tasks = max_tasks
         self._pending: deque[_Pending] = deque()
-        self._workers: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def submit(self, delivery: Delivery) -> Outcome:
         """Return the outcome of a delivery, once it is committed.
@@ -60,25 +60,25 @@ class GroupCommit:
         """
         pending = _Pending(delivery, asyncio.get_running_loop().create_future())
         self._pending.append(pending)
-        if len(self._workers) < self._max_workers:
-            self._workers.add(asyncio.create_task(self._work()))
+        if len(self._tasks) < self._max_tasks:
+            self._tasks.add(asyncio.create_task(self._process_batches()))
         # It may never begin while the workers wait for a database that does not answer.
         async with answered_in_time():
             return await pending.outcome
 
-    async def _work(self) -> None:
+    async def _process_batches(self) -> None:
         try:
             while batch := self._next_batch():
                 await self._process(batch)
         finally:
             # Free the slot now, not in a done-callback: a delivery arriving in between would find none.
-            self._workers.discard(cast("asyncio.Task[None]", asyncio.current_task()))
+            self._tasks.discard(cast("asyncio.Task[None]", asyncio.current_task()))
 
     def _next_batch(self) -> list[_Pending]:
         # Drop abandoned requests; the provider retries them.
         self._pending = deque(pending for pending in self._pending if not pending.outcome.done())
         # A fair share: what one worker takes the others cannot work on at the same time.
-        share = min(MAX_BATCH, -(-len(self._pending) // self._max_workers))
+        share = min(MAX_BATCH, -(-len(self._pending) // self._max_tasks))
         return [self._pending.popleft() for _ in range(share)]
 
     async def _process(self, batch: Sequence[_Pending]) -> None:

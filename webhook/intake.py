@@ -97,7 +97,7 @@ def _receive(deliveries: Sequence[Delivery]) -> list[Outcome]:
     notifications = [_parse(delivery) for delivery in deliveries]
     with unit_of_work() as session:
         failpoint("webhook: transaction begun")
-        if len(deliveries) > 1 or any(len(one.events) > 1 for one in notifications):
+        if len(deliveries) > 1 or any(len(notification.events) > 1 for notification in notifications):
             _prefetch(session, notifications)
         outcomes = [
             _process(session, delivery, notification)

@@ -141,7 +141,7 @@ def test_a_database_that_does_not_answer_is_one_sentence() -> None:
     assert "her-password" not in done.stderr
 
 
-def test_a_refusal_is_its_sentence_and_a_bug_is_none() -> None:
+def test_a_refusal_is_explained_by_its_sentence_and_a_bug_is_not_explained() -> None:
     assert explain(NotFound("order")) == "There is no such order."
     assert explain(ZeroDivisionError()) is None
 

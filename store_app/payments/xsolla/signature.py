@@ -18,4 +18,4 @@ def is_valid(body: bytes, header: bytes | None, secrets: Iterable[str]) -> bool:
         return False
     expected = [hashlib.sha1(body + secret.encode()).hexdigest().encode() for secret in secrets]  # noqa: S324 - theirs
     # All are compared, so that the time does not tell which secret is the right one.
-    return sum(hmac.compare_digest(match[1], one) for one in expected) > 0
+    return sum(hmac.compare_digest(match[1], digest) for digest in expected) > 0
