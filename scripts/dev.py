@@ -48,7 +48,7 @@ class Changes:
         self._stop = threading.Event()
 
     def __enter__(self) -> Self:
-        # Editors replace a file by another one: only its folder hears of that.
+        # Watch the folder: many editors save by replacing the file.
         self._watch([self._root / name for name in FOLDERS], SourceFilter(), recursive=True)
         self._watch([self._root], lambda _change, path: Path(path).name in FILES, recursive=False)
         return self

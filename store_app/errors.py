@@ -134,7 +134,7 @@ class ProviderUnavailable(Refusal):
 
     status = 503
     code = "provider-unavailable"
-    sentence = "The payment service does not answer. You were not charged. Try again in a minute."
+    sentence = "The payment provider does not answer. You were not charged. Try again in a minute."
 
 
 class ProviderRefused(Refusal):

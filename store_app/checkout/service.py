@@ -29,7 +29,10 @@ MAX_QUANTITY, MAX_ORDER_LINES = 100, 50
 
 @dataclass(frozen=True, slots=True)
 class Checkout:
-    """An order and the address of its payment page. A free order is paid already: its own page."""
+    """An order and the address of its payment page.
+
+    For a free order, which is paid at once, `payment_url` is the order's own page.
+    """
 
     order_id: str
     status: str

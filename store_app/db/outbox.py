@@ -79,8 +79,8 @@ def _insert(session: Session) -> None:
             ready.append(Message(row.id, user_id, payload))
     session.info["sent"] = ready
     if must_wait:
-        # No process holds them, so that they can be leased as soon as the earlier one is sent; and the next
-        # message of the user sees that they wait.
+        # Expire their lease at once, so that they can be sent right after the earlier message. The error text
+        # makes the user's next message wait too.
         waits = {"leased_until": utc_now(), "last_error": "waits for an earlier message"}
         session.connection().execute(
             update(OutboxMessage).where(col(OutboxMessage.id).in_(must_wait)).values(waits)

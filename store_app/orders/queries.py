@@ -76,7 +76,7 @@ def find_order(session: Session, user_id: str, order_id: str) -> OrderDetails:
 
 
 def payable_attempt(session: Session, order_id: str) -> PaymentAttempt | None:
-    """Return the latest payment page of an order, unless that payment was declined."""
+    """Return the latest payment attempt of an order, unless it was declined."""
     latest = select(PaymentAttempt).where(PaymentAttempt.order_id == order_id)
     attempt = session.exec(latest.order_by(col(PaymentAttempt.number).desc())).first()
     return attempt if attempt and attempt.declined_at is None else None

@@ -1,4 +1,4 @@
-"""`make dev` in a copy of the tree: what is saved shows in the open tab by itself, and so does a mistake."""
+"""`make dev` in a copy of the tree: the open tab shows each saved file by itself, or the traceback of an error."""
 
 import re
 import signal

@@ -84,7 +84,7 @@ def test_a_delivery_with_a_bad_signature_cannot_be_replayed(shop: Shop) -> None:
     receive(b"{}", b"Signature " + b"0" * 40, {})
     done = run_command("inbox", "replay", str(_last_id(shop)))
     assert (done.exit_code, done.stdout) == (1, "")
-    assert done.stderr == "Its signature was wrong: anyone can have sent it.\n"
+    assert done.stderr == "The signature of this delivery is invalid: anyone could have sent it.\n"
 
 
 def test_a_body_cannot_send_commands_to_the_terminal(shop: Shop) -> None:

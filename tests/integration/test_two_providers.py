@@ -1,4 +1,4 @@
-"""Two providers at once: an id of one is nothing to the other, whatever it is."""
+"""Two providers at once: equal ids of two providers are never confused."""
 
 import asyncio
 import json
@@ -274,7 +274,7 @@ def test_unmatched_deliveries_of_a_removed_provider_keep_no_other_waiting(
 def test_an_event_of_another_provider_is_kept_as_failed(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     order = shop.paid_order(shop.user(), shop.item(1000))
     monkeypatch.setattr(acme, "NAME", "xsolla")
-    with pytest.raises(ValueError, match="speaks for another one"):
+    with pytest.raises(ValueError, match="returned an event of another provider"):
         _tell(_happening("charge.reversed", order, f"T{order.id[:12]}"))
     assert shop.read(order.id).status == "paid"
     assert shop.rows("SELECT verdict FROM webhook_deliveries WHERE provider = 'acme'") == [("failed",)]

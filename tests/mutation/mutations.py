@@ -100,7 +100,7 @@ MUTATIONS = (
         ("tests/integration/test_mutations.py",),
     ),
     Mutation(
-        "a payment is recorded in the ledger twice",
+        "a payment is booked twice",
         BOOKKEEPING,
         '"provider_id": provider_id,',
         '"provider_id": provider_id + str(utc_now().timestamp()),',

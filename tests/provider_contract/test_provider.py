@@ -236,7 +236,7 @@ def test_deliveries_of_xsolla_are_accepted_when_another_provider_opens_payment_p
         "custom_parameters": {"order_id": order_id},
     }
     body = json.dumps(refund).encode()
-    digest = hashlib.sha1(body + shop.store.env["XSOLLA_WEBHOOK_SECRET"].encode()).hexdigest()  # noqa: S324 - theirs
+    digest = hashlib.sha1(body + shop.store.env["XSOLLA_WEBHOOK_SECRET"].encode()).hexdigest()  # noqa: S324 - Xsolla's algorithm
     headers = {"Authorization": f"Signature {digest}"}
     url = f"{shop.store.url}/api/webhooks/payment"
     assert httpx.post(url, content=body, headers=headers, trust_env=False).status_code == 204
