@@ -68,7 +68,7 @@ def _same_statements(body: bytes, order_id: str, user_id: str, number: str) -> N
         connection.execute(sql.move_lines(dialect), order | {"at_": now, "status_": "granted"})
         connection.execute(sql.FORGET_PENDING, order)
         connection.execute(sql.EMPTY_CART, order | {"user_id_": user_id})
-        connection.execute(sql.MOVE_ORDER, order | {"status": "paid", "updated_at": now})
+        connection.execute(sql.CHANGE_STATUS, order | {"status": "paid", "updated_at": now})
         connection.execute(sql.ADD_EVENT, {"order_id": order_id, "kind": "paid", "at": now})
         message = {"user_id": user_id, "payload": json.dumps({"order_id": order_id}), "last_error": ""}
         connection.execute(

@@ -35,7 +35,7 @@ SECONDS_TO_STOP = 5
 BUILDS_OF_ONE_VITE = 20
 
 
-class Mistake(Exception):
+class SourceError(Exception):
     """The sources cannot be run; the message is the traceback."""
 
 
@@ -48,7 +48,7 @@ class Changes:
         self._stop = threading.Event()
 
     def __enter__(self) -> Self:
-        # Editors replace a file by another one: only its folder hears of that.
+        # Watch the folder: many editors save by replacing the file.
         self._watch([self._root / name for name in FOLDERS], SourceFilter(), recursive=True)
         self._watch([self._root], lambda _change, path: Path(path).name in FILES, recursive=False)
         return self
@@ -115,7 +115,7 @@ class DevStore:
         begin = time.monotonic()
         try:
             self._start()
-        except (Mistake, ChildFailed, BuildFailed) as failure:
+        except (SourceError, ChildFailed, BuildFailed) as failure:
             self._show(str(failure))
         else:
             print(f"The store runs, after {time.monotonic() - begin:.1f} s.", flush=True)
@@ -166,12 +166,12 @@ class DevStore:
     @staticmethod
     def _request(worker: LineServer, task: str) -> None:
         try:
-            mistake = str(json.loads(worker.ask(task)))
+            traceback_text = str(json.loads(worker.ask(task)))
         except ChildFailed:
             # The process ended without an answer: Reflex ends it when npm fails, for one.
             raise BuildFailed(pages.explain(worker.output())) from None
-        if mistake:
-            raise Mistake(mistake)
+        if traceback_text:
+            raise SourceError(traceback_text)
 
     def _show(self, problem: str) -> None:
         self._take_down()

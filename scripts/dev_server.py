@@ -43,7 +43,7 @@ def main() -> int:
     _wait_for("compile")
     try:
         app = _compile()
-    except Exception as error:  # noqa: BLE001 - every mistake in the sources is shown to their author
+    except Exception as error:  # noqa: BLE001 - every error in the sources is shown to their author
         _answer(answers, describe(error))
         return 1
     _answer(answers, "")

@@ -1,4 +1,4 @@
-"""What the build changes in the script of Reflex's pages, and the id that it gives to what it built.
+"""The changes that the build makes to Reflex's page script, and the id of each build.
 
 Reflex writes the store's port into the pages when it builds them. Ours are built once and served on any port,
 behind any proxy, so the browser takes host and port from the page's own address.
@@ -19,12 +19,13 @@ from reflex_base.plugins import Plugin
 STATE_SCRIPT = Path("utils/state.js")
 BUILD_SCRIPT = Path("utils/build_id.js")
 BUILD_FILE = "build.json"
-# What Reflex's script says -> what ours says.
+# Text in Reflex's script -> its replacement.
 CHANGES = {
     # The page's own host with its port, and that port for https too.
     "endpoint.hostname = frontend_hostname;": "endpoint.host = window.location.host;",
     'endpoint.port = "";': "endpoint.port = window.location.port;",
-    # The file also says when Reflex ran last: every build would differ from the one before.
+    # Import only the version: the file also holds the time of Reflex's last run, which would make every build
+    # differ.
     'import reflexEnvironment from "$/reflex.json";\n': (
         'import { version as reflexVersion } from "$/reflex.json";\n'
         "const reflexEnvironment = { version: reflexVersion };\n"
@@ -38,7 +39,7 @@ CHANGES = {
     "    setConnectErrors((connectErrors) => [...connectErrors.slice(-9), error]);\n": (
         "    setConnectErrors((connectErrors) => [...connectErrors.slice(-9), error]);\n    connectionFailed();\n"
     ),
-    # A page of an older build does not go on to another one: it loads it.
+    # A page of an older build does not navigate itself: it has the browser load the target.
     "    addEvents(app.onLoadInternalEvent());\n": (
         "    if (reloadInstead()) return;\n    addEvents(app.onLoadInternalEvent());\n"
     ),
@@ -72,10 +73,10 @@ def change(script: str, changes: Mapping[str, str] = CHANGES) -> str:
     Raises:
         RuntimeError: the script is not as we know it; the pages would not work as they should.
     """
-    for theirs, ours in changes.items():
-        if script.count(theirs) != 1:
+    for original, replacement in changes.items():
+        if script.count(original) != 1:
             raise RuntimeError(f"Reflex's {STATE_SCRIPT} has changed: adapt scripts/page_script.py to it.")
-        script = script.replace(theirs, ours)
+        script = script.replace(original, replacement)
     return script
 
 
@@ -84,7 +85,7 @@ def mark_build(folder: Path, *, reload_at_once: bool = False) -> None:
 
     Args:
         folder: What was built.
-        reload_at_once: Have open tabs reload as soon as they hear of a newer build, not when they navigate.
+        reload_at_once: Have open tabs reload as soon as they learn of a newer build, not when they navigate.
     """
     build = _hash(folder)
     when = ' data-reload="at-once"' if reload_at_once else ""

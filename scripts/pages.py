@@ -115,7 +115,10 @@ def compiled(root: Path) -> str:
 
 
 def finish(root: Path) -> None:
-    """Do to what Vite has built what `reflex export` does, but compress it; open tabs are to reload at once."""
+    """Finish Vite's output as `reflex export` does, without compressing it.
+
+    Mark it so that open tabs reload at once.
+    """
     client = root / OUTPUT
     for page in client.rglob("*/index.html"):
         shutil.copy(page, page.parent.with_suffix(".html"))

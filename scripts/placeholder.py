@@ -37,7 +37,10 @@ setInterval(async () => {{
 
 
 class Placeholder:
-    """Answers every page with the same title and text, and everything else with 503, which webhooks try again."""
+    """Answers every page with the same title and text.
+
+    Everything else gets a 503, after which the provider retries its webhooks.
+    """
 
     def __init__(self, host: str, port: int, title: str, text: str = "") -> None:
         build = hashlib.sha256(text.encode()).hexdigest()[:16] if text else ""
@@ -66,7 +69,7 @@ class _Server(ThreadingTCPServer):
         self.build = build
 
     def handle_error(self, *_arguments: object) -> None:
-        """Say nothing of a client that hangs up."""
+        """Ignore clients that disconnect."""
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -76,10 +76,10 @@ async def _random_run(settings: ClientSettings, arguments: argparse.Namespace) -
     options = RunOptions(
         seed=arguments.seed,
         orders=arguments.orders,
-        users=arguments.players,
+        users=arguments.users,
         speed=arguments.speed,
         concurrency=arguments.at_once,
-        with_reconciliation=not arguments.without_repair,
+        with_reconciliation=not arguments.without_reconciliation,
     )
     async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
         return await RandomRun(client, settings.public_url, settings.simulator_url, options).run()
@@ -93,7 +93,7 @@ async def _demo_loop(settings: ClientSettings, arguments: argparse.Namespace) ->
         loop.call_later(arguments.seconds, stop.set)
     async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
         demo = DemoLoop(client, settings.public_url, settings.simulator_url)
-        return await demo.run(users=arguments.players, interval_seconds=arguments.every, stop=stop)
+        return await demo.run(users=arguments.users, interval_seconds=arguments.every, stop=stop)
 
 
 def _stop_on_signals(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
@@ -163,19 +163,19 @@ def _add_order_and_wait(parser: argparse.ArgumentParser) -> None:
 def _add_mix(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=1, help="the same seed gives the same run")
     parser.add_argument("--orders", type=_count, default=200, help="number of orders")
-    parser.add_argument("--players", type=_count, default=8, help="number of users who place them")
+    parser.add_argument("--users", type=_count, default=8, help="number of users who place them")
     parser.add_argument("--at-once", type=_count, default=8, help="number of orders at the same time")
     parser.add_argument(
         "--speed", type=_positive, default=3600, help="how many times faster than the schedule to retry"
     )
     parser.add_argument(
-        "--without-repair", action="store_true", help="expect that the store never reconciles an order"
+        "--without-reconciliation", action="store_true", help="expect that the store never reconciles an order"
     )
 
 
 def _add_loop(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--every", type=_seconds, default=3, help="seconds between orders")
-    parser.add_argument("--players", type=_count, default=3, help="number of demo users")
+    parser.add_argument("--users", type=_count, default=3, help="number of demo users")
     parser.add_argument("--for", dest="seconds", type=_seconds, help="stop after this number of seconds")
 
 

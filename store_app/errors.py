@@ -134,7 +134,7 @@ class ProviderUnavailable(Refusal):
 
     status = 503
     code = "provider-unavailable"
-    sentence = "The payment service does not answer. You were not charged. Try again in a minute."
+    sentence = "The payment provider does not answer. You were not charged. Try again in a minute."
 
 
 class ProviderRefused(Refusal):
@@ -142,7 +142,7 @@ class ProviderRefused(Refusal):
 
     status = 503
     code = "provider-refused"
-    sentence = "The payment service refused this order. You were not charged. We have been told."
+    sentence = "The payment provider refused this order. You were not charged. Please contact the store."
 
 
 class NoCatalogue(Conflict):

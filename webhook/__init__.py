@@ -1,1 +1,1 @@
-"""The payment provider's notifications: taken, verified, kept, turned into moves of orders."""
+"""The payment provider's notifications: received, verified, kept in the inbox, and applied to orders."""

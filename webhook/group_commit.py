@@ -44,14 +44,14 @@ class _Pending:
 
 
 class GroupCommit:
-    """Hands deliveries on in batches, several batches at a time: as many as the database can write at once."""
+    """Processes deliveries in batches, with as many batches at a time as the database has concurrent writers."""
 
-    def __init__(self, receive: ReceiveAll, max_workers: int) -> None:
-        """Let `receive` write batches, in at most `max_workers` threads at a time."""
+    def __init__(self, receive: ReceiveAll, max_tasks: int) -> None:
+        """Let `receive` write batches, at most `max_tasks` of them at a time."""
         self._receive = receive
-        self._max_workers = max_workers
+        self._max_tasks = max_tasks
         self._pending: deque[_Pending] = deque()
-        self._workers: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def submit(self, delivery: Delivery) -> Outcome:
         """Return the outcome of a delivery, once it is committed.
@@ -60,32 +60,33 @@ class GroupCommit:
         """
         pending = _Pending(delivery, asyncio.get_running_loop().create_future())
         self._pending.append(pending)
-        if len(self._workers) < self._max_workers:
-            self._workers.add(asyncio.create_task(self._work()))
-        # It may never begin while the workers wait for a database that does not answer.
+        if len(self._tasks) < self._max_tasks:
+            self._tasks.add(asyncio.create_task(self._process_batches()))
+        # It may never begin while the tasks wait for a database that does not answer.
         async with answered_in_time():
             return await pending.outcome
 
-    async def _work(self) -> None:
+    async def _process_batches(self) -> None:
         try:
             while batch := self._next_batch():
                 await self._process(batch)
         finally:
-            # Free the slot now, not in a done-callback: a delivery arriving in between would find none.
-            self._workers.discard(cast("asyncio.Task[None]", asyncio.current_task()))
+            # Free the slot before the task ends; a done-callback runs later, and a delivery submitted in between
+            # would start no task.
+            self._tasks.discard(cast("asyncio.Task[None]", asyncio.current_task()))
 
     def _next_batch(self) -> list[_Pending]:
         # Drop abandoned requests; the provider retries them.
         self._pending = deque(pending for pending in self._pending if not pending.outcome.done())
-        # A fair share: what one worker takes the others cannot work on at the same time.
-        share = min(MAX_BATCH, -(-len(self._pending) // self._max_workers))
+        # Divide the pending deliveries among the tasks, so that no task takes them all while the others are idle.
+        share = min(MAX_BATCH, -(-len(self._pending) // self._max_tasks))
         return [self._pending.popleft() for _ in range(share)]
 
     async def _process(self, batch: Sequence[_Pending]) -> None:
         outcomes: Sequence[Outcome | Exception]
         try:
             outcomes = await in_database_thread(self._receive, [pending.delivery for pending in batch])
-        except Exception as error:  # noqa: BLE001 - each request hears of it, and logs it
+        except Exception as error:  # noqa: BLE001 - each request gets it, and logs it
             if len(batch) > 1 and not cannot_be_reached(error):
                 logger.warning("%s deliveries could not be processed together: %s", len(batch), error)
                 # Concurrently: one of them may be waiting for a locked row.

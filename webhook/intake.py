@@ -1,6 +1,6 @@
 """From a delivery to its outcome, in one transaction with the inbox.
 
-Deliveries that no order fits, because they name only a transaction that is not yet paid, are kept as unmatched
+Deliveries that match no order, because they name only a transaction that is not yet paid, are kept as unmatched
 and applied when its payment arrives.
 """
 
@@ -52,9 +52,9 @@ _UNMATCHED_OF_PAYMENTS = (
     )
     .where(
         text("verdict = 'unmatched'"),
-        # One that named another order, too, and still fits none was applied before.
+        # A row with an order id was already tried with this payment and still matched no order.
         col(WebhookDelivery.order_id).is_(None),
-        # The events of a provider that is no longer there would be in the way of the others.
+        # Deliveries of a provider that is no longer configured cannot be processed, and would use up the LIMIT.
         col(WebhookDelivery.provider).in_(bindparam("providers", expanding=True)),
         col(Payment.kind) == PaymentKind.PAYMENT,
     )
@@ -97,7 +97,7 @@ def _receive(deliveries: Sequence[Delivery]) -> list[Outcome]:
     notifications = [_parse(delivery) for delivery in deliveries]
     with unit_of_work() as session:
         failpoint("webhook: transaction begun")
-        if len(deliveries) > 1 or any(len(one.events) > 1 for one in notifications):
+        if len(deliveries) > 1 or any(len(notification.events) > 1 for notification in notifications):
             _prefetch(session, notifications)
         outcomes = [
             _process(session, delivery, notification)
@@ -113,7 +113,7 @@ def _parse(delivery: Delivery) -> Notification:
         return _UNVERIFIED
     notification = get_provider(delivery.provider).parse(delivery.body)
     if any(event.provider != delivery.provider for event in notification.events):
-        raise ValueError(f"the provider {delivery.provider} speaks for another one")
+        raise ValueError(f"the provider {delivery.provider} returned an event of another provider")
     return notification
 
 
@@ -162,7 +162,7 @@ def _process_event(session: Session, delivery: Delivery, notification: Notificat
     outcome = replace(_apply_event(session, event), notification_type=notification.type)
     if outcome.verdict is Verdict.UNMATCHED:
         session.info.get("unmatched", set()).add(event.transaction_id)
-    failpoint("webhook: order moved")
+    failpoint("webhook: order changed")
     keep(session, delivery, outcome, event.transaction_id, number)
     return outcome
 
@@ -175,7 +175,7 @@ def _apply_event(session: Session, event: PaymentEvent) -> Outcome:
 
 
 def _apply_unmatched(session: Session, event: PaymentEvent, outcome: Outcome) -> None:
-    """Apply what came before this payment and fitted no order, because it named only the transaction."""
+    """Apply the unmatched deliveries that named only this payment's transaction."""
     prefetched = session.info.get("unmatched")
     if event.transaction_id and (prefetched is None or event.transaction_id in prefetched):
         wanted = {"transaction_id": event.transaction_id, "provider": event.provider}
@@ -184,13 +184,14 @@ def _apply_unmatched(session: Session, event: PaymentEvent, outcome: Outcome) ->
 
 
 def _apply_late(session: Session, delivery_id: int, order_id: str | None) -> None:
-    # Another worker holds the row: skip it. Waiting could deadlock, as that worker locks the order next.
+    # Skip a row that another worker holds: waiting could deadlock, because that worker locks the order next.
     row = session.exec(_STILL_UNMATCHED, params={"delivery_id": delivery_id}).first()
     if row is None:
         return
     event = get_provider(row.provider).parse(row.body).events[row.event_number]
     late = _apply_event(session, event)
-    row.verdict, row.reason, row.order_id = late.verdict, "waited for its payment", late.order_id or order_id
+    row.verdict, row.reason = late.verdict, "applied when its payment arrived"
+    row.order_id = late.order_id or order_id
     session.add(row)
 
 
@@ -219,7 +220,7 @@ def _answer(session: Session, notification: Notification) -> Outcome:
         verdict = Verdict.BAD_SIGNATURE if notification is _UNVERIFIED else Verdict.REFUSED
         return Outcome(verdict, notification.reason, notification.refusal)
     if notification.question is None:
-        return Outcome(Verdict.IGNORED, "a type the store has no use for")
+        return Outcome(Verdict.IGNORED, "the store does not use this notification type")
     if (user_id := _find_user(session, notification.question)) is None:
         return Outcome(Verdict.REFUSED, "There is no such user.", RefusalReason.UNKNOWN_USER)
     return Outcome(Verdict.DONE, user_id=user_id)

@@ -26,7 +26,7 @@ OLD_UNIQUE = {
 
 
 def _provider() -> sa.Column[str]:
-    # What exists was Xsolla's. The default stays: during a rolling deployment the release before still inserts.
+    # What exists was Xsolla's. The default stays: during a rolling deployment the previous release still inserts.
     return sa.Column("provider", sa.String(length=32), nullable=False, server_default="xsolla")
 
 

@@ -96,7 +96,8 @@ async def sign_in(username: str, password: str, address: str) -> SignedIn:
         WrongPassword: unknown name or wrong password.
         TooManyTries: too many failures in the last minutes.
     """
-    # No account has a name that is not printable; PostgreSQL could not store some of them with the failure.
+    # Count unprintable names as an empty name: no account has one, and PostgreSQL cannot store some of them in
+    # `sign_in_failures`.
     name = username[: MAX_NAME_LENGTH * 4] if username.isprintable() else ""
     key = username_key(name)[:128]
     user = await in_database_thread(_look_up, key, address[:64])
@@ -165,7 +166,8 @@ def session_is_open(session: Session, session_hash: str) -> bool:
 def sign_out(current_user: CurrentUser) -> None:
     """End the current user's session, for open tabs too."""
     with unit_of_work() as session:
-        # Locked before the session's row, as `close_account` does, to avoid a deadlock: the message refers to it.
+        # Lock the user before the session, as `close_account` does, to avoid a deadlock: the outbox row refers to
+        # the user.
         session.exec(select(User.id).where(User.id == current_user.user_id).with_for_update(key_share=True)).one()
         _end_sessions(session, current_user.user_id, col(UserSession.token_hash) == current_user.session_hash)
     failpoint("sign-out: committed")

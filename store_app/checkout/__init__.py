@@ -1,1 +1,1 @@
-"""The cart, placing an order, and the client of the payment provider."""
+"""The cart, placing an order, reconciliation, and copying items to the provider's catalogue."""

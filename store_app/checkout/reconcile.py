@@ -45,7 +45,7 @@ async def run_forever() -> None:
 
 
 async def reconcile_due(provider: PaymentProvider | None = None) -> int:
-    """Ask about the orders that are due; return how many payment pages were asked about."""
+    """Ask about the orders that are due; return how many payment attempts were asked about."""
     attempts = await in_database_thread(_lease_due)
     failpoint("reconciliation: leased")
     slots = asyncio.Semaphore(_MAX_CONCURRENT)
@@ -74,15 +74,15 @@ async def check_payments(current_user: CurrentUser, provider: PaymentProvider | 
             outcome = await _reconcile(attempt, number, provider)
             steps.append(f"Order {number}: {_sentence(outcome)}")
         except (ProviderUnavailable, ProviderRefused, BadSettings):
-            steps.append(f"Order {number}: the payment service does not answer. Try again in a minute.")
+            steps.append(f"Order {number}: the payment provider does not answer. Try again in a minute.")
     return steps or ["You have no unpaid orders of the last 3 days. Everything paid is in your library."]
 
 
 def _sentence(outcome: Outcome | None) -> str:
     if outcome is None:
-        return "the payment service says that it is not paid yet."
+        return "the payment provider says that it is not paid yet."
     if outcome.verdict in {Verdict.DONE, Verdict.REPEAT}:
-        return "the payment service has told us how it stands; it is up to date now."
+        return "checked with the payment provider; it is up to date now."
     return "your payment does not match the order. A person looks at it; you need not pay again."
 
 

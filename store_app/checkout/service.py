@@ -19,7 +19,7 @@ from store_app.models import OPEN, Item, ItemKind, ItemStatus, Order, PaymentKin
 from store_app.orders import lifecycle
 from store_app.orders.ledger import Movement
 from store_app.orders.locked_order import LockedOrder, lock
-from store_app.orders.queries import find_order, live_attempt, open_orders_with
+from store_app.orders.queries import find_order, open_orders_with, payable_attempt
 from store_app.payments.provider import PaymentPage, PaymentProvider, PaymentRequest
 from store_app.payments.registry import default_provider
 from store_app.settings import get_settings
@@ -29,7 +29,10 @@ MAX_QUANTITY, MAX_ORDER_LINES = 100, 50
 
 @dataclass(frozen=True, slots=True)
 class Checkout:
-    """An order and the address of its payment page. A free order is paid already: its own page."""
+    """An order and the address of its payment page.
+
+    For a free order, which is paid at once, `payment_url` is the order's own page.
+    """
 
     order_id: str
     status: str
@@ -198,7 +201,7 @@ def _save_attempt(order_id: str, provider: str, page: PaymentPage) -> Checkout:
         order = lock(session, order_id)
         if order.status not in OPEN:
             return Checkout.of(order)
-        attempt = live_attempt(session, order_id)
+        attempt = payable_attempt(session, order_id)
         if attempt is not None:
             return Checkout.of(order, attempt.payment_url)
         lifecycle.start_attempt(session, order, provider, page.provider_order_id, page.url)

@@ -1,4 +1,4 @@
-"""`orders`: how orders move."""
+"""`orders`: the transitions of orders."""
 
 import click
 
@@ -7,7 +7,7 @@ from store_app.orders.transitions import as_markdown
 
 @click.group()
 def command() -> None:
-    """Say how orders move."""
+    """Print what can change the status of an order."""
 
 
 @command.command()

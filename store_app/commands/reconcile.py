@@ -15,4 +15,4 @@ def command() -> None:
     Asks about the orders whose next check is due. The running store does the same every half minute.
     """
     configure_logging()
-    click.echo(f"Payments asked about: {asyncio.run(reconcile_due())}")
+    click.echo(f"Payment attempts asked about: {asyncio.run(reconcile_due())}")

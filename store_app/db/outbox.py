@@ -34,11 +34,11 @@ class Message:
 
 # Whether an earlier message of the same user could not be sent, so that the new one must wait. Written as text,
 # because SQLAlchemy leaves out table names in RETURNING for SQLite, and this refers to two.
-_HELD_UP: Any = literal_column(
+_MUST_WAIT: Any = literal_column(
     "EXISTS (SELECT 1 FROM outbox AS earlier WHERE earlier.user_id = outbox.user_id"
     " AND earlier.id < outbox.id AND (earlier.last_error <> '' OR earlier.attempts > 0))"
-).label("held_up")
-INSERT = insert(OutboxMessage).returning(col(OutboxMessage.id), _HELD_UP, sort_by_parameter_order=True)
+).label("must_wait")
+INSERT = insert(OutboxMessage).returning(col(OutboxMessage.id), _MUST_WAIT, sort_by_parameter_order=True)
 _listeners: list[Callable[[Sequence[Message]], None]] = []
 
 
@@ -71,18 +71,20 @@ def _insert(session: Session) -> None:
     common = {"leased_until": utc_now() + LEASE, "attempts": 0, "last_error": ""}
     rows = [{"user_id": user_id, "payload": json.dumps(payload), **common} for user_id, payload, _ in written]
     inserted = session.connection().execute(INSERT, rows).all()
-    ready, held_up = [], []
+    ready, must_wait = [], []
     for row, (user_id, payload, in_order) in zip(inserted, written, strict=True):
-        if row.held_up and in_order:
-            held_up.append(row.id)
+        if row.must_wait and in_order:
+            must_wait.append(row.id)
         else:
             ready.append(Message(row.id, user_id, payload))
     session.info["sent"] = ready
-    if held_up:
-        # No process holds them, so that they can be leased as soon as the earlier one is sent; and the next
-        # message of the user sees that they wait.
+    if must_wait:
+        # Expire their lease at once, so that they can be sent right after the earlier message. The error text
+        # makes the user's next message wait too.
         waits = {"leased_until": utc_now(), "last_error": "waits for an earlier message"}
-        session.connection().execute(update(OutboxMessage).where(col(OutboxMessage.id).in_(held_up)).values(waits))
+        session.connection().execute(
+            update(OutboxMessage).where(col(OutboxMessage.id).in_(must_wait)).values(waits)
+        )
 
 
 @event.listens_for(Session, "after_commit")
@@ -102,13 +104,13 @@ def lease_overdue() -> list[Message]:
             return []
     # Wait for an earlier message of the same user that another process is about to send.
     earlier = aliased(OutboxMessage)
-    held_up = exists().where(
+    must_wait = exists().where(
         col(earlier.user_id) == OutboxMessage.user_id,
         col(earlier.id) < OutboxMessage.id,
         col(earlier.leased_until) >= now,
     )
     with unit_of_work() as session:
-        ids = select(OutboxMessage.id).where(overdue, ~held_up)
+        ids = select(OutboxMessage.id).where(overdue, ~must_wait)
         ids = ids.order_by(col(OutboxMessage.id)).limit(_MAX_BATCH)
         lease = (
             update(OutboxMessage)

@@ -35,9 +35,9 @@ REDIS_TIMEOUT_SECONDS = 2.0
 # How long Redis waits for a new entry before it answers that there is none. A connection that stays silent for
 # longer is dead.
 BLOCK_SECONDS = 4.0
-# To refresh a tab, Reflex reads and locks its state, which is in Redis too, without a timeout. The other
-# listeners wait for a slow one for the first time; the second, after which it is canceled, is much longer,
-# because a canceled task can leave behind the lock that Reflex was about to take.
+# To refresh a tab, Reflex reads and locks its state, which is in Redis too, without a timeout. Other listeners
+# wait at most `SLOW_LISTENER_TIMEOUT_SECONDS` for a slow one. It is canceled only after
+# `LISTENER_TIMEOUT_SECONDS`, because a canceled task can leave behind the lock that Reflex was about to take.
 SLOW_LISTENER_TIMEOUT_SECONDS = 1.0
 LISTENER_TIMEOUT_SECONDS = 30.0
 _sending: set[asyncio.Task[None]] = set()

@@ -50,8 +50,8 @@ class Hub:
     def end_sessions(self, hashes: Iterable[str]) -> None:
         """Close the connections of sessions that have ended."""
         ended = set(hashes)
-        listeners = [one for listeners in self._by_user.values() for one in listeners if one.session_hash in ended]
-        for listener in listeners:
+        all_listeners = [listener for listeners in self._by_user.values() for listener in listeners]
+        for listener in [listener for listener in all_listeners if listener.session_hash in ended]:
             self.remove(listener)
             listener.close()
 

@@ -40,7 +40,7 @@ def book(session: Session, order: LockedOrder, movement: Movement, provider_id: 
     return written is not None
 
 
-def reconcile_early_refunds(
+def match_early_refunds(
     session: Session, order: LockedOrder, payment: Movement, earlier: Sequence[Movement]
 ) -> bool:
     """Give refunds that arrived before their payment its transaction, and their amounts in the price.
@@ -55,8 +55,8 @@ def reconcile_early_refunds(
         if whole is None:
             value = part_in_price(payment, parts, -row.charged)
             parts.append(-row.charged)
-        reconciled = {"id_": row.id, "transaction_id": payment.transaction_id, "amount": -(value or 0)}
-        session.connection().execute(sql.RECONCILE_EARLY_REFUND, reconciled)
+        matched = {"id_": row.id, "transaction_id": payment.transaction_id, "amount": -(value or 0)}
+        session.connection().execute(sql.MATCH_EARLY_REFUND, matched)
         known = known and value is not None
     order.ledger = None
     return known
@@ -74,5 +74,5 @@ def record_tax(session: Session, order: LockedOrder, paid: Movement) -> bool:
         return False
     session.connection().execute(sql.RECORD_TAX, {"id_": payment.id, "charged": paid.charged})
     parts = [row for row in refunds_of(ledger, payment) if row.kind == PaymentKind.PARTIAL_REFUND]
-    reconcile_early_refunds(session, order, replace(payment, charged=paid.charged), parts)
+    match_early_refunds(session, order, replace(payment, charged=paid.charged), parts)
     return True

@@ -150,7 +150,7 @@ def receive_payment(session: Session, order: LockedOrder, paid: Movement) -> boo
     ledger = of_provider(ledger_of(session, order), paid.provider)
     payment = payment_of(ledger, paid.transaction_id, "")
     early = refunds_of(ledger, payment) if payment else []
-    if payment and early and not bookkeeping.reconcile_early_refunds(session, order, payment, early):
+    if payment and early and not bookkeeping.match_early_refunds(session, order, payment, early):
         _flag(session, order, _UNKNOWN_PART)
     _settle(session, order)
     return True
@@ -271,7 +271,7 @@ def _transition(session: Session, order: LockedOrder, event: Event) -> bool:
     after = TRANSITIONS.get((order.status, event))
     if after is None:
         return False
-    _move(session, order, after)
+    _change_status(session, order, after)
     _announce(session, order, MESSAGES[after], [])
     return True
 
@@ -281,10 +281,10 @@ def _run(session: Session, statement: Any, **values: object) -> CursorResult[Any
     return session.connection().execute(statement, values)
 
 
-def _move(session: Session, order: LockedOrder, status: OrderStatus) -> None:
+def _change_status(session: Session, order: LockedOrder, status: OrderStatus) -> None:
     now = utc_now()
     order.status = status
-    _run(session, sql.MOVE_ORDER, order_id_=order.id, status=status, updated_at=now)
+    _run(session, sql.CHANGE_STATUS, order_id_=order.id, status=status, updated_at=now)
     insert_at_end(session, sql.ADD_EVENT, {"order_id": order.id, "kind": status, "at": now})
 
 
@@ -302,7 +302,7 @@ def _settle(session: Session, order: LockedOrder) -> None:
     elif after not in _GRANTING:
         # By order, never by user and item: another order may have granted the same item.
         _run(session, sql.REVOKE, order_id_=order.id)
-    _move(session, order, after)
+    _change_status(session, order, after)
     lines = pending or _run(session, sql.PURCHASED_LINES, order_ids_=[order.id]).all()
     _announce(session, order, MESSAGES[after], lines)
 

@@ -1,4 +1,4 @@
-"""Payment events applied to orders: each is compared with its order before anything moves.
+"""Payment events applied to orders: each is compared with its order before anything changes.
 
 Events come from notifications and from reconciliation (`checkout.reconcile`): the same rules hold for both.
 """
@@ -42,7 +42,7 @@ def apply(session: Session, event: PaymentEvent) -> Outcome:
     if order is None:
         # Money may have been taken for it: kept for staff, and not refused, because sending it again would not
         # help.
-        return Outcome(Verdict.UNMATCHED, "no order of ours fits")
+        return Outcome(Verdict.UNMATCHED, "matches no order of the store")
     if event.wrong_mode:
         lifecycle.flag(session, order, "a sandbox notification in live mode, or a live one in sandbox mode")
         return Outcome(Verdict.IGNORED, "a test payment in live mode, or the other way round", order_id=order.id)
@@ -136,7 +136,7 @@ def _charged(order: LockedOrder, event: PaymentEvent) -> int:
 
 
 def _movement(order: LockedOrder, event: PaymentEvent, kind: PaymentKind, amount: int) -> Movement:
-    # A free order has no transaction: the provider's order stands for it.
+    # A free order has no transaction: use the provider's order id in its place.
     transaction = event.transaction_id or f"order:{event.provider_order_id or order.id}"[:_MAX_TRANSACTION_LENGTH]
     charged = _charged(order, event)
     return Movement(kind, amount, transaction, charged, event.provider, event.provider_order_id)
@@ -154,13 +154,14 @@ def _paid(session: Session, order: LockedOrder, event: PaymentEvent) -> Outcome:
 
 
 def _payment_taken(session: Session, order: LockedOrder, event: PaymentEvent) -> Outcome:
-    """Wait for PAID where the provider keeps an order of its own; else nothing follows, and this grants."""
+    """Grant the order, unless the provider keeps an order of its own: then its PAID event follows and grants."""
     unless_recorded = not event.grants_unrecorded
     if not lifecycle.has_provider_order(session, order, event.provider, unless_recorded=unless_recorded):
         return _paid(session, order, event)
     if mismatch := _mismatch(order, event):
         return _refuse(session, order, *mismatch)
-    return Outcome(Verdict.IGNORED, "noted; the notification that the order is paid grants", order_id=order.id)
+    reason = "accepted; the notification that the order is paid will grant it"
+    return Outcome(Verdict.IGNORED, reason, order_id=order.id)
 
 
 def _returned(kind: PaymentKind, session: Session, order: LockedOrder, event: PaymentEvent) -> Outcome:

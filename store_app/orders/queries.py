@@ -69,14 +69,14 @@ def find_order(session: Session, user_id: str, order_id: str) -> OrderDetails:
     if order is None or order.user_id != user_id:
         raise NotFound("order")
     events = select(OrderEvent).where(OrderEvent.order_id == order_id).order_by(col(OrderEvent.id))
-    attempt = live_attempt(session, order_id)
+    attempt = payable_attempt(session, order_id)
     return OrderDetails(
         order, _lines(session, order_id), list(session.exec(events)), attempt.payment_url if attempt else ""
     )
 
 
-def live_attempt(session: Session, order_id: str) -> PaymentAttempt | None:
-    """Return the latest payment page of an order, unless that payment was declined."""
+def payable_attempt(session: Session, order_id: str) -> PaymentAttempt | None:
+    """Return the latest payment attempt of an order, unless it was declined."""
     latest = select(PaymentAttempt).where(PaymentAttempt.order_id == order_id)
     attempt = session.exec(latest.order_by(col(PaymentAttempt.number).desc())).first()
     return attempt if attempt and attempt.declined_at is None else None

@@ -29,7 +29,7 @@ _USER: Any = bindparam("user_id_")
 _AT: Any = bindparam("at_", type_=UtcDateTime())
 _COPIED = ("order_id", "user_id", "item_id", "quantity", "unit_price", "currency", "owned_once")
 
-MOVE_ORDER = (
+CHANGE_STATUS = (
     update(Order)
     .where(col(Order.id) == _ORDER)
     .values(status=bindparam("status"), updated_at=bindparam("updated_at"))
@@ -57,7 +57,7 @@ LEDGERS = (
     .order_by(col(Payment.id))
 )
 RECORD_TAX = update(Payment).where(col(Payment.id) == bindparam("id_")).values(charged=bindparam("charged"))
-RECONCILE_EARLY_REFUND = (
+MATCH_EARLY_REFUND = (
     update(Payment)
     .where(col(Payment.id) == bindparam("id_"))
     .values(transaction_id=bindparam("transaction_id"), amount=bindparam("amount"))

@@ -1,7 +1,7 @@
 """What the store asks of a payment provider, and the types in which the two talk. Nothing here knows a provider.
 
 A provider is one package beside this module and one entry in `registry.PROVIDERS`. Amounts in events are texts in
-major units, as the provider wrote them; empty text means that the provider did not say it.
+major units, as the provider wrote them; empty text means that the provider did not send the value.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,7 +27,7 @@ class EventKind(StrEnum):
     CHARGED_BACK = "charged_back"
     # One payment attempt was declined; another may follow.
     DECLINED = "declined"
-    # The user's bank asks questions; no money moved.
+    # The user's bank disputes the payment; no money has moved.
     DISPUTED = "disputed"
 
 
@@ -84,7 +84,10 @@ class UserQuestion:
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """What one delivery says. `type` is the provider's own word for it; without events it is of no use to us."""
+    """What one delivery says. `type` is the provider's name for it.
+
+    Without events, a question or a refusal the store ignores it.
+    """
 
     type: str = ""
     events: tuple[PaymentEvent, ...] = ()
@@ -96,7 +99,7 @@ class Notification:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a delivery or an event. `refusal` is set where the provider must hear why."""
+    """What became of a delivery or an event. `refusal` is set when the reason must be reported to the provider."""
 
     verdict: Verdict
     reason: str = ""
@@ -104,7 +107,7 @@ class Outcome:
     order_id: str | None = None
     # The answer to a question about a user.
     user_id: str = ""
-    # The provider's word for the notification.
+    # The provider's name for the type of the notification.
     notification_type: str = ""
 
 
@@ -113,13 +116,13 @@ _PRECEDENCE = [Verdict.REFUSED, Verdict.UNMATCHED, Verdict.DONE, Verdict.REPEAT,
 
 
 def combine(outcomes: Sequence[Outcome]) -> Outcome:
-    """Return the outcome of several events: before all a refusal that the provider must hear of."""
+    """Return the outcome of several events; a refusal that must be reported to the provider takes precedence."""
     return min(outcomes, key=lambda outcome: (outcome.refusal is None, _PRECEDENCE.index(outcome.verdict)))
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """An HTTP answer in the provider's own format; without a body where that is None."""
+    """An HTTP response in the provider's own format; without a body where that is None."""
 
     status: int
     body: Any = None
@@ -186,13 +189,13 @@ class PaymentProvider(Protocol):
         """Read a delivery whose signature is valid. Never raises: see `Notification.refusal`."""
 
     def respond(self, outcome: Outcome) -> Response:
-        """Return the answer to a delivery in the provider's own format."""
+        """Return the response to a delivery in the provider's own format."""
 
     async def open_payment_page(self, request: PaymentRequest) -> PaymentPage:
         """Open a payment page for an order."""
 
     async def find_payments(self, attempt: PaymentAttempt) -> Sequence[PaymentEvent]:
-        """Return what happened to a payment attempt; nothing while it is not paid."""
+        """Return what happened to a payment attempt; an empty sequence while nothing has."""
 
     async def refund(self, transaction_id: str, reason: str, amount: Decimal | None = None) -> None:
         """Ask the provider to give a payment back, whole or (`amount`, in major units) in part.

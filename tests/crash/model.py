@@ -62,7 +62,7 @@ class Attempt:
     deferred: list[Callable[[], None]] = field(default_factory=list)
 
     def has_unknown_refund(self) -> bool:
-        """Whether a partial refund stands whose amount is unknown or impossible."""
+        """Whether there is a partial refund whose amount is unknown or impossible."""
         unknown = any(
             amount is None or not 0 < amount < self.charged_total for amount in self.partial_refunds.values()
         )
@@ -166,20 +166,20 @@ class Model:
         return NEW_ORDER
 
     def record_attempt(self, attempt: Attempt) -> None:
-        """Apply that the store recorded a payment attempt."""
+        """Apply the recording of a payment attempt."""
         order = attempt.order
         order.recorded[attempt.number] = attempt
         order.payable.add(attempt.number)
         self.close(order, "pending", {"failed"})
 
     def close(self, order: ModelOrder, status: str, before: Collection[str] = OPEN) -> None:
-        """Move an unpaid order from a status `before` to another one; leave an order in any other status."""
+        """Change the status of an unpaid order from one of `before` to `status`; leave it in any other status."""
         if order.status in before:
             order.status_before_payment = status
             order.timeline.append(status)
 
     def decline(self, order: ModelOrder, number: int | None) -> None:
-        """Apply that an attempt was declined; None: the notification does not say which."""
+        """Apply the decline of an attempt; None: the notification does not say which."""
         order.payable -= {number} if number is not None else set(order.recorded)
         if not order.payable:
             self.close(order, "failed", {"pending"})
@@ -197,7 +197,7 @@ class Model:
         return True
 
     def record_tax(self, attempt: Attempt, charged: int) -> None:
-        """Apply that a known payment is notified again, and now with its tax."""
+        """Apply the tax from another notification of a known payment."""
         if charged and not attempt.tax_known:
             with _Change(self, attempt.order) as order:
                 attempt.tax_known, attempt.charged_total = True, charged

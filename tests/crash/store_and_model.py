@@ -100,7 +100,7 @@ class StoreAndModel:
 
     def open_payment_page_again(self, order: ModelOrder) -> bool:
         """Open an order's payment page as its user does; return False when the order is closed."""
-        current_user = next(one for one in self.current_users.values() if one.user_id == order.user_id)
+        current_user = next(user for user in self.current_users.values() if user.user_id == order.user_id)
         try:
             asyncio.run(open_payment_page(current_user, order.id, self.shop.provider.client()))
         except OrderClosed:

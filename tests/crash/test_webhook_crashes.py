@@ -1,4 +1,4 @@
-"""The store dies while it processes a notification: the order moved and the delivery is kept, or neither."""
+"""The store dies while it processes a notification: the order changed and the delivery is kept, or neither."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""`make dev` in a copy of the tree: what is saved shows in the open tab by itself, and so does a mistake."""
+"""`make dev` in a copy of the tree: the open tab shows each saved file by itself, or the traceback of an error."""
 
 import re
 import signal
@@ -93,7 +93,7 @@ def patience() -> Iterator[None]:
     expect.set_options(timeout=10_000)
 
 
-def test_a_page(development: Development, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_saved_page_shows_in_the_open_tab(development: Development, capsys: pytest.CaptureFixture[str]) -> None:
     development.save(PAGE, '"Games and in-game items"', '"Dragons"')
     with timed("a page", capsys):
         expect(development.heading).to_have_text("Dragons")
@@ -116,13 +116,15 @@ def test_a_rule_shows_without_loading_the_page_again(
     assert development.is_marked()
 
 
-def test_a_state(development: Development, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_saved_state_shows_in_the_open_tab(development: Development, capsys: pytest.CaptureFixture[str]) -> None:
     development.save(STATE, LOADED, f"self.cards = self.cards[:1]\n        {LOADED}")
     with timed("a State", capsys):
         expect(development.cards).to_have_count(1)
 
 
-def test_a_source_that_cannot_be_imported(development: Development, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_source_that_cannot_be_imported_shows_its_traceback(
+    development: Development, capsys: pytest.CaptureFixture[str]
+) -> None:
     development.save(STATE, "import reflex as rx\n", "import reflex as rx\nnot python(\n")
     with timed("a syntax error", capsys):
         expect(development.traceback).to_contain_text("SyntaxError")
@@ -133,14 +135,16 @@ def test_a_source_that_cannot_be_imported(development: Development, capsys: pyte
         expect(development.cards.first).to_be_visible()
 
 
-def test_a_page_that_cannot_be_compiled(development: Development) -> None:
+def test_a_page_that_cannot_be_compiled_shows_its_traceback(development: Development) -> None:
     development.save(PAGE, "search_bar(),", "no_such_bar(),")
     expect(development.traceback).to_contain_text("NameError: name 'no_such_bar' is not defined")
     development.save(PAGE, "no_such_bar(),", "search_bar(),")
     expect(development.cards.first).to_be_visible()
 
 
-def test_an_event_handler_that_fails(development: Development, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_event_handler_that_fails_shows_its_traceback(
+    development: Development, capsys: pytest.CaptureFixture[str]
+) -> None:
     development.save(STATE, LOADED, f"no_such_rule()\n        {LOADED}")
     with timed("an exception in an event handler", capsys):
         expect(development.traceback).to_contain_text("NameError: name 'no_such_rule' is not defined")

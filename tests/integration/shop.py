@@ -198,7 +198,7 @@ class Shop:
             connection.execute(text(statement), values)
 
     def age(self, order_id: str) -> None:
-        """Let an order's time to be paid be over."""
+        """Make an order overdue, so that it can expire."""
         with unit_of_work() as session:
             session.get_one(Order, order_id).expires_at = utc_now() - timedelta(minutes=1)
 

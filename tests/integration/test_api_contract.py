@@ -240,7 +240,7 @@ def _count_queries(shop: Shop, token: str) -> tuple[int, int]:
     answer = asyncio.run(ask())
     event.remove(shop.engine, "before_cursor_execute", note)
     assert answer.status_code == 200, answer.text
-    return len(answer.json()), len([one for one in statements if not one.startswith("BEGIN")])
+    return len(answer.json()), len([statement for statement in statements if not statement.startswith("BEGIN")])
 
 
 def test_a_hundred_purchases_take_as_many_queries_as_one(shop: Shop) -> None:

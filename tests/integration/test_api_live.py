@@ -20,15 +20,15 @@ class Listener:
 
     def __init__(self, connection: ClientConnection) -> None:
         self.connection = connection
-        self.heard: list[Json] = []
+        self.received: list[Json] = []
 
-    def hears(self, order: Json, seconds: float = 10) -> Json:
+    def wait_for_message(self, order: Json, seconds: float = 10) -> Json:
         """Wait for the next message about an order and return it."""
         deadline = time.monotonic() + seconds
         while True:
-            self.heard.append(json.loads(self.connection.recv(timeout=max(0.0, deadline - time.monotonic()))))
-            if self.heard[-1]["order_id"] == order["order_id"]:
-                return self.heard[-1]
+            self.received.append(json.loads(self.connection.recv(timeout=max(0.0, deadline - time.monotonic()))))
+            if self.received[-1]["order_id"] == order["order_id"]:
+                return self.received[-1]
 
     def closed(self) -> int:
         """Wait for the end of the connection and return its code."""
@@ -37,7 +37,7 @@ class Listener:
     def received_only(self, user: ApiUser) -> bool:
         """Whether all messages so far are about this user's orders."""
         own = {row[0] for row in user.web.rows("SELECT id FROM orders WHERE user_id = :id", id=user.id)}
-        return {message["order_id"] for message in self.heard} <= own
+        return {message["order_id"] for message in self.received} <= own
 
 
 def _closed(connection: ClientConnection) -> int:
@@ -70,7 +70,7 @@ class Listeners:
 
 def _receives_soon(listener: Listener, order: Json) -> bool:
     try:
-        listener.hears(order, 0.5)
+        listener.wait_for_message(order, 0.5)
     except TimeoutError:
         return False
     return True
@@ -94,17 +94,17 @@ def test_a_purchase_a_refund_and_a_cancellation_send_messages(
     listeners.until_listening()
     order = user.order("dragon-sword")
     user.pay(order)
-    message = listener.hears(order)
+    message = listener.wait_for_message(order)
     assert message["event"] == "purchase_success"
     assert message["items"] == [{"sku": "dragon-sword", "name": "Dragon Sword", "quantity": 1}]
     assert message["timestamp"].endswith("+00:00")
     # A repeat sends no message: the next one about the order is the refund's.
     user.pay(order)
     web.notify(user.refunded(order))
-    assert listener.hears(order)["event"] == "purchase_refunded"
+    assert listener.wait_for_message(order)["event"] == "purchase_refunded"
     canceled = user.order("magic-shield")
     user.post(f"/api/orders/{canceled['order_id']}/cancel")
-    assert listener.hears(canceled)["event"] == "order_canceled"
+    assert listener.wait_for_message(canceled)["event"] == "order_canceled"
 
 
 def test_the_cookie_of_the_handshake_is_a_credential(web: Web, stack: ExitStack) -> None:
@@ -117,12 +117,12 @@ def test_every_worker_sends_users_only_their_own_messages(web: Web, stack: ExitS
     user, other = web.user(), web.user()
     # Enough connections that every worker has some.
     mine, theirs = Listeners(stack, user, 9).until_listening(), Listeners(stack, other, 3).until_listening()
-    orders = {one.id: one.order("dragon-sword") for one in (user, other)}
+    orders = {each_user.id: each_user.order("dragon-sword") for each_user in (user, other)}
     user.pay(orders[user.id])
     other.pay(orders[other.id])
     for listeners in (mine, theirs):
         for listener in listeners.all:
-            listener.hears(orders[listeners.user.id])
+            listener.wait_for_message(orders[listeners.user.id])
             assert listener.received_only(listeners.user)
 
 
@@ -164,7 +164,7 @@ def test_later_messages_of_a_client_are_ignored(web: Web, stack: ExitStack, mess
     listener.connection.send(message)
     order = user.order("dragon-sword")
     user.pay(order)
-    listener.hears(order)
+    listener.wait_for_message(order)
 
 
 def test_signing_out_closes_the_connections_of_that_session_only(web: Web, stack: ExitStack) -> None:
@@ -179,7 +179,7 @@ def test_signing_out_closes_the_connections_of_that_session_only(web: Web, stack
     order = second_session.order("dragon-sword")
     second_session.pay(order)
     for listener in others.all:
-        listener.hears(order)
+        listener.wait_for_message(order)
 
 
 def test_closing_the_account_closes_its_connections(web: Web, stack: ExitStack) -> None:

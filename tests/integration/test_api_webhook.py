@@ -188,7 +188,7 @@ def test_payment_and_refund_at_the_same_time_end_in_one_state(web: Web) -> None:
     check(web.engine)
 
 
-def test_a_provider_without_settings_is_answered_that_it_may_send_again(
+def test_a_delivery_for_a_provider_without_settings_gets_a_503(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(PROVIDERS, "acme", "tests.provider_contract.acme.provider")

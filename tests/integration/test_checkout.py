@@ -223,8 +223,8 @@ def test_equal_requests_at_the_same_time_make_one_order(shop: Shop, key: str | N
     results = _at_once([lambda: shop.buy(user, {sword.sku: 1}, key)] * 4)
     placed = [result for result in results if isinstance(result, Checkout)]
     assert len(placed) == 4, results
-    assert len({one.order_id for one in placed}) == 1
-    assert len({one.payment_url for one in placed}) == 1
+    assert len({checkout.order_id for checkout in placed}) == 1
+    assert len({checkout.payment_url for checkout in placed}) == 1
     assert _orders(shop) == 1
     check(shop.engine)
 
@@ -297,7 +297,7 @@ def test_a_declined_order_gets_a_new_payment_page(shop: Shop) -> None:
     assert second.order_id == first.order_id
     assert second.status == "pending"
     assert second.payment_url != first.payment_url
-    assert [one["settings"]["external_id"][-2:] for one in shop.provider.asked] == ["-1", "-2"]
+    assert [body["settings"]["external_id"][-2:] for body in shop.provider.asked] == ["-1", "-2"]
 
 
 @pytest.mark.parametrize("meanwhile", ["canceled", "paid"])

@@ -141,7 +141,7 @@ def test_a_database_that_does_not_answer_is_one_sentence() -> None:
     assert "her-password" not in done.stderr
 
 
-def test_a_refusal_is_its_sentence_and_a_bug_is_none() -> None:
+def test_a_refusal_is_explained_by_its_sentence_and_a_bug_is_not_explained() -> None:
     assert explain(NotFound("order")) == "There is no such order."
     assert explain(ZeroDivisionError()) is None
 
@@ -204,11 +204,12 @@ def test_a_payment_without_a_notification_is_found_by_one_pass(own_store: StoreP
     own_store.stop()
     engine = make_engine(own_store.database_url)
     try:
-        assert own_store.run("store_app", "reconcile") == "Payments asked about: 0\n", "its check is not due yet"
+        asked = own_store.run("store_app", "reconcile")
+        assert asked == "Payment attempts asked about: 0\n", "its check is not due yet"
         with engine.execution_options(writes=True).begin() as connection:
             due = {"due": utc_now() - timedelta(seconds=1), "id": order_id}
             connection.execute(text("UPDATE orders SET next_check_at = :due WHERE id = :id"), due)
-        assert own_store.run("store_app", "reconcile") == "Payments asked about: 1\n"
+        assert own_store.run("store_app", "reconcile") == "Payment attempts asked about: 1\n"
         with engine.connect() as connection:
             found = connection.execute(text("SELECT status FROM orders WHERE id = :id"), {"id": order_id})
             assert found.scalar_one() == "paid"

@@ -25,13 +25,13 @@ _WAITING_FOR_A_LOCK = (
 )
 
 
-def _arrival(notification: Json) -> Delivery:
+def _delivery(notification: Json) -> Delivery:
     body = json.dumps(notification).encode()
     return delivery(body, sign(body))
 
 
 def _paid(order: Order) -> Delivery:
-    return _arrival(order_paid(order, f"T{order.id[:16]}"))
+    return _delivery(order_paid(order, f"T{order.id[:16]}"))
 
 
 def _orders(shop: Shop, count: int) -> list[Order]:
@@ -39,10 +39,10 @@ def _orders(shop: Shop, count: int) -> list[Order]:
     return [shop.order(user, potion) for _ in range(count)]
 
 
-def _submit_all(group_commit: GroupCommit, arrivals: Sequence[Delivery]) -> list[Outcome | BaseException]:
+def _submit_all(group_commit: GroupCommit, deliveries: Sequence[Delivery]) -> list[Outcome | BaseException]:
     async def submit_all() -> list[Outcome | BaseException]:
         return await asyncio.gather(
-            *(group_commit.submit(arrival) for arrival in arrivals), return_exceptions=True
+            *(group_commit.submit(delivery) for delivery in deliveries), return_exceptions=True
         )
 
     return asyncio.run(submit_all())
@@ -66,7 +66,7 @@ def _failing(shop: Shop, order: Order) -> Iterator[None]:
 
     def fail(_c: object, _u: object, statement: str, values: object, *_: object) -> None:
         if statement.startswith("DELETE FROM pending_purchases") and order.id in str(values):
-            raise RuntimeError("the power goes out")
+            raise RuntimeError("simulated failure")
 
     event.listen(shop.engine, "before_cursor_execute", fail)
     yield
@@ -76,7 +76,7 @@ def _failing(shop: Shop, order: Order) -> Iterator[None]:
 def test_deliveries_at_the_same_time_are_committed_together_and_answered_separately(shop: Shop) -> None:
     orders = _orders(shop, 2 * MAX_BATCH)
     with _commits(shop) as commits:
-        outcomes = _submit_all(GroupCommit(receive_all, max_workers=1), [_paid(order) for order in orders])
+        outcomes = _submit_all(GroupCommit(receive_all, max_tasks=1), [_paid(order) for order in orders])
     assert [outcome.order_id for outcome in outcomes if isinstance(outcome, Outcome)] == [o.id for o in orders]
     assert len(commits) == 2
     check(shop.engine)
@@ -85,21 +85,21 @@ def test_deliveries_at_the_same_time_are_committed_together_and_answered_separat
 def test_no_batch_is_larger_than_the_maximum(shop: Shop) -> None:
     taken: list[int] = []
 
-    def take(arrivals: Sequence[Delivery]) -> list[Outcome]:
-        taken.append(len(arrivals))
-        return [Outcome(Verdict.DONE)] * len(arrivals)
+    def take(deliveries: Sequence[Delivery]) -> list[Outcome]:
+        taken.append(len(deliveries))
+        return [Outcome(Verdict.DONE)] * len(deliveries)
 
-    arrival = _paid(shop.order(shop.user(), shop.item()))
-    assert len(_submit_all(GroupCommit(take, max_workers=2), [arrival] * 40)) == 40
+    delivery = _paid(shop.order(shop.user(), shop.item()))
+    assert len(_submit_all(GroupCommit(take, max_tasks=2), [delivery] * 40)) == 40
     assert sum(taken) == 40
     assert max(taken) == MAX_BATCH
 
 
 def test_one_delivery_that_fails_raises_and_the_others_are_answered_with_success(shop: Shop) -> None:
     good, bad, last = _orders(shop, 3)
-    arrivals = [_paid(order) for order in (good, bad, last)]
+    deliveries = [_paid(order) for order in (good, bad, last)]
     with _failing(shop, bad):
-        outcomes = _submit_all(GroupCommit(receive_all, max_workers=1), arrivals)
+        outcomes = _submit_all(GroupCommit(receive_all, max_tasks=1), deliveries)
     assert [getattr(outcome, "verdict", None) for outcome in outcomes] == ["done", None, "done"]
     assert isinstance(outcomes[1], RuntimeError)
     assert [shop.read(order.id).status for order in (good, bad, last)] == ["paid", "pending", "paid"]
@@ -109,12 +109,12 @@ def test_one_delivery_that_fails_raises_and_the_others_are_answered_with_success
     check(shop.engine)
 
 
-def test_a_delivery_that_arrives_while_a_worker_ends_is_processed(shop: Shop) -> None:
+def test_a_delivery_that_arrives_while_a_task_ends_is_processed(shop: Shop) -> None:
     first, second = (_paid(order) for order in _orders(shop, 2))
-    group_commit = GroupCommit(receive_all, max_workers=1)
+    group_commit = GroupCommit(receive_all, max_tasks=1)
 
     async def submit_both() -> list[Outcome]:
-        # The second arrives as soon as the first is answered, while its worker is about to end.
+        # The second arrives as soon as the first is answered, while its task is about to end.
         return [await group_commit.submit(first), await asyncio.wait_for(group_commit.submit(second), 10)]
 
     assert [outcome.verdict for outcome in asyncio.run(submit_both())] == ["done", "done"]
@@ -127,10 +127,10 @@ def test_an_unverified_delivery_that_fails_is_not_kept_as_a_verified_one(shop: S
     def fail(_c: object, _u: object, statement: str, *_: object) -> None:
         if statement.startswith("INSERT INTO webhook_deliveries") and not failed:
             failed.append(statement)
-            raise RuntimeError("the power goes out")
+            raise RuntimeError("simulated failure")
 
     event.listen(shop.engine, "before_cursor_execute", fail)
-    with pytest.raises(RuntimeError, match="power"):
+    with pytest.raises(RuntimeError, match="simulated failure"):
         receive_all([unverified])
     event.remove(shop.engine, "before_cursor_execute", fail)
     assert shop.rows("SELECT id FROM webhook_deliveries") == []
@@ -141,7 +141,7 @@ def test_a_locked_order_delays_only_its_own_delivery(shop: Shop) -> None:
     held, free = _orders(shop, 2)
     with shop.engine.begin() as other:
         other.execute(text("SELECT id FROM orders WHERE id = :id FOR UPDATE"), {"id": held.id})
-        outcomes = _submit_all(GroupCommit(receive_all, max_workers=1), [_paid(held), _paid(free)])
+        outcomes = _submit_all(GroupCommit(receive_all, max_tasks=1), [_paid(held), _paid(free)])
         # The operation that timed out may still wait for the lock.
         wait_until(lambda: not shop.rows(_WAITING_FOR_A_LOCK))
     # Either the lock timeout of the database, or the store's own timeout.
@@ -153,7 +153,7 @@ def test_a_locked_order_delays_only_its_own_delivery(shop: Shop) -> None:
 def test_an_order_paid_refunded_and_paid_again_in_one_batch_is_granted(shop: Shop) -> None:
     order = shop.order(shop.user(), shop.item(), attempts=3)
     facts = [order_paid(order, "A"), refund(order, "A"), order_paid(order, "B"), refund(order, "B")]
-    receive_all([_arrival(fact) for fact in [*facts, order_paid(order, "C")]])
+    receive_all([_delivery(fact) for fact in [*facts, order_paid(order, "C")]])
     assert (shop.read(order.id).status, shop.purchases(order.id)) == ("paid", ["granted"])
     check(shop.engine)
 
@@ -170,7 +170,7 @@ def test_payment_refund_and_repeats_in_one_batch_end_as_they_would_one_by_one(sh
     (order,) = _orders(shop, 1)
     without_order = refund(order, f"T{order.id[:16]}")
     del without_order["custom_parameters"], without_order["transaction"]["external_id"]
-    receive_all([_arrival(without_order), _paid(order), _paid(order), _arrival(without_order)])
+    receive_all([_delivery(without_order), _paid(order), _paid(order), _delivery(without_order)])
     assert (shop.read(order.id).status, shop.purchases(order.id)) == ("refunded", ["refunded"])
     assert len(shop.rows("SELECT id FROM webhook_deliveries")) == 4
     check(shop.engine)

@@ -48,7 +48,7 @@ def test_deliveries_are_listed_and_shown(shop: Shop) -> None:
     assert '"notification_type": "order_paid"' in shown.stdout
 
 
-def test_only_so_many_deliveries_are_listed_as_are_asked_for(shop: Shop) -> None:
+def test_the_limit_of_listed_deliveries_is_respected(shop: Shop) -> None:
     for _ in range(3):
         receive(b"{}", b"Signature " + b"0" * 40, {})
     title, *lines = run_command("inbox", "list", "--limit", "2").stdout.splitlines()
@@ -73,7 +73,7 @@ def test_an_unknown_id_is_one_sentence(shop: Shop, command: tuple[str, ...], sen
 
 
 @pytest.mark.parametrize("number", ["0", "-1", "9223372036854775808", "x"])
-def test_what_is_no_id_is_refused(shop: Shop, number: str) -> None:
+def test_an_invalid_id_is_refused(shop: Shop, number: str) -> None:
     done = run_command("inbox", "show", "--", number)
     assert done.exit_code == 2
     assert "Invalid value for 'ID'" in done.stderr
@@ -84,7 +84,7 @@ def test_a_delivery_with_a_bad_signature_cannot_be_replayed(shop: Shop) -> None:
     receive(b"{}", b"Signature " + b"0" * 40, {})
     done = run_command("inbox", "replay", str(_last_id(shop)))
     assert (done.exit_code, done.stdout) == (1, "")
-    assert done.stderr == "Its signature was wrong: anyone can have sent it.\n"
+    assert done.stderr == "The signature of this delivery is invalid: anyone could have sent it.\n"
 
 
 def test_a_body_cannot_send_commands_to_the_terminal(shop: Shop) -> None:

@@ -114,7 +114,7 @@ def test_a_store_without_its_database_is_not_ready() -> None:
     assert "secret" not in body
 
 
-# --- the data of the release before
+# --- the data of the previous release
 
 _OLD_ROWS = [
     line.rstrip(";")
@@ -135,7 +135,7 @@ def _contents(config: Config) -> dict[str, list[dict[str, object]]]:
 
 @pytest.fixture
 def old_data(config: Config) -> dict[str, list[dict[str, object]]]:
-    """Return the data of the release before, as it stands in its schema."""
+    """Return the data of the previous release, as it stands in its schema."""
     command.upgrade(config, "0003")
     with config.attributes["engine"].begin() as connection:
         for statement in _OLD_ROWS:
@@ -143,7 +143,7 @@ def old_data(config: Config) -> dict[str, list[dict[str, object]]]:
     return _contents(config)
 
 
-def test_the_data_of_the_release_before_are_xsollas_and_nothing_is_lost(
+def test_the_data_of_the_previous_release_are_xsollas_and_nothing_is_lost(
     config: Config, old_data: dict[str, list[dict[str, object]]]
 ) -> None:
     command.upgrade(config, "head")
@@ -159,7 +159,7 @@ def test_the_data_of_the_release_before_are_xsollas_and_nothing_is_lost(
     command.check(config)
 
 
-def test_the_release_before_gets_its_data_back(
+def test_the_previous_release_gets_its_data_back(
     config: Config, old_data: dict[str, list[dict[str, object]]]
 ) -> None:
     command.upgrade(config, "head")
@@ -181,7 +181,7 @@ def test_payments_of_another_provider_are_not_taken_for_xsollas(
     assert _contents(config) == before
 
 
-def test_the_release_before_can_still_insert_during_a_deployment(config: Config) -> None:
+def test_the_previous_release_can_still_insert_during_a_deployment(config: Config) -> None:
     command.upgrade(config, "0003")
     command.upgrade(config, "head")
     with config.attributes["engine"].begin() as connection:

@@ -16,7 +16,7 @@ from tests.integration.shop import Shop
 pytestmark = pytest.mark.parametrize("text", ["\0", "dragon\0sword", "\ud800", "sword \udfff"], ids=ascii)
 
 
-def test_it_finds_no_row(shop: Shop, text: str) -> None:
+def test_rejected_text_finds_no_row(shop: Shop, text: str) -> None:
     shop.item(name="Dragon")
     with read_session() as session:
         assert session.get(Order, text) is None
@@ -27,7 +27,7 @@ def test_it_finds_no_row(shop: Shop, text: str) -> None:
         lock(session, text)
 
 
-def test_the_rows_named_beside_it_are_found(shop: Shop, text: str) -> None:
+def test_other_values_of_the_same_query_still_find_their_rows(shop: Shop, text: str) -> None:
     item, order = shop.item(), shop.order(shop.user(), shop.item())
     with unit_of_work() as session:
         assert session.exec(select(Item.sku).where(col(Item.sku).in_([text, item.sku]))).all() == [item.sku]
@@ -35,7 +35,7 @@ def test_the_rows_named_beside_it_are_found(shop: Shop, text: str) -> None:
         assert ledger_of(session, lock(session, order.id)) == []
 
 
-def test_a_row_with_it_is_refused(shop: Shop, text: str) -> None:
+def test_a_row_with_rejected_text_is_refused(shop: Shop, text: str) -> None:
     for field in ("sku", "name", "description"):
         changed: dict[str, Any] = {field: text}
         with pytest.raises(IntegrityError):

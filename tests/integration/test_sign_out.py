@@ -68,10 +68,10 @@ def test_signing_out_writes_a_message_that_names_the_session(shop: Shop, sent: l
 
 
 def test_closing_the_account_writes_a_message_that_names_all_its_sessions(shop: Shop, sent: list[Message]) -> None:
-    one = _sign_in(shop.user().user_id)
-    two = _sign_in(one.user_id)
-    service.close_account(one, one.user_id)
-    assert [_ended(message) for message in sent] == [{one.session_hash, two.session_hash}]
+    first = _sign_in(shop.user().user_id)
+    second = _sign_in(first.user_id)
+    service.close_account(first, first.user_id)
+    assert [_ended(message) for message in sent] == [{first.session_hash, second.session_hash}]
 
 
 def test_the_message_does_not_wait_behind_one_that_could_not_be_sent(shop: Shop, sent: list[Message]) -> None:

@@ -1,4 +1,4 @@
-"""Two providers at once: an id of one is nothing to the other, whatever it is."""
+"""Two providers at once: equal ids of two providers are never confused."""
 
 import asyncio
 import json
@@ -90,7 +90,7 @@ def test_a_refund_takes_back_only_the_payment_of_its_own_provider(shop: Shop) ->
     check(shop.engine)
 
 
-def test_a_part_of_a_refund_is_valued_by_the_payment_of_its_own_provider(shop: Shop) -> None:
+def test_a_partial_refund_is_valued_by_the_payment_of_its_own_provider(shop: Shop) -> None:
     order = shop.order(shop.user(), shop.item(1000))
     shop.notify(order_paid(order, "T1"))
     part = _happening("charge.trimmed", order, "T1")
@@ -193,7 +193,7 @@ def test_a_refused_event_hides_no_unmatched_one(shop: Shop) -> None:
     assert verdicts == {"refused", "unmatched"}
 
 
-def test_a_refusal_that_the_provider_must_hear_of_comes_first(shop: Shop) -> None:
+def test_a_refusal_with_a_reason_for_the_provider_takes_precedence(shop: Shop) -> None:
     user = shop.user()
     first, second, third = (shop.order(user, shop.item()) for _ in range(3))
     _tell(_happening("charge.settled", first, "C1"))
@@ -271,12 +271,10 @@ def test_unmatched_deliveries_of_a_removed_provider_keep_no_other_waiting(
     assert verdict == "done"
 
 
-def test_a_provider_that_speaks_for_another_one_is_a_fault_that_is_kept(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_event_of_another_provider_is_kept_as_failed(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     order = shop.paid_order(shop.user(), shop.item(1000))
     monkeypatch.setattr(acme, "NAME", "xsolla")
-    with pytest.raises(ValueError, match="speaks for another one"):
+    with pytest.raises(ValueError, match="returned an event of another provider"):
         _tell(_happening("charge.reversed", order, f"T{order.id[:12]}"))
     assert shop.read(order.id).status == "paid"
     assert shop.rows("SELECT verdict FROM webhook_deliveries WHERE provider = 'acme'") == [("failed",)]

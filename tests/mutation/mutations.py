@@ -74,15 +74,15 @@ MUTATIONS = (
     Mutation(
         "any signature is valid",
         "store_app/payments/xsolla/signature.py",
-        "return sum(hmac.compare_digest(match[1], one) for one in expected) > 0",
+        "return sum(hmac.compare_digest(match[1], digest) for digest in expected) > 0",
         "return bool(expected)",
         ("tests/unit/test_signature.py",),
     ),
     Mutation(
         "signatures are compared with ==, which is not constant time",
         "store_app/payments/xsolla/signature.py",
-        "hmac.compare_digest(match[1], one) for one",
-        "match[1] == one for one",
+        "hmac.compare_digest(match[1], digest) for digest",
+        "match[1] == digest for digest",
         ("tests/unit/test_signature.py",),
     ),
     Mutation(
@@ -100,7 +100,7 @@ MUTATIONS = (
         ("tests/integration/test_mutations.py",),
     ),
     Mutation(
-        "a payment is recorded in the ledger twice",
+        "a payment is booked twice",
         BOOKKEEPING,
         '"provider_id": provider_id,',
         '"provider_id": provider_id + str(utc_now().timestamp()),',
@@ -180,7 +180,7 @@ MUTATIONS = (
     Mutation(
         "a message overtakes one that could not be sent",
         "store_app/db/outbox.py",
-        "if row.held_up and in_order:",
+        "if row.must_wait and in_order:",
         "if not in_order:",
         ("tests/integration/test_outbox.py",),
     ),

@@ -109,7 +109,7 @@ def _result(run: Run) -> str:
 
 
 def _chosen(names: Sequence[str]) -> list[Mutation]:
-    return [one for one in MUTATIONS if not names or any(name in one.name for name in names)]
+    return [mutation for mutation in MUTATIONS if not names or any(name in mutation.name for name in names)]
 
 
 def run_all(names: Sequence[str]) -> int:

@@ -98,10 +98,10 @@ class HealthMonitor:
         with ThreadPoolExecutor(2) as threads:
             others = [threads.submit(self._get, path) for path in ("/health", "/api/items")]
             self.livez = [self._get("/livez")]
-            while time.monotonic() < deadline or not all(one.done() for one in others):
+            while time.monotonic() < deadline or not all(future.done() for future in others):
                 time.sleep(SECONDS_BETWEEN_CHECKS)
                 self.livez.append(self._get("/livez"))
-        self.health, self.items = (one.result() for one in others)
+        self.health, self.items = (future.result() for future in others)
 
     def check(self, problem: str = "") -> None:
         """Check that the process was alive all the time, and reported this problem, if any."""

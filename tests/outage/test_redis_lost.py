@@ -162,8 +162,8 @@ def _received_so_far(listener: Listener) -> set[str]:
     """Return the orders that a connection has received messages about."""
     with suppress(TimeoutError):
         while True:
-            listener.heard.append(json.loads(listener.connection.recv(timeout=0)))
-    return {message["order_id"] for message in listener.heard}
+            listener.received.append(json.loads(listener.connection.recv(timeout=0)))
+    return {message["order_id"] for message in listener.received}
 
 
 def _cookie_of(user: ApiUser) -> str:

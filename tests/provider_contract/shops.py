@@ -68,18 +68,18 @@ class Shop:
         names = {"order_id": order_id, "number": 1, "provider": provider, "provider_order_id": provider_order_id}
         return PaymentAttempt(**names, payment_url=url)
 
-    def buyer(self) -> "Buyer":
+    def user(self) -> "User":
         """Return a new user of the store, signed in."""
-        name = f"buyer-{secrets.token_hex(4)}"
+        name = f"user-{secrets.token_hex(4)}"
         client = httpx.Client(base_url=self.store.url, trust_env=False, timeout=15)
         user = client.post("/api/users", json={"username": name, "password": PASSWORD}).raise_for_status().json()
         session = client.post("/api/sessions", json={"username": name, "password": PASSWORD}).raise_for_status()
         client.headers["Authorization"] = f"Bearer {session.json()['token']}"
-        return Buyer(self, client, user["id"])
+        return User(self, client, user["id"])
 
 
 @dataclass(frozen=True, slots=True)
-class Buyer:
+class User:
     """A user of the store who buys."""
 
     shop: Shop

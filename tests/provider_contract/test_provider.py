@@ -20,7 +20,7 @@ from store_app.payments.provider import (
     PaymentProvider,
     RefusalReason,
 )
-from tests.provider_contract.shops import Buyer, Shop
+from tests.provider_contract.shops import Shop, User
 
 # One event loop for all tests: the adapters keep their connections open.
 RUNNER = asyncio.Runner()
@@ -48,11 +48,11 @@ def _post(shop: Shop, body: bytes, headers: dict[str, str]) -> httpx.Response:
 
 
 @pytest.fixture
-def buyer(shop: Shop) -> Buyer:
-    return shop.buyer()
+def user(shop: Shop) -> User:
+    return shop.user()
 
 
-def test_it_has_its_names(shop: Shop) -> None:
+def test_a_provider_has_a_name_and_a_display_name(shop: Shop) -> None:
     provider: PaymentProvider = shop.provider
     assert provider.name == shop.name
     assert provider.display_name
@@ -61,20 +61,20 @@ def test_it_has_its_names(shop: Shop) -> None:
 # --- notifications
 
 
-def test_a_payment_is_told_as_an_event_about_the_order(shop: Shop, buyer: Buyer) -> None:
-    order_id = buyer.pay()
+def test_a_payment_is_parsed_to_an_event_about_the_order(shop: Shop, user: User) -> None:
+    order_id = user.pay()
     notification = shop.provider.parse(_deliveries(shop, order_id)[0])
     (event,) = notification.events
     assert (notification.refusal, notification.question) == (None, None)
     assert (event.kind, event.provider, event.wrong_mode) == (EventKind.PAID, shop.name, False)
-    assert (event.user_id, event.currency, Decimal(event.amount)) == (buyer.user_id, "USD", Decimal("49.99"))
+    assert (event.user_id, event.currency, Decimal(event.amount)) == (user.user_id, "USD", Decimal("49.99"))
     assert order_id in {event.order_id, event.external_id.rpartition("-")[0]}
     assert event.transaction_id
     assert event.provider_order_id == shop.open_payment(order_id).provider_order_id
 
 
-def test_its_own_signature_is_valid_and_none_other(shop: Shop, buyer: Buyer) -> None:
-    body = _deliveries(shop, buyer.pay())[0]
+def test_only_the_signature_of_the_body_is_valid(shop: Shop, user: User) -> None:
+    body = _deliveries(shop, user.pay())[0]
     signed = shop.sign(body)
     assert shop.provider.verify(body, signed)
     assert not shop.provider.verify(body + b" ", signed)
@@ -108,7 +108,7 @@ def test_a_malformed_body_is_refused_and_says_why(shop: Shop, body: bytes) -> No
 
 
 @pytest.mark.parametrize("verdict", [Verdict.DONE, Verdict.REPEAT, Verdict.IGNORED, Verdict.UNMATCHED])
-def test_what_is_done_is_answered_with_success(shop: Shop, verdict: Verdict) -> None:
+def test_an_outcome_without_a_refusal_gets_a_2xx_response(shop: Shop, verdict: Verdict) -> None:
     assert 200 <= shop.provider.respond(Outcome(verdict)).status < 300
 
 
@@ -122,50 +122,50 @@ def test_a_refusal_is_final_or_retryable(shop: Shop, refusal: RefusalReason) -> 
     assert "because" in json.dumps(response.body)
 
 
-def test_a_delivery_without_a_valid_signature_changes_nothing(shop: Shop, buyer: Buyer) -> None:
-    paid, (waiting, _url) = buyer.pay(), buyer.order("dragon-sword")
+def test_a_delivery_without_a_valid_signature_changes_nothing(shop: Shop, user: User) -> None:
+    paid, (waiting, _url) = user.pay(), user.order("dragon-sword")
     body = _deliveries(shop, paid)[0].replace(paid.encode(), waiting.encode())
     assert 400 <= _post(shop, body, dict(shop.sign(body + b" "))).status_code < 500
-    assert buyer.status(waiting) == "pending"
+    assert user.status(waiting) == "pending"
 
 
-def test_a_repeat_is_answered_with_success_and_grants_once(shop: Shop, buyer: Buyer) -> None:
-    body = _deliveries(shop, buyer.pay())[0]
+def test_a_repeat_is_answered_with_success_and_grants_once(shop: Shop, user: User) -> None:
+    body = _deliveries(shop, user.pay())[0]
     assert _post(shop, body, dict(shop.sign(body))).is_success
-    assert buyer.owned() == [("health-potion", "granted")]
+    assert user.owned() == [("health-potion", "granted")]
 
 
-def test_a_declined_payment_can_be_tried_again(shop: Shop, buyer: Buyer) -> None:
-    order_id, payment_url = buyer.order()
+def test_a_declined_payment_can_be_tried_again(shop: Shop, user: User) -> None:
+    order_id, payment_url = user.order()
     shop.press("decline", payment_url)
-    buyer.wait_for(order_id, "failed")
-    _order_id, payment_url = buyer.order()
+    user.wait_for(order_id, "failed")
+    _order_id, payment_url = user.order()
     shop.press("pay", payment_url)
-    buyer.wait_for(order_id, "paid")
+    user.wait_for(order_id, "paid")
 
 
 # --- calls
 
 
-def test_a_payment_page_opens(shop: Shop, buyer: Buyer) -> None:
-    page = RUNNER.run(shop.provider.open_payment_page(shop.request(buyer.user_id)))
+def test_a_payment_page_opens(shop: Shop, user: User) -> None:
+    page = RUNNER.run(shop.provider.open_payment_page(shop.request(user.user_id)))
     assert httpx.get(page.url, trust_env=False).status_code == 200
 
 
-def test_a_wrong_key_is_a_refusal_and_no_answer_is_retryable(shop: Shop) -> None:
+def test_a_wrong_key_is_refused_and_an_unreachable_provider_is_retryable(shop: Shop) -> None:
     with pytest.raises(ProviderRefused):
         RUNNER.run(shop.with_wrong_key.open_payment_page(shop.request("nobody")))
     with pytest.raises(ProviderUnavailable):
         RUNNER.run(shop.unreachable.open_payment_page(shop.request("nobody")))
 
 
-def test_a_payment_is_found_once_it_is_paid(shop: Shop, buyer: Buyer) -> None:
-    order_id, payment_url = buyer.order()
+def test_a_payment_is_found_once_it_is_paid(shop: Shop, user: User) -> None:
+    order_id, payment_url = user.order()
     assert list(RUNNER.run(shop.provider.find_payments(shop.open_payment(order_id)))) == []
     shop.press("pay", payment_url)
-    buyer.wait_for(order_id, "paid")
+    user.wait_for(order_id, "paid")
     (event,) = RUNNER.run(shop.provider.find_payments(shop.open_payment(order_id)))
-    assert (event.kind, event.user_id, Decimal(event.amount)) == (EventKind.PAID, buyer.user_id, Decimal("49.99"))
+    assert (event.kind, event.user_id, Decimal(event.amount)) == (EventKind.PAID, user.user_id, Decimal("49.99"))
     assert event.transaction_id == shop.provider.parse(_deliveries(shop, order_id)[0]).events[0].transaction_id
 
 
@@ -173,18 +173,18 @@ def _transaction(shop: Shop, order_id: str) -> str:
     return shop.provider.parse(_deliveries(shop, order_id)[0]).events[0].transaction_id
 
 
-def test_a_whole_refund_revokes_the_purchase(shop: Shop, buyer: Buyer) -> None:
-    order_id = buyer.pay("dragon-sword")
+def test_a_whole_refund_revokes_the_purchase(shop: Shop, user: User) -> None:
+    order_id = user.pay("dragon-sword")
     RUNNER.run(shop.provider.refund(_transaction(shop, order_id), "asked for"))
-    buyer.wait_for(order_id, "refunded")
-    assert buyer.owned() == [("dragon-sword", "refunded")]
+    user.wait_for(order_id, "refunded")
+    assert user.owned() == [("dragon-sword", "refunded")]
 
 
-def test_a_part_of_a_refund_leaves_the_purchase(shop: Shop, buyer: Buyer) -> None:
-    order_id = buyer.pay()
+def test_a_partial_refund_leaves_the_purchase_granted(shop: Shop, user: User) -> None:
+    order_id = user.pay()
     RUNNER.run(shop.provider.refund(_transaction(shop, order_id), "asked for", Decimal("0.50")))
-    buyer.wait_for(order_id, "partially_refunded")
-    assert buyer.owned() == [("health-potion", "granted")]
+    user.wait_for(order_id, "partially_refunded")
+    assert user.owned() == [("health-potion", "granted")]
     assert shop.rows("SELECT amount FROM payments WHERE order_id = ? ORDER BY id", order_id) == [(4999,), (-50,)]
 
 
@@ -211,8 +211,8 @@ def test_a_catalogue_is_the_same_after_it_was_updated(shop: Shop) -> None:
 # --- rows name their provider
 
 
-def test_payments_attempts_and_deliveries_name_the_provider(shop: Shop, buyer: Buyer) -> None:
-    order_id = buyer.pay()
+def test_payments_attempts_and_deliveries_name_the_provider(shop: Shop, user: User) -> None:
+    order_id = user.pay()
     for table in ("payments", "payment_attempts", "webhook_deliveries"):
         assert set(shop.rows(f"SELECT provider FROM {table} WHERE order_id = ?", order_id)) == {(shop.name,)}
 
@@ -220,21 +220,23 @@ def test_payments_attempts_and_deliveries_name_the_provider(shop: Shop, buyer: B
 # --- addresses
 
 
-def test_the_address_of_all_providers_takes_its_deliveries(shop: Shop, buyer: Buyer) -> None:
-    body = _deliveries(shop, buyer.pay())[0]
+def test_the_address_of_all_providers_takes_its_deliveries(shop: Shop, user: User) -> None:
+    body = _deliveries(shop, user.pay())[0]
     url = f"{shop.store.url}/api/webhooks/payment"
     assert httpx.post(url, content=body, headers=dict(shop.sign(body)), trust_env=False).is_success
 
 
-def test_xsolla_is_still_heard_when_another_provider_opens_payment_pages(shop: Shop, buyer: Buyer) -> None:
-    order_id, _payment_url = buyer.order("dragon-sword")
+def test_deliveries_of_xsolla_are_accepted_when_another_provider_opens_payment_pages(
+    shop: Shop, user: User
+) -> None:
+    order_id, _payment_url = user.order("dragon-sword")
     refund = {
         "notification_type": "dispute",
         "dispute": {"reason": "fraud"},
         "custom_parameters": {"order_id": order_id},
     }
     body = json.dumps(refund).encode()
-    digest = hashlib.sha1(body + shop.store.env["XSOLLA_WEBHOOK_SECRET"].encode()).hexdigest()  # noqa: S324 - theirs
+    digest = hashlib.sha1(body + shop.store.env["XSOLLA_WEBHOOK_SECRET"].encode()).hexdigest()  # noqa: S324 - Xsolla's algorithm
     headers = {"Authorization": f"Signature {digest}"}
     url = f"{shop.store.url}/api/webhooks/payment"
     assert httpx.post(url, content=body, headers=headers, trust_env=False).status_code == 204

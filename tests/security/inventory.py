@@ -24,7 +24,9 @@ def _handlers(registry: RegistrationContext) -> dict[str, Any]:
         function = registered.handler.fn
         found[name] = {
             "asynchronous": inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function),
-            "arguments": [one for one in inspect.signature(function).parameters if one != "self"],
+            "arguments": [
+                parameter for parameter in inspect.signature(function).parameters if parameter != "self"
+            ],
         }
     return found
 

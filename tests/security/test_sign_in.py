@@ -120,11 +120,11 @@ def test_hashing_many_passwords_at_once_does_not_block_the_store(fresh_store: St
     with ThreadPoolExecutor(20) as threads, httpx.Client() as client:
         client.get(f"{fresh_store.url}/livez")
         registrations = [threads.submit(_register, fresh_store, number) for number in range(20)]
-        while not all(one.done() for one in registrations):
+        while not all(registration.done() for registration in registrations):
             begin = time.perf_counter()
             assert client.get(f"{fresh_store.url}/livez").status_code == 200
             times.append(time.perf_counter() - begin)
-    assert [one.result() for one in registrations] == [201] * 20
+    assert [registration.result() for registration in registrations] == [201] * 20
     # Hashing on the event loop would make many responses slow; a busy machine delays only a few.
     assert statistics.quantiles(times, n=20)[-1] < 0.2
 

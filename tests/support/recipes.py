@@ -50,7 +50,7 @@ def recipes() -> dict[str, list[Step]]:
 def _steps(text: str) -> list[Step]:
     found = [match.groupdict("") for match in _STEP.finditer(text)]
     assert len(found) == text.count("\n```") // 2, f"a step is not written as the others: {text}"
-    return [Step(one["new"] or one["file"], one["where"], one["anchor"], one["code"]) for one in found]
+    return [Step(match["new"] or match["file"], match["where"], match["anchor"], match["code"]) for match in found]
 
 
 def carry_out(title: str, project: Path) -> None:

@@ -61,7 +61,7 @@ class TestPlaceholder:
             assert _ask(f"http://127.0.0.1:{port}/build.json")[0] == 503
             assert "Building the pages" in _ask(f"http://127.0.0.1:{port}/")[1]
 
-    def test_has_webhooks_tried_again(self, port: int) -> None:
+    def test_answers_webhooks_with_503_so_that_they_are_retried(self, port: int) -> None:
         with closing(Placeholder("127.0.0.1", port, "The store does not run", TRACEBACK)):
             assert _ask(f"http://127.0.0.1:{port}/api/webhooks/payment", b"x" * 300_000)[0] == 503
 
@@ -77,7 +77,7 @@ class TestLineServer:
     def test_answers_each_line(self, echo: LineServer) -> None:
         assert [echo.ask("one"), echo.ask("two")] == ["got one\n", "got two\n"]
 
-    def test_that_ends_instead_says_why(self, echo: LineServer) -> None:
+    def test_a_process_that_ends_without_an_answer_says_why(self, echo: LineServer) -> None:
         with pytest.raises(ChildFailed, match=r"(?s)ended with code 1.*no more"):
             echo.ask("end")
         assert echo.output() == "no more\n"
@@ -97,7 +97,7 @@ class TestChanges:
     def test_only_sources_count(self, path: str, wanted: bool) -> None:
         assert dev.SourceFilter()(Change.modified, path) is wanted
 
-    def test_are_seen_in_folders_and_in_files_that_an_editor_replaces(self, tmp_path: Path) -> None:
+    def test_changes_are_seen_in_folders_and_in_replaced_files(self, tmp_path: Path) -> None:
         for name in dev.FOLDERS:
             (tmp_path / name).mkdir()
         (tmp_path / "rxconfig.py").write_text("old")

@@ -55,7 +55,7 @@ def _server(path: str = "/health", code: str = ANSWERS) -> Server:
 
 
 class TestEngine:
-    def test_one_that_is_installed_but_does_not_work_is_passed_over(
+    def test_an_engine_that_is_installed_but_does_not_work_is_skipped(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         _command(tmp_path, "docker", "#!/bin/sh\necho Cannot connect to the Docker daemon >&2\nexit 1\n")
@@ -63,7 +63,7 @@ class TestEngine:
         monkeypatch.setenv("PATH", str(tmp_path))
         assert image.find_engine() == Engine("podman")
 
-    def test_none_is_said_in_one_sentence(self, tmp_path: Path) -> None:
+    def test_a_missing_engine_is_reported_in_one_sentence(self, tmp_path: Path) -> None:
         done = subprocess.run(
             [sys.executable, "-m", "scripts.image"],
             cwd=ROOT,
@@ -116,7 +116,7 @@ class TestDockerfile:
         commands = re.findall(r"^CMD (\[.*\])$", self.DOCKERFILE, re.MULTILINE)
         assert [tuple(json.loads(command)) for command in commands] == [image.STORE.command]
 
-    def test_only_what_it_copies_is_sent_to_the_engine(self) -> None:
+    def test_only_files_that_the_image_copies_are_sent_to_the_engine(self) -> None:
         copied = {
             source
             for sources in re.findall(r"^COPY (?!--from)(.*) \S+$", self.DOCKERFILE, re.MULTILINE)

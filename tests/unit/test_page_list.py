@@ -19,12 +19,12 @@ def test_every_module_that_declares_pages_is_listed() -> None:
 
 
 def test_routes_and_titles_are_unique() -> None:
-    for values in ([one.route for one in PAGES], [one.full_title for one in PAGES]):
+    for values in ([listed.route for listed in PAGES], [listed.full_title for listed in PAGES]):
         assert [value for value, count in Counter(values).items() if count > 1] == []
 
 
 def test_each_title_contains_the_name_of_the_site_once() -> None:
-    assert [one.full_title for one in PAGES if one.full_title.count(SITE_NAME) != 1] == []
+    assert [listed.full_title for listed in PAGES if listed.full_title.count(SITE_NAME) != 1] == []
 
 
 @pytest.mark.parametrize(

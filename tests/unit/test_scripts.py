@@ -141,7 +141,7 @@ class TestPages:
     @pytest.fixture
     def project(self, tmp_path: Path) -> Path:
         for name in (
-            "store_app/ui/page.py",
+            "store_app/web/ui/page.py",
             "assets/cover.svg",
             "rxconfig.py",
             "requirements.txt",
@@ -163,7 +163,7 @@ class TestPages:
         assert pages.are_built(project)
 
     @pytest.mark.parametrize(
-        "name", ["store_app/ui/page.py", "assets/cover.svg", "rxconfig.py", "requirements.txt"]
+        "name", ["store_app/web/ui/page.py", "assets/cover.svg", "rxconfig.py", "requirements.txt"]
     )
     def test_pages_are_built_again_when_a_source_changed(self, project: Path, name: str) -> None:
         self.build(project)
@@ -178,7 +178,7 @@ class TestPages:
     def test_pages_are_not_built_again_when_a_document_changed(self, project: Path) -> None:
         self.build(project)
         (project / "README.md").write_text("changed")
-        os.utime(project / "store_app/ui/page.py")
+        os.utime(project / "store_app/web/ui/page.py")
         assert pages.are_built(project)
 
     def test_pages_are_built_again_when_the_result_is_missing(self, project: Path) -> None:
@@ -244,19 +244,19 @@ class TestFailedBuild:
         "2026-11-25 07:29:27 ERROR reflex.utils.js_runtimes: npm error     at ClientRequest.emit (x:5)\\n\n"
     )
 
-    def test_of_npm_without_network_is_told_in_a_sentence_and_npm_s_own_errors(self) -> None:
+    def test_npm_without_network_is_explained_with_npms_own_errors(self) -> None:
         assert pages.explain(self.OF_NPM.format(code="ECONNREFUSED")).splitlines() == [
             "No network: npm cannot reach its registry; connect this machine and run this again.",
             "npm error code ECONNREFUSED",
             "npm error request to http://localhost/yaml failed, reason: connect ECONNREFUSED",
         ]
 
-    def test_of_npm_for_another_reason_does_not_blame_the_network(self) -> None:
+    def test_another_npm_failure_does_not_blame_the_network(self) -> None:
         first, second, *_rest = pages.explain(self.OF_NPM.format(code="ENOSPC")).splitlines()
         assert first == "npm could not install the JavaScript packages that the pages need."
         assert second == "npm error code ENOSPC"
 
-    def test_of_anything_else_is_told_in_the_last_lines_of_the_build(self) -> None:
+    def test_any_other_failure_shows_the_last_lines_of_the_build(self) -> None:
         told = pages.explain("\n".join([*(f"line {number}" for number in range(100)), "SyntaxError: bad"]))
         assert told.endswith("SyntaxError: bad")
         assert "line 50" in told

@@ -69,7 +69,7 @@ def keep(
         if delivery_id % _PRUNED_EVERY == 0:
             _prune_unverified(session)
     elif outcome.verdict is Verdict.UNMATCHED:
-        # Its payment may come in this very transaction, and looks for it.
+        # Inserted now, not at the end: its payment may be in the same batch and must find this row.
         session.connection().execute(INSERT, row)
     else:
         insert_at_end(session, INSERT, row)

@@ -17,7 +17,7 @@ class CannotReplay(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The outcome of this time, and what changed, in words."""
+    """The outcome of the replay, and what it changed, as lines of text."""
 
     outcome: Outcome
     changes: list[str]
@@ -38,7 +38,7 @@ def _replay(session: Session, delivery_id: int) -> Report:
     if row is None:
         raise CannotReplay(f"There is no delivery {delivery_id}.")
     if row.verdict == Verdict.BAD_SIGNATURE:
-        raise CannotReplay("Its signature was wrong: anyone can have sent it.")
+        raise CannotReplay("The signature of this delivery is invalid: anyone could have sent it.")
     delivery = Delivery(row.provider, row.body, row.headers, signature_valid=True)
     outcome = process(session, delivery, row.event_number)
     session.flush()

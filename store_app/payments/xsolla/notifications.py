@@ -25,7 +25,7 @@ _CHARGEBACK_CODES = {"2"}
 
 MAX_ID_LENGTH = 64
 _MAX_AMOUNT_LENGTH = 40
-# Stands for an id that is there and cannot be read: it must not pass for one that was not said.
+# The value of an id that is present but unreadable: it must not be treated as missing.
 UNREADABLE = "?"
 
 
@@ -61,7 +61,7 @@ def _amount(value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         return ""
     text = str(value)
-    # Not cut: what is left could be another amount.
+    # Do not truncate: the rest could be another valid amount.
     return text if len(text) <= _MAX_AMOUNT_LENGTH else ""
 
 
@@ -88,7 +88,7 @@ def load(body: bytes) -> dict[str, Any]:
     """Return a notification's JSON object.
 
     Raises:
-        Malformed: not JSON, not an object, a name twice in one object, or without a type.
+        Malformed: not JSON, not an object, a duplicate name in an object, or without a type.
     """
     try:
         data = json.loads(body, parse_constant=_refuse_constant, object_pairs_hook=_each_once)
@@ -107,15 +107,15 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 def _each_once(members: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return an object. Of a name that stands twice, two readers would take two values."""
+    """Return an object. Raise Malformed for a duplicate name, because parsers disagree on which value counts."""
     found = dict(members)
     if len(found) < len(members):
-        raise Malformed("a name stands twice in one object")
+        raise Malformed("an object has a duplicate name")
     return found
 
 
 def payment_event(data: dict[str, Any], body: bytes, settings: Settings) -> PaymentEvent | None:
-    """Return what a notification says about a payment; None for a type that the store has no use for."""
+    """Return what a notification says about a payment; None for a type that the store does not use."""
     billing, order = _mapping(data.get("billing")), _mapping(data.get("order"))
     kind = _event_kind(data, billing)
     if kind is None:

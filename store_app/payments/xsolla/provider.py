@@ -123,7 +123,7 @@ class XsollaProvider:
         """Ask about one payment attempt, by its order or, for a merchant token, by its external id."""
         if attempt.provider_order_id is None:
             return reconciliation.events_of_transactions(attempt, await self._find_transactions(attempt))
-        # Most are simply not paid, which one call tells.
+        # Most attempts are unpaid, which one cheap call shows.
         if await self._is_unpaid(attempt):
             return []
         order = await self._find_order(attempt)
@@ -136,7 +136,7 @@ class XsollaProvider:
         try:
             answer = await self._transport.call("GET", url, idempotent=True, headers=bearer)
         except ProviderRefused:
-            # The token lives 24 hours; later only the search knows.
+            # The token is valid for 24 hours; after that only the search finds the order.
             return False
         return isinstance(answer, dict) and answer.get("status") == "new"
 

@@ -27,9 +27,9 @@ def events_of_transactions(attempt: PaymentAttempt, found: list[dict[str, Any]])
     A declined transaction and a paid one share the external id: the one that took money counts. Their sandbox
     mark is not documented.
     """
-    for one in found:
-        transaction, user = one.get("transaction") or {}, one.get("user") or {}
-        price = (one.get("purchase") or {}).get("total") or {}
+    for entry in found:
+        transaction, user = entry.get("transaction") or {}, entry.get("user") or {}
+        price = (entry.get("purchase") or {}).get("total") or {}
         kind = _TRANSACTION_EVENTS.get(_text(transaction.get("status")))
         if events := _events(attempt, kind, transaction.get("id"), user.get("id"), price):
             return events

@@ -1,8 +1,8 @@
-"""How Xsolla is answered: our outcomes as its statuses and error codes (Xsolla, "Webhooks", response contract)."""
+"""The responses to Xsolla: outcomes translated to its statuses and error codes (Xsolla, "Webhooks")."""
 
 from store_app.payments.provider import Outcome, RefusalReason, Response
 
-# 400 ends the matter; 5xx has Xsolla send the notification again.
+# Xsolla does not retry after a 400; it retries after a 5xx.
 _ERRORS = {
     RefusalReason.BAD_SIGNATURE: (400, "INVALID_SIGNATURE"),
     RefusalReason.MALFORMED: (400, "INVALID_PARAMETER"),
@@ -20,7 +20,7 @@ _ABOUT_PAYMENTS = {RefusalReason.OTHER_USER, RefusalReason.WRONG_AMOUNT}
 
 
 def respond(outcome: Outcome) -> Response:
-    """Return the answer to a notification: 204, a user's id, or an error."""
+    """Return the response to a notification: 204, a user's id, or an error."""
     if outcome.user_id:
         return Response(200, {"user": {"id": outcome.user_id}})
     silent = outcome.refusal in _ABOUT_PAYMENTS and outcome.notification_type != "order_paid"

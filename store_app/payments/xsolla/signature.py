@@ -16,6 +16,6 @@ def is_valid(body: bytes, header: bytes | None, secrets: Iterable[str]) -> bool:
     match = _HEADER.fullmatch(header or b"")
     if match is None:
         return False
-    expected = [hashlib.sha1(body + secret.encode()).hexdigest().encode() for secret in secrets]  # noqa: S324 - theirs
+    expected = [hashlib.sha1(body + secret.encode()).hexdigest().encode() for secret in secrets]  # noqa: S324 - Xsolla's algorithm
     # All are compared, so that the time does not tell which secret is the right one.
-    return sum(hmac.compare_digest(match[1], one) for one in expected) > 0
+    return sum(hmac.compare_digest(match[1], digest) for digest in expected) > 0

@@ -87,10 +87,10 @@ class AcmeProvider:
         if "do_you_know" in data:
             return Notification("do_you_know", question=UserQuestion(user_id=_text(data["do_you_know"]) or "?"))
         happenings = data.get("happenings")
-        if not isinstance(happenings, list) or not all(isinstance(one, dict) for one in happenings):
+        if not isinstance(happenings, list) or not all(isinstance(happening, dict) for happening in happenings):
             return Notification(refusal=RefusalReason.MALFORMED, reason="happenings must be a list of objects.")
-        events = tuple(event for one in happenings if (event := _event(one)))
-        kind = "+".join(_text(one.get("what")) for one in happenings)[:64]
+        events = tuple(event for happening in happenings if (event := _event(happening)))
+        kind = "+".join(_text(happening.get("what")) for happening in happenings)[:64]
         return Notification(kind, events)
 
     def respond(self, outcome: Outcome) -> Response:
@@ -115,7 +115,7 @@ class AcmeProvider:
     async def find_payments(self, attempt: PaymentAttempt) -> Sequence[PaymentEvent]:
         """Ask for the checkout: its happenings so far."""
         answer = await self._call("GET", f"/v1/checkouts/{attempt.provider_order_id}")
-        events = [_event(one) for one in answer["happenings"]]
+        events = [_event(happening) for happening in answer["happenings"]]
         return [event for event in events if event and event.kind is not EventKind.DECLINED]
 
     async def refund(self, transaction_id: str, reason: str, amount: Decimal | None = None) -> None:

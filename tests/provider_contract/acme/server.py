@@ -1,6 +1,6 @@
 """Acme Pay itself, in memory, as an ASGI application configured by ACME_* in the environment.
 
-A buyer pays or declines at `/pay/<checkout>`; each happening is sent to ACME_WEBHOOK, signed, before the answer.
+A user pays or declines at `/pay/<checkout>`; each happening is sent to ACME_WEBHOOK, signed, before the answer.
 """
 
 import os
@@ -90,7 +90,7 @@ async def read_checkout(checkout_id: str, request: Request) -> dict[str, Any]:
 async def reverse(charge: str, request: Request) -> dict[str, str]:
     """Give a settled charge back, whole or in part."""
     _authorize(request)
-    found = [one for one in _checkouts.values() if one.charge == charge]
+    found = [checkout for checkout in _checkouts.values() if checkout.charge == charge]
     if not found or not any(each["what"] == "charge.settled" for each in found[0].happenings):
         raise HTTPException(404, "no such charge")
     amount = (await request.json()).get("amount")
