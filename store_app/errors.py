@@ -143,12 +143,3 @@ class ProviderRefused(Refusal):
     status = 503
     code = "provider-refused"
     sentence = "The payment provider refused this order. You were not charged. Please contact the store."
-
-
-class NoCatalogue(Conflict):
-    """The payment provider has no catalogue of its own."""
-
-    code = "no-catalogue"
-
-    def __init__(self, provider: str) -> None:
-        super().__init__(f"{provider} has no catalogue: items need not be mirrored.")

@@ -84,9 +84,7 @@ def run(bind: Bind) -> None:
 
 def _allow_many_sockets() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = 2 * OPEN_CONNECTIONS
-    if hard != resource.RLIM_INFINITY:
-        wanted = min(wanted, hard)
+    wanted = 2 * OPEN_CONNECTIONS if hard == resource.RLIM_INFINITY else min(2 * OPEN_CONNECTIONS, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 

@@ -80,7 +80,7 @@ app = StoreApp(
         partial(guard_event_socket, refresh=_refresh),
         answer_unknown_items,
         partial(middleware.clean_urls, paths={page.route for page in PAGES if page.is_file}),
-        webhook.WebhookFastPath,
+        middleware.middleware(webhook.fast_path),
         middleware.ignore_disconnects,
         middleware.guard_origin,
     ],

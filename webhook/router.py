@@ -114,21 +114,12 @@ async def _receive(
         return signer, _INTERNAL_ERROR
 
 
-class WebhookFastPath:
-    """ASGI middleware that hands a delivery straight to `take_notification`.
+async def fast_path(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+    """Serve as ASGI middleware that hands a delivery straight to `take_notification`.
 
     FastAPI's route calls the same function and documents the endpoint. This middleware skips routing and the inner
     middleware, which would take as long as the rest of the work on the event loop and are not needed here.
     """
-
-    def __init__(self, app: ASGIApp) -> None:
-        """Wrap `app`."""
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
-        if scope["type"] == "http" and scope["path"] == PATH and scope["method"] == "POST":
-            answer = await take_notification(Request(scope, receive))
-            await answer(scope, receive, send)
-        else:
-            await self._app(scope, receive, send)
+    if scope["type"] == "http" and scope["path"] == PATH and scope["method"] == "POST":
+        app = await take_notification(Request(scope, receive))
+    await app(scope, receive, send)

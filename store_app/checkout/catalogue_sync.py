@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from sqlmodel import Session, col, select
 
 from store_app.db.threads import read
-from store_app.errors import NoCatalogue
+from store_app.errors import Conflict
 from store_app.models import Item
 from store_app.payments.provider import CatalogueChanges, CatalogueProvider, PaymentProvider
 
@@ -18,11 +18,11 @@ async def sync(provider: PaymentProvider, *, apply: bool) -> CatalogueChanges:
     """Compare the store's items with the provider's catalogue and, with `apply`, write the differences.
 
     Raises:
-        NoCatalogue: the provider has none.
+        Conflict: the provider has none.
         ProviderUnavailable, ProviderRefused: see `PaymentProvider`.
     """
     if not isinstance(provider, CatalogueProvider):
-        raise NoCatalogue(provider.display_name)
+        raise Conflict(f"{provider.display_name} has no catalogue: items need not be mirrored.")
     changes = await provider.compare_catalogue(await read(_items))
     if apply:
         await provider.update_catalogue(changes)

@@ -83,7 +83,7 @@ def _sentence(outcome: Outcome | None) -> str:
         return "the payment provider says that it is not paid yet."
     if outcome.verdict in {Verdict.DONE, Verdict.REPEAT}:
         return "checked with the payment provider; it is up to date now."
-    return "your payment does not match the order. A person looks at it; you need not pay again."
+    return "your payment does not match the order. We look into it; you need not pay again."
 
 
 def _lease_due() -> list[tuple[PaymentAttempt, str]]:

@@ -29,10 +29,9 @@ def read_cursor(text: str, sort: str, *types: type) -> tuple[Any, ...]:
         parts = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
     except (UnicodeError, ValueError, binascii.Error, RecursionError):
         parts = None
-    if not isinstance(parts, list) or len(parts) != len(types) + 1 or parts[0] != sort:
-        raise _invalid_cursor()
-    if not all(_fits(part, wanted) for part, wanted in zip(parts[1:], types, strict=True)):
-        raise _invalid_cursor()
+    of_this_list = isinstance(parts, list) and len(parts) == len(types) + 1 and parts[0] == sort
+    if not (of_this_list and all(map(_fits, parts[1:], types))):
+        raise Invalid("cursor", "The cursor is not one this list gave out. Start again without it.")
     return tuple(parts[1:])
 
 
@@ -41,10 +40,6 @@ def _fits(part: Any, wanted: type) -> bool:
     if wanted is int:
         return type(part) is int and 0 <= part <= MAX_ID
     return isinstance(part, str) and part.isprintable()
-
-
-def _invalid_cursor() -> Invalid:
-    return Invalid("cursor", "The cursor is not one this list gave out. Start again without it.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,15 +32,8 @@ def list_purchases(session: Session, user_id: str, limit: int = PAGE_SIZE, curso
 
 def owned_skus(session: Session, user_id: str, skus: list[str] | None = None) -> set[str]:
     """Return the SKUs, of those given or of all, that the user owns and cannot buy again."""
-    query = (
-        select(Item.sku)
-        .join(Purchase, col(Purchase.item_id) == Item.id)
-        .where(
-            Purchase.user_id == user_id,
-            Purchase.status == PurchaseStatus.GRANTED,
-            col(Purchase.owned_once).is_(True),
-        )
-    )
+    query = select(Item.sku).join(Purchase, col(Purchase.item_id) == Item.id).where(Purchase.user_id == user_id)
+    query = query.where(Purchase.status == PurchaseStatus.GRANTED, col(Purchase.owned_once).is_(True))
     if skus is not None:
         query = query.where(col(Item.sku).in_(skus))
     return set(session.exec(query))

@@ -110,11 +110,9 @@ class Bus:
                 await notify(waiting[0])
                 self._sent.append(waiting.popleft().id)
             failpoint("outbox: sent")
-        except RedisError as error:
-            logger.warning("Redis does not answer; messages stay in the outbox: %s", error)
-            await self._note_failure(waiting, error)
         except Exception as error:
-            logger.exception("could not send messages; they stay in the outbox")
+            bug = not isinstance(error, RedisError)
+            logger.warning("could not send messages; they stay in the outbox: %s", error, exc_info=bug)
             await self._note_failure(waiting, error)
 
     async def _note_failure(self, messages: Iterable[Message], error: Exception) -> None:

@@ -38,10 +38,9 @@ class Hub:
 
     def remove(self, listener: Listener) -> None:
         """Remove a listener whose connection has ended."""
-        listeners = self._by_user.get(listener.user_id, set())
-        listeners.discard(listener)
-        if not listeners:
-            self._by_user.pop(listener.user_id, None)
+        self._by_user[listener.user_id].discard(listener)
+        if not self._by_user[listener.user_id]:
+            del self._by_user[listener.user_id]
 
     def of_user(self, user_id: str) -> list[Listener]:
         """Return a user's listeners in this process."""

@@ -2,6 +2,7 @@
 
 from sqlmodel import SQLModel
 
+from store_app.models.account import SignInFailure, User, UserSession
 from store_app.models.base import utc_now
 from store_app.models.cart import CartLine
 from store_app.models.item import Item, ItemKind, ItemStatus
@@ -9,8 +10,6 @@ from store_app.models.order import OPEN, UNPAID, Order, OrderEvent, OrderStatus,
 from store_app.models.outbox import OutboxMessage
 from store_app.models.payment import Payment, PaymentKind
 from store_app.models.purchase import PendingPurchase, Purchase, PurchaseStatus
-from store_app.models.session import SignInFailure, UserSession
-from store_app.models.user import User
 from store_app.models.webhook_delivery import Verdict, WebhookDelivery
 
 metadata = SQLModel.metadata

@@ -20,7 +20,6 @@ EXAMPLES = [
     errors.OrderClosed("partially_refunded"),
     errors.ProviderUnavailable(),
     errors.ProviderRefused(),
-    errors.NoCatalogue("Acme Pay"),
 ]
 ABSTRACT = {errors.Refusal, errors.Conflict}
 

@@ -65,7 +65,7 @@ RequiredUser = Annotated[CurrentUser, Depends(_required_user)]
 def client_address(connection: HTTPConnection) -> str:
     """Return the client's network address. X-Forwarded-For is used only if TRUSTED_PROXIES sent it."""
     address = connection.client.host if connection.client else ""
-    trusted = {one.strip() for one in get_settings().trusted_proxies.split(",")} - {""}
+    trusted = {proxy.strip() for proxy in get_settings().trusted_proxies.split(",")} - {""}
     hops = [hop.strip() for hop in connection.headers.get("x-forwarded-for", "").split(",") if hop.strip()]
     while address in trusted and hops:
         address = hops.pop()

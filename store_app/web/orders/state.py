@@ -1,6 +1,7 @@
 """The State of the order page, which follows the status of the order."""
 
 import asyncio
+from contextlib import suppress
 
 import reflex as rx
 from reflex.event import EventSpec
@@ -18,9 +19,9 @@ from store_app.web.live.refresh import refresh_on
 from store_app.web.orders.view import OrderView, order_view
 from store_app.web.ui.session import query_parameter, shows_refusals
 
-# A safety net: a page that waits for a payment reads the order after each of these pauses, for ten minutes.
-# Messages are faster, but one can be lost.
-SAFETY_NET_SECONDS = [2] * 5 + [5] * 10 + [15] * 36
+# Fallback polling: a page that waits for a payment reads the order after each of these pauses, for ten minutes.
+# Messages are faster, but a message can be lost.
+POLL_AFTER_SECONDS = [2] * 5 + [5] * 10 + [15] * 36
 # After so many seconds the page says that it takes long, and very long.
 LONG_AFTER_SECONDS, VERY_LONG_AFTER_SECONDS = 12, 60
 
@@ -74,7 +75,7 @@ class OrderState(PaymentCheckMixin, rx.State):
         token = self.router.session.client_token
         with tabs.polling(token) as allowed:
             waited = 0
-            for pause in SAFETY_NET_SECONDS if allowed else ():
+            for pause in POLL_AFTER_SECONDS if allowed else ():
                 await asyncio.sleep(pause)
                 waited += pause
                 if not tabs.find(token) or not await self._still_waiting(waited):
@@ -91,16 +92,12 @@ class OrderState(PaymentCheckMixin, rx.State):
             return True
 
     async def _read_again(self) -> None:
-        current_user = await self._current_user()
-        if current_user is None:
-            return
-        try:
-            details = await read(find_order, current_user.user_id, self._last_part())
-        except NotFound:
-            # A client can call the event with any address. When the page loads, it says that there is no order.
-            return
-        if details.order.status != self.order.status:
-            self._show(details)
+        # A client can call the event with any address. When the page loads, it says that there is no order.
+        with suppress(NotFound):
+            if current_user := await self._current_user():
+                details = await read(find_order, current_user.user_id, self._last_part())
+                if details.order.status != self.order.status:
+                    self._show(details)
 
     @rx.event
     async def check_now(self) -> None:

@@ -88,7 +88,7 @@ ORDER_WORDS: dict[str, OrderWords] = {
         chip="Declined",
         tone="bad",
         heading="Payment did not go through",
-        text=f"The bank or payment service refused it. {_NOT_CHARGED}",
+        text=f"The bank or the payment provider refused it. {_NOT_CHARGED}",
         step="Payment declined",
         notice="A payment did not go through.",
     ),
@@ -98,7 +98,7 @@ UNDER_REVIEW = OrderWords(
     chip="Being checked",
     tone="wait",
     heading="We are checking this order",
-    text="Your payment arrived but does not match the order. A person looks at it; you need not pay again.",
+    text="Your payment arrived but does not match the order. We look into it; you need not pay again.",
     notice="We are checking one of your orders.",
 )
 # Notices by the name of the message that brings them.

@@ -1,10 +1,28 @@
-"""The `sessions` and `sign_in_failures` tables."""
+"""The `users`, `sessions` and `sign_in_failures` tables."""
 
 from datetime import datetime
+from uuid import uuid4
 
 from sqlmodel import Field, SQLModel
 
 from store_app.models.base import BigId, UtcDateTime, utc_now
+
+
+class User(SQLModel, table=True):
+    """An account. A closed one keeps its row, because its orders and payments are records."""
+
+    __tablename__ = "users"
+
+    id: str = Field(default_factory=lambda: str(uuid4()), primary_key=True, max_length=36)
+    username: str = Field(max_length=32)
+    # The form in which names are compared: normalized and without letter case.
+    username_key: str = Field(max_length=128, unique=True)
+    # Argon2id hash; empty when the account is closed.
+    password: str = Field(max_length=255)
+    created_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
+    # When the user last pressed "Check my payments".
+    payments_checked_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    closed_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
 
 class UserSession(SQLModel, table=True):
