@@ -57,7 +57,7 @@ def test_a_tab_keeps_its_form_and_loads_the_new_pages_when_it_navigates(
     shop: StoreProcess, tabs: tuple[Page, Page]
 ) -> None:
     filling, browsing = tabs
-    edit(shop.store.cwd / LOGIN_PAGE, 'heading("Sign in")', 'heading("Come in")')
+    edit(shop.store.cwd / LOGIN_PAGE, '_form_page(\n        "Sign in"', '_form_page(\n        "Come in"')
     edit(shop.store.cwd / STORE_PAGE, '"Games and in-game items"', '"Dragons"')
     _deploy(shop, *tabs)
 
