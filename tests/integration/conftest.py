@@ -2,7 +2,7 @@
 
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import psycopg2
@@ -11,7 +11,9 @@ from alembic.config import Config
 from psycopg2 import sql
 
 from alembic import command
+from store_app.db import outbox
 from store_app.db.engine import make_engine
+from store_app.db.outbox import Message
 from tests.integration.shop import Shop, use_database
 from tests.integration.web import Web
 from tests.support.postgres import fresh_database, postgres_server
@@ -149,3 +151,16 @@ def web(store: StoreProcess) -> Iterator[Web]:
     with Web(store) as client:
         yield client
         assert "Traceback (most recent call last)" not in client.log(), client.log()
+
+
+@pytest.fixture
+def sent() -> Iterator[list[Message]]:
+    """The messages of the transactions that were committed during the test, in order."""
+    messages: list[Message] = []
+
+    def keep(batch: Sequence[Message]) -> None:
+        messages.extend(batch)
+
+    stop = outbox.on_commit(keep)
+    yield messages
+    stop()

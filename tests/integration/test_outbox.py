@@ -1,6 +1,5 @@
 """The outbox: a message exists exactly when its transaction was committed, and is sent at least once."""
 
-from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -12,18 +11,6 @@ from store_app.db.unit_of_work import unit_of_work
 from tests.integration.shop import Shop, order_canceled, order_paid, refund
 
 LONG_AGO = "2020-01-01 00:00:00+00:00"
-
-
-@pytest.fixture
-def sent() -> Iterator[list[Message]]:
-    messages: list[Message] = []
-
-    def keep(batch: Sequence[Message]) -> None:
-        messages.extend(batch)
-
-    stop = outbox.on_commit(keep)
-    yield messages
-    stop()
 
 
 def _write(shop: Shop, count: int = 1) -> str:

@@ -1,7 +1,7 @@
 """Signing out writes a message in the same transaction, which closes the connections of the ended sessions."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
 import pytest
@@ -31,18 +31,6 @@ class Connection:
 
     def close(self) -> None:
         self.closed.set()
-
-
-@pytest.fixture
-def sent() -> Iterator[list[Message]]:
-    messages: list[Message] = []
-
-    def keep(batch: Sequence[Message]) -> None:
-        messages.extend(batch)
-
-    stop = outbox.on_commit(keep)
-    yield messages
-    stop()
 
 
 def _sign_in(user_id: str) -> CurrentUser:
