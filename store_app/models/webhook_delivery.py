@@ -51,8 +51,8 @@ class WebhookDelivery(SQLModel, table=True):
     verdict: str = Field(max_length=20)
     # The reason of the verdict, for staff.
     reason: str = Field(default="", max_length=300)
-    # The HTTP status of the response. The column keeps its old name, because the workers of the previous release
-    # insert it, too.
+    # The HTTP status for this event; the response to a delivery of several events has the status of one of them.
+    # The column keeps its old name, because the workers of the previous release insert it, too.
     response_status: int = Field(sa_column=Column("answered", Integer, key="response_status", nullable=False))
     # Milliseconds from the arrival of the delivery until this row was written.
     took_ms: int = 0
