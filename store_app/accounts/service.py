@@ -6,7 +6,7 @@ import unicodedata
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import ColumnElement, delete, update
+from sqlalchemy import ColumnElement, bindparam, delete, update
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, func, select
 
@@ -17,6 +17,7 @@ from store_app.db.unit_of_work import read_session, unit_of_work
 from store_app.errors import Invalid, NameTaken, NotYours, TooManyTries, WrongPassword
 from store_app.failpoints import failpoint
 from store_app.models import CartLine, SignInFailure, User, UserSession, utc_now
+from store_app.models.base import UtcDateTime
 
 SESSION_LIFETIME = timedelta(days=30)
 # The message that follows the end of sessions: their connections are closed in every process.
@@ -27,6 +28,18 @@ SIGN_IN_WINDOW = timedelta(minutes=5)
 TRIES_PER_NAME, TRIES_PER_ADDRESS = 10, 50
 MIN_NAME_LENGTH, MAX_NAME_LENGTH = 3, 32
 NAME_RULE = f"Enter a user name with {MIN_NAME_LENGTH} to {MAX_NAME_LENGTH} letters, digits, spaces or signs."
+# Every request of a signed-in user runs one of these statements: building one costs more than running it.
+_IS_OPEN = (
+    col(UserSession.token_hash) == bindparam("hash"),
+    col(UserSession.ended_at).is_(None),
+    col(UserSession.expires_at) > bindparam("now", type_=UtcDateTime()),
+)
+_OPEN_SESSION = select(UserSession.token_hash).where(*_IS_OPEN)
+_USER_OF_SESSION = (
+    select(User.id, User.username)
+    .join(UserSession, col(UserSession.user_id) == User.id)
+    .where(*_IS_OPEN, col(User.closed_at).is_(None))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,25 +155,14 @@ def find_current_user(token: str | None) -> CurrentUser | None:
         return None
     hashed = token_hash(token)
     with read_session() as session:
-        row = session.execute(
-            select(User.id, User.username)
-            .join(UserSession, col(UserSession.user_id) == User.id)
-            .where(*_is_live(hashed), col(User.closed_at).is_(None))
-        ).first()
+        row = session.connection().execute(_USER_OF_SESSION, {"hash": hashed, "now": utc_now()}).first()
     return CurrentUser(row.id, row.username, hashed) if row else None
-
-
-def _is_live(hashed: str) -> tuple[ColumnElement[bool], ...]:
-    return (
-        col(UserSession.token_hash) == hashed,
-        col(UserSession.ended_at).is_(None),
-        col(UserSession.expires_at) > utc_now(),
-    )
 
 
 def session_is_open(session: Session, session_hash: str) -> bool:
     """Whether the session with this hash is still open."""
-    return session.exec(select(UserSession.token_hash).where(*_is_live(session_hash))).first() is not None
+    wanted = {"hash": session_hash, "now": utc_now()}
+    return session.connection().execute(_OPEN_SESSION, wanted).first() is not None
 
 
 def sign_out(current_user: CurrentUser) -> None:

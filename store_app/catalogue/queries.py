@@ -2,14 +2,17 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, or_
+from sqlalchemy import ColumnElement, Integer, bindparam, or_, tuple_
+from sqlalchemy import select as select_columns
 from sqlmodel import Session, col, select
 
 from store_app.db.pagination import Page, make_cursor, read_cursor
 from store_app.errors import NotFound
-from store_app.models import Item, ItemStatus
+from store_app.models import ITEM_COLUMNS, Item, ItemRow, ItemStatus
+from store_app.models.base import SafeText
 
 PAGE_SIZE = 24
 
@@ -35,12 +38,21 @@ class ItemFilter:
     sort: Sort = Sort.FEATURED
 
 
+_BY_ID, _BY_PRICE, _BY_NAME = (col(Item.id),), (col(Item.price), col(Item.id)), (col(Item.name), col(Item.id))
+# Each ends in the id, which makes it unique, and is the end of an index that begins with the status.
+_SORT_KEYS: dict[Sort, tuple[Any, ...]] = {
+    Sort.FEATURED: _BY_ID,
+    Sort.NEWEST: _BY_ID,
+    Sort.PRICE_LOW: _BY_PRICE,
+    Sort.PRICE_HIGH: _BY_PRICE,
+    Sort.NAME: _BY_NAME,
+}
 _DESCENDING = {Sort.NEWEST, Sort.PRICE_HIGH}
-
-
-def _sort_column(sort: Sort) -> Any:
-    columns = {Sort.PRICE_LOW: Item.price, Sort.PRICE_HIGH: Item.price, Sort.NAME: Item.name}
-    return col(columns.get(sort, Item.id))
+_CONDITIONS: dict[str, ColumnElement[bool]] = {
+    "kind": col(Item.kind) == bindparam("kind"),
+    "min_price": col(Item.price) >= bindparam("min_price"),
+    "max_price": col(Item.price) <= bindparam("max_price"),
+}
 
 
 def _like(text: str) -> str:
@@ -48,43 +60,51 @@ def _like(text: str) -> str:
     return "%" + text.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_") + "%"
 
 
-def _conditions(wanted: ItemFilter) -> list[ColumnElement[bool]]:
-    conditions: list[ColumnElement[bool]] = [col(Item.status) == ItemStatus.ACTIVE]
-    for word in wanted.q.split()[:8]:
-        pattern = _like(word[:60])
-        conditions.append(
-            or_(col(Item.name).ilike(pattern, escape="\\"), col(Item.description).ilike(pattern, escape="\\"))
-        )
-    if wanted.kind:
-        conditions.append(col(Item.kind) == wanted.kind)
-    if wanted.min_price is not None:
-        conditions.append(col(Item.price) >= wanted.min_price)
-    if wanted.max_price is not None:
-        conditions.append(col(Item.price) <= wanted.max_price)
-    return conditions
+def _parameters(wanted: ItemFilter) -> dict[str, Any]:
+    """Return the bind parameters of the conditions that a filter sets."""
+    words = {f"word_{number}": _like(word[:60]) for number, word in enumerate(wanted.q.split()[:8])}
+    others = {"kind": wanted.kind or None, "min_price": wanted.min_price, "max_price": wanted.max_price}
+    return words | {name: value for name, value in others.items() if value is not None}
 
 
-def _after(wanted: ItemFilter, cursor: str) -> ColumnElement[bool]:
-    column, descending = _sort_column(wanted.sort), wanted.sort in _DESCENDING
-    value, last_id = read_cursor(cursor, wanted.sort, str if wanted.sort is Sort.NAME else int, int)
-    beyond = column < value if descending else column > value
-    tie = col(Item.id) < last_id if descending else col(Item.id) > last_id
-    return or_(beyond, and_(column == value, tie))
+def _condition(parameter: str) -> ColumnElement[bool]:
+    if parameter in _CONDITIONS:
+        return _CONDITIONS[parameter]
+    pattern = bindparam(parameter, type_=SafeText())
+    return or_(col(Item.name).ilike(pattern, escape="\\"), col(Item.description).ilike(pattern, escape="\\"))
 
 
-def list_items(session: Session, wanted: ItemFilter, limit: int = PAGE_SIZE, cursor: str = "") -> Page[Item]:
+# Built once for each kind of filter, because building a statement costs more than running it.
+@lru_cache(maxsize=256)
+def _select_items(sort: Sort, parameters: tuple[str, ...], *, after: bool) -> Any:
+    key, descending = _SORT_KEYS[sort], sort in _DESCENDING
+    query = select_columns(*ITEM_COLUMNS).where(
+        col(Item.status) == ItemStatus.ACTIVE, *map(_condition, parameters)
+    )
+    if after:
+        # A comparison of rows, and not `price > ? OR (price = ? AND id > ?)`, for which no index is used.
+        row = tuple_(*key)
+        last = tuple_(*(bindparam(f"last_{column.key}", type_=column.type) for column in key))
+        query = query.where(row < last if descending else row > last)
+    order = [column.desc() for column in key] if descending else key
+    return query.order_by(*order).limit(bindparam("limit", type_=Integer()))
+
+
+def list_items(session: Session, wanted: ItemFilter, limit: int = PAGE_SIZE, cursor: str = "") -> Page[ItemRow]:
     """Return a page of items on sale.
 
     Raises:
         Invalid: this list, sorted this way, did not issue the cursor.
     """
-    column = _sort_column(wanted.sort)
-    query = select(Item).where(*_conditions(wanted))
+    names, values = [column.key for column in _SORT_KEYS[wanted.sort]], _parameters(wanted)
+    query = _select_items(wanted.sort, tuple(values), after=bool(cursor))
     if cursor:
-        query = query.where(_after(wanted, cursor))
-    order = (column.desc(), col(Item.id).desc()) if wanted.sort in _DESCENDING else (column, col(Item.id))
-    rows = list(session.exec(query.order_by(*order).limit(limit + 1)))
-    return Page.cut(rows, limit, lambda item: make_cursor(wanted.sort, getattr(item, column.key), item.id))
+        types = (column.type.python_type for column in _SORT_KEYS[wanted.sort])
+        last = read_cursor(cursor, wanted.sort, *types)
+        values.update({f"last_{name}": value for name, value in zip(names, last, strict=True)})
+    found = session.connection().execute(query, {**values, "limit": limit + 1})
+    rows = [ItemRow._make(row) for row in found]
+    return Page.cut(rows, limit, lambda item: make_cursor(wanted.sort, *(getattr(item, name) for name in names)))
 
 
 def find_item(session: Session, sku: str) -> Item:

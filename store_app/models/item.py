@@ -2,9 +2,10 @@
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Any, NamedTuple
 
 from sqlalchemy import CheckConstraint, Index
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field, SQLModel, col
 
 from store_app.models.base import BigId, SafeText, UtcDateTime, one_of, utc_now
 
@@ -48,3 +49,19 @@ class Item(SQLModel, table=True):
     image: str = Field(default="", max_length=300)
     status: str = Field(default=ItemStatus.ACTIVE, max_length=20)
     created_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
+
+
+class ItemRow(NamedTuple):
+    """The columns of an item that lists show."""
+
+    id: int
+    sku: str
+    name: str
+    description: str
+    price: int
+    currency: str
+    kind: str
+    image: str
+
+
+ITEM_COLUMNS: tuple[Any, ...] = tuple(col(getattr(Item, name)) for name in ItemRow._fields)

@@ -6,15 +6,16 @@ from typing import Any
 import pytest
 
 from store_app.checkout.cart import Cart
+from store_app.library.queries import PurchaseRow
 from store_app.models import (
     CartLine,
     Item,
     ItemKind,
+    ItemRow,
     ItemStatus,
     Order,
     OrderEvent,
     OrderStatus,
-    Purchase,
     PurchaseStatus,
 )
 from store_app.orders.queries import OrderDetails, OrderLine
@@ -134,10 +135,8 @@ def test_the_list_of_orders_uses_the_same_texts(status: OrderStatus) -> None:
 
 @pytest.mark.parametrize("status", PurchaseStatus)
 def test_the_library_has_a_text_for_every_purchase_status(status: PurchaseStatus) -> None:
-    purchase = Purchase(
-        id=7, order_id="5f0c", user_id="u", item_id=1, unit_price=1, currency="USD", status=status, timestamp=NOW
-    )
-    view = purchase_view((purchase, _item(), "4F7K-2M9Q"))
+    item = ItemRow(1, "dragon-sword", "Dragon Sword", "", 99_999, "USD", ItemKind.NON_CONSUMABLE, "")
+    view = purchase_view(PurchaseRow(7, "5f0c", "u", 1, 1, NOW, status, "4F7K-2M9Q", item))
     assert view.status
     assert view.ready is (status == PurchaseStatus.GRANTED)
     assert (view.order_number, view.order_href) == ("4F7K-2M9Q", "/orders/5f0c")

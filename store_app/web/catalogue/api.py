@@ -4,14 +4,15 @@ from decimal import Decimal
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import BaseModel, Field
+from pydantic import Field
+from typing_extensions import TypedDict
 
 from store_app import money
 from store_app.catalogue import queries
 from store_app.catalogue.queries import ItemFilter, Sort
 from store_app.db.threads import read
 from store_app.errors import Invalid
-from store_app.models import Item, ItemKind
+from store_app.models import Item, ItemKind, ItemRow
 from store_app.web.catalogue.cover import generated_cover
 from store_app.web.catalogue.view import cover_of
 from store_app.web.http.problems import CursorParameter, Limit, list_response, problems
@@ -21,27 +22,32 @@ CURRENCY = "USD"
 _MAX_PRICE = 10_000_000_000
 
 
-class ItemOut(BaseModel):
+class ItemOut(TypedDict):
     """An item on sale."""
 
-    id: int = Field(examples=[1])
-    sku: str = Field(examples=["dragon-sword"])
-    name: str = Field(examples=["Dragon Sword"])
-    description: str = Field(examples=["Forged in dragon fire."])
-    price: float = Field(description="In the currency's major unit.", examples=[999.99])
-    currency: str = Field(examples=["USD"])
+    id: Annotated[int, Field(examples=[1])]
+    sku: Annotated[str, Field(examples=["dragon-sword"])]
+    name: Annotated[str, Field(examples=["Dragon Sword"])]
+    description: Annotated[str, Field(examples=["Forged in dragon fire."])]
+    price: Annotated[float, Field(description="In the currency's major unit.", examples=[999.99])]
+    currency: Annotated[str, Field(examples=["USD"])]
     kind: ItemKind
-    image_url: str = Field(examples=["/covers/dragon-sword.svg"])
+    image_url: Annotated[str, Field(examples=["/covers/dragon-sword.svg"])]
 
 
-def item_out(item: Item) -> ItemOut:
+def item_out(item: Item | ItemRow) -> ItemOut:
     """Return the API's representation of an item."""
-    return ItemOut(
-        **item.model_dump(exclude={"price"}),
+    return {
+        "id": item.id,
+        "sku": item.sku,
+        "name": item.name,
+        "description": item.description,
         # A JSON number is a double, which is exact for every amount below 2**53 minor units.
-        price=float(money.to_major(item.price, item.currency)),
-        image_url=cover_of(item.sku, item.image),
-    )
+        "price": float(money.to_major(item.price, item.currency)),
+        "currency": item.currency,
+        "kind": ItemKind(item.kind),
+        "image_url": cover_of(item.sku, item.image),
+    }
 
 
 def _minor(field: str, amount: Decimal | None) -> int | None:

@@ -14,7 +14,7 @@ from store_app.catalogue.queries import ItemFilter, Sort
 from store_app.checkout import cart
 from store_app.checkout import service as checkout
 from store_app.db.threads import in_database_thread, read
-from store_app.errors import NotFound
+from store_app.errors import Invalid, NotFound
 from store_app.library.queries import owned_skus
 from store_app.models import ItemKind
 from store_app.orders.queries import open_orders_with
@@ -54,6 +54,9 @@ class ItemListState(SessionMixin, rx.State):
         """Show the items that the query string selects."""
         self.q, self.kind = query_parameter(self, "q"), query_parameter(self, "kind")
         self.sort = query_parameter(self, "sort") or Sort.FEATURED
+        await self._show_first_page()
+
+    async def _show_first_page(self) -> None:
         self.cards, self._cursor = await read(_page_of_items, self._wanted(), "", await self._current_user())
         self.has_more, self.loaded = bool(self._cursor), True
 
@@ -63,7 +66,12 @@ class ItemListState(SessionMixin, rx.State):
         if not self._cursor:
             return
         current_user = await self._current_user()
-        more, self._cursor = await read(_page_of_items, self._wanted(), self._cursor, current_user)
+        try:
+            more, self._cursor = await read(_page_of_items, self._wanted(), self._cursor, current_user)
+        except Invalid:
+            # The cursor is from a release whose cursors had another form.
+            await self._show_first_page()
+            return
         self.cards, self.has_more = [*self.cards, *more], bool(self._cursor)
 
     @rx.event

@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import quote
 
 from store_app import money, routes
-from store_app.models import Item, ItemKind, ItemStatus
+from store_app.models import Item, ItemKind, ItemRow, ItemStatus
 from store_app.orders.queries import OrderLine
 
 KIND_LABELS = {ItemKind.NON_CONSUMABLE: "Yours for good", ItemKind.CONSUMABLE: "Consumable"}
@@ -47,13 +47,13 @@ def cover_of(sku: str, image: str) -> str:
     return image or f"/api/items/{quote(sku, safe='')}/cover.svg"
 
 
-def item_link(item: Item | OrderLine) -> dict[str, Any]:
+def item_link(item: Item | ItemRow | OrderLine) -> dict[str, Any]:
     """Return the fields of an `ItemLink`."""
     image, href = cover_of(item.sku, item.image), routes.item(item.sku)
     return {"sku": item.sku, "name": item.name, "image": image, "href": href}
 
 
-def card_view(item: Item, owned: Collection[str]) -> CardView:
+def card_view(item: Item | ItemRow, owned: Collection[str]) -> CardView:
     """Return an item as a card; `owned` are the SKUs that the user owns and cannot buy again."""
     return CardView(
         **item_link(item),

@@ -1,6 +1,7 @@
 """Problem documents (RFC 9457), and the pages of lists."""
 
 import logging
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Annotated, Any
 from urllib.parse import urlencode
@@ -58,9 +59,9 @@ def problem(
     return JSONResponse({**body, **more}, status_code=status, headers=headers, media_type=PROBLEM_TYPE)
 
 
-def list_response(request: Request, found: list[Any], next_cursor: str) -> JSONResponse:
-    """Return a page of a list of models; the `Link` header leads to the next one."""
-    response = JSONResponse([one.model_dump(mode="json") for one in found])
+def list_response(request: Request, found: Sequence[Mapping[str, Any]], next_cursor: str) -> JSONResponse:
+    """Return a page of a list, as JSON; the `Link` header leads to the next one."""
+    response = JSONResponse(found)
     if next_cursor:
         query = urlencode({**request.query_params, "cursor": next_cursor})
         response.headers["Link"] = f'<{get_settings().public_url}{request.url.path}?{query}>; rel="next"'

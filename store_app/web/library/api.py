@@ -1,10 +1,10 @@
 """GET /api/purchases: the purchases of the current user."""
 
-from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import BaseModel
+from pydantic import Field
+from typing_extensions import TypedDict
 
 from store_app.db.threads import read
 from store_app.errors import NotYours
@@ -18,7 +18,7 @@ from store_app.web.http.session_cookie import RequiredUser
 router = APIRouter(prefix="/api/purchases", tags=["purchases"])
 
 
-class PurchaseOut(BaseModel):
+class PurchaseOut(TypedDict):
     """A line of a paid order."""
 
     id: int
@@ -26,14 +26,22 @@ class PurchaseOut(BaseModel):
     item_id: int
     order_id: str
     quantity: int
-    timestamp: datetime
+    timestamp: Annotated[str, Field(json_schema_extra={"format": "date-time"})]
     status: PurchaseStatus
     item: ItemOut
 
 
 def _purchase_out(row: PurchaseRow) -> PurchaseOut:
-    purchase, item, _number = row
-    return PurchaseOut(**purchase.model_dump(), item=item_out(item))
+    return {
+        "id": row.id,
+        "user_id": row.user_id,
+        "item_id": row.item_id,
+        "order_id": row.order_id,
+        "quantity": row.quantity,
+        "timestamp": row.timestamp.isoformat().replace("+00:00", "Z"),
+        "status": PurchaseStatus(row.status),
+        "item": item_out(row.item),
+    }
 
 
 @router.get("", response_model=list[PurchaseOut], summary="List your purchases", responses=problems(401, 403, 422))

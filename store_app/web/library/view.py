@@ -30,14 +30,13 @@ class PurchaseView(ItemLink):
 
 def purchase_view(row: PurchaseRow) -> PurchaseView:
     """Return a purchase as a row of the library."""
-    purchase, item, number = row
     return PurchaseView(
-        **item_link(item),
-        key=str(purchase.id),
-        quantity=purchase.quantity,
-        bought=moment(purchase.timestamp),
-        order_number=number,
-        order_href=routes.order(purchase.order_id),
-        status=_STATUS_LABELS[PurchaseStatus(purchase.status)],
-        ready=purchase.status == PurchaseStatus.GRANTED,
+        **item_link(row.item),
+        key=str(row.id),
+        quantity=row.quantity,
+        bought=moment(row.timestamp),
+        order_number=row.order_number,
+        order_href=routes.order(row.order_id),
+        status=_STATUS_LABELS[PurchaseStatus(row.status)],
+        ready=row.status == PurchaseStatus.GRANTED,
     )
