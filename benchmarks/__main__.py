@@ -2,12 +2,13 @@
 
 import sys
 
-from benchmarks import user_validation, webhook_throughput, webhook_to_dom
+from benchmarks import lists, user_validation, webhook_throughput, webhook_to_dom
 
 BENCHMARKS = {
     "webhook_to_dom": webhook_to_dom.main,
     "webhook_throughput": webhook_throughput.main,
     "user_validation": user_validation.main,
+    "lists": lists.main,
 }
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""A client that delivers as fast as it gets responses, or at a given rate regardless of the responses."""
+"""A client that delivers or reads as fast as it gets responses, or delivers at a given rate regardless of them."""
 
 import asyncio
 import statistics
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -14,7 +14,7 @@ from benchmarks.deliveries import Delivery
 
 @dataclass
 class Run:
-    """The result of some deliveries: the seconds each took, the seconds in all, and how many did not get a 204."""
+    """The result of some requests: the seconds each took, the seconds in all, and how many got another status."""
 
     times: list[float] = field(default_factory=list)
     seconds: float = 0.0
@@ -22,7 +22,7 @@ class Run:
 
     @property
     def per_second(self) -> float:
-        """Deliveries per second."""
+        """Requests per second."""
         return len(self.times) / self.seconds
 
     def quantile_ms(self, percent: int) -> float:
@@ -57,6 +57,23 @@ async def _burst(url: str, deliveries: Sequence[Delivery], concurrency: int) -> 
     return run
 
 
+async def _reads(url: str, headers: Mapping[str, str], count: int, concurrency: int) -> Run:
+    remaining, run = iter(range(count)), Run()
+
+    async def read(client: aiohttp.ClientSession) -> None:
+        for _ in remaining:
+            since = time.perf_counter()
+            async with client.get(url) as response:
+                await response.read()
+            run.times.append(time.perf_counter() - since)
+            run.errors += response.status != 200
+
+    async with aiohttp.ClientSession(headers=headers) as client:
+        with _timed(run):
+            await asyncio.gather(*(read(client) for _ in range(concurrency)))
+    return run
+
+
 async def _paced(url: str, deliveries: Sequence[Delivery], per_second: float) -> Run:
     run, tasks = Run(), []
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as client:
@@ -74,6 +91,11 @@ async def _paced(url: str, deliveries: Sequence[Delivery], per_second: float) ->
 def burst(url: str, deliveries: Sequence[Delivery], concurrency: int) -> Run:
     """Deliver all with `concurrency` requests at a time: the next one when a response arrives."""
     return asyncio.run(_burst(url, deliveries, concurrency))
+
+
+def reads(url: str, headers: Mapping[str, str], count: int, concurrency: int) -> Run:
+    """Send a GET request `count` times, with `concurrency` at a time."""
+    return asyncio.run(_reads(url, headers, count, concurrency))
 
 
 def paced(url: str, deliveries: Sequence[Delivery], per_second: float) -> Run:
