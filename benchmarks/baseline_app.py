@@ -12,14 +12,11 @@ from fastapi import FastAPI, Request, Response
 from sqlalchemy import insert
 
 from store_app.db import outbox
-from store_app.db.engine import dialect_of
 from store_app.db.threads import in_database_thread
 from store_app.db.unit_of_work import unit_of_work
 from store_app.models import Purchase
-from store_app.orders import locked_order, sql
-from store_app.orders.payment_events import BY_PROVIDER_ORDER
+from store_app.orders import sql
 from webhook import inbox
-from webhook.intake import UNMATCHED
 
 app = FastAPI()
 
@@ -54,27 +51,26 @@ def _two_inserts(body: bytes, order_id: str, user_id: str) -> None:
 
 def _same_statements(body: bytes, order_id: str, user_id: str, number: str) -> None:
     now = datetime.now(UTC)
-    with unit_of_work() as session:
-        connection, order, dialect = session.connection(), {"order_id_": order_id}, dialect_of(session)
-        connection.execute(BY_PROVIDER_ORDER, {"provider": "xsolla", "provider_order_id": number}).one()
-        connection.execute(locked_order.BY_ID, order).one()
-        orders = {"order_ids_": [order_id]}
-        payment = {"order_id": order_id, "kind": "payment", "amount": 4999, "charged": 4999, "currency": "USD"}
-        rest = {"transaction_id": order_id, "provider_id": order_id, "provider_order_id": order_id, "at": now}
-        rest["provider"] = "xsolla"
-        connection.execute(sql.book(dialect), payment | rest).first()
-        connection.execute(sql.LEDGERS, orders).all()
+    orders, order = {"order_ids_": [order_id]}, {"order_id_": order_id}
+    with unit_of_work() as work:
+        connection, dialect = work.connection(), work.dialect
+        connection.execute(sql.BY_PROVIDER_ORDER, {"ids_": [number]}).one()
+        connection.execute(sql.LOCK_USERS, orders).one()
+        connection.execute(sql.LOCK, orders).one()
+        connection.execute(sql.FACTS, orders).all()
         connection.execute(sql.PENDING_LINES, orders).all()
-        connection.execute(sql.move_lines(dialect), order | {"at_": now, "status_": "granted"})
+        payment = {"order_id": order_id, "kind": "payment", "amount": 4999, "charged": 4999, "currency": "USD"}
+        rest = {"transaction_id": order_id, "key": order_id, "provider_order_id": order_id, "at": now}
+        connection.execute(sql.add_fact(dialect), payment | rest | {"provider": "xsolla"})
+        connection.execute(sql.move_lines(dialect, granting=True), order | {"at_": now}).all()
         connection.execute(sql.FORGET_PENDING, order)
         connection.execute(sql.EMPTY_CART, order | {"user_id_": user_id})
-        connection.execute(sql.CHANGE_STATUS, order | {"status": "paid", "updated_at": now})
+        status = {"status": "paid", "updated_at": now, "next_check_at": now}
+        connection.execute(sql.SETTLE_STATUS, order | status)
         connection.execute(sql.ADD_EVENT, {"order_id": order_id, "kind": "paid", "at": now})
         message = {"user_id": user_id, "payload": json.dumps({"order_id": order_id}), "last_error": ""}
-        connection.execute(
-            outbox.INSERT, message | {"leased_until": now + timedelta(days=1), "attempts": 0}
-        ).scalar()
-        connection.execute(UNMATCHED, {"transaction_id": order_id, "provider": "xsolla"}).all()
+        leased = {"leased_until": now + timedelta(days=1), "attempts": 0}
+        connection.execute(outbox.INSERT, message | leased).scalar()
         connection.execute(inbox.INSERT, _delivery(now, order_id, body))
 
 

@@ -11,9 +11,8 @@ from uuid import uuid4
 from sqlmodel import select
 
 from store_app.db.unit_of_work import unit_of_work
-from store_app.models import Item, User
-from store_app.orders import lifecycle
-from store_app.orders.locked_order import lock
+from store_app.models import AttemptKind, Item, User
+from store_app.orders.order import NewLine, Orders
 
 SKU = "health-potion"
 
@@ -22,18 +21,17 @@ def place(users: int, orders_each: int) -> list[list[str]]:
     """Place the orders; return [order id, user id, SKU, total in major units, provider's order id] of each."""
     placed = []
     for _ in range(users):
-        with unit_of_work() as session:
-            item = session.exec(select(Item).where(Item.sku == SKU)).one()
+        with unit_of_work() as work:
+            item = work.exec(select(Item).where(Item.sku == SKU)).one()
             name = f"bench-{uuid4().hex[:16]}"
             user = User(username=name, username_key=name, password="")
-            session.add(user)
-            session.flush()
+            work.add(user)
+            work.flush()
             for _ in range(orders_each):
-                order = lifecycle.place(session, user.id, [lifecycle.NewLine(item, 1)], timedelta(days=1))
+                order = Orders.of(work).place(user.id, [NewLine(item, 1)], timedelta(days=1))
                 provider_order_id = str(uuid4().int % 10**15)
-                lifecycle.start_attempt(
-                    session, lock(session, order.id), "xsolla", provider_order_id, "http://provider.test/"
-                )
+                attempt = order.start_attempt("xsolla", AttemptKind.CATALOGUE)
+                order.open_attempt(attempt.number, provider_order_id, "http://provider.test/")
                 placed.append([order.id, user.id, SKU, f"{order.total / 100:.2f}", provider_order_id])
     return placed
 

@@ -39,7 +39,7 @@ def build_simulator(settings: Settings, clock: Clock) -> Simulator:
     client = httpx.AsyncClient(trust_env=False, timeout=10)
     repository, catalogue = Repository(clock), Catalogue()
     webhook_url = f"{settings.store_url}/api/webhooks/payment"
-    sender = NotificationSender(client, webhook_url, settings.signing_secret, settings.simulator_speed, clock)
+    sender = NotificationSender(webhook_url, settings.signing_secret, settings.simulator_speed, clock)
     project = Project(settings.xsolla_project_id, settings.xsolla_merchant_id)
     return Simulator(
         settings=settings,
@@ -52,7 +52,8 @@ def build_simulator(settings: Settings, clock: Clock) -> Simulator:
     )
 
 
-def _simulator_of(request: Request) -> Simulator:
+# Asynchronous, because FastAPI runs other dependencies in a thread.
+async def _simulator_of(request: Request) -> Simulator:
     simulator: Simulator = request.app.state.simulator
     return simulator
 

@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from itertools import count
+from itertools import count, islice
 from typing import Any
 
 from simulator.amounts import as_number
@@ -77,7 +77,7 @@ class Repository:
 
     def latest(self, limit: int) -> list[Order]:
         """Return the latest orders, newest first."""
-        return list(reversed(self.orders.values()))[:limit]
+        return list(islice(reversed(self.orders.values()), limit))
 
     def record_payment(self, order: Order) -> Transaction:
         """Add a transaction that took the money."""

@@ -7,15 +7,15 @@ from collections.abc import Callable
 from store_app.accounts.service import prune_sessions
 from store_app.db.threads import in_database_thread
 from store_app.db.unit_of_work import unit_of_work
-from store_app.orders import lifecycle
+from store_app.orders.order import Orders
 
 logger = logging.getLogger(__name__)
 
 
 def tidy() -> None:
-    """Expire orders and delete old sessions. Every worker runs this: each row is handled by one of them."""
-    with unit_of_work() as session:
-        lifecycle.expire_due(session)
+    """Expire orders and delete old sessions. Every worker runs this."""
+    with unit_of_work() as work:
+        Orders.of(work).expire_due()
     prune_sessions()
 
 

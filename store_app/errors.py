@@ -129,6 +129,22 @@ class OrderClosed(Conflict):
         super().__init__(f"This order is {status.replace('_', ' ')}; that cannot be changed any more.")
 
 
+class OrderNotPayable(Conflict):
+    """The order is open, but a payment of it would not be right."""
+
+    code = "order-not-payable"
+
+
+class ProviderPriceDiffers(Conflict):
+    """The payment provider would charge another price than the store."""
+
+    code = "price-differs"
+    sentence = (
+        "The payment provider would charge another price than this store. You were not charged. "
+        "Try again in a few minutes."
+    )
+
+
 class ProviderUnavailable(Refusal):
     """The payment provider does not answer; the request can be repeated later."""
 

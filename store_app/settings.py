@@ -97,10 +97,21 @@ class Settings(BaseSettings):
     def _refuse_unsafe_production(self) -> None:
         if any(len(secret) < MIN_PRODUCTION_SECRET_LENGTH for secret in self.webhook_secrets):
             raise ValueError("XSOLLA_WEBHOOK_SECRET must have 16 characters or more in production")
+        if self.payment_provider == "xsolla":
+            self._refuse_unnamed_project()
         if urlsplit(self.public_url).scheme != "https":
             raise ValueError("PUBLIC_URL must be https in production: cookies and payments travel over it")
         for name in ("xsolla_store_api_url", "xsolla_merchant_api_url", "xsolla_paystation_url"):
             self._refuse_simulated_provider(name)
+
+    def _refuse_unnamed_project(self) -> None:
+        # A forgotten line must not sell for test cards, nor accept the notifications of every project.
+        if not self.xsolla_project_id:
+            raise ValueError("XSOLLA_PROJECT_ID must be set in production: the id of your project at Xsolla")
+        if "xsolla_sandbox" not in self.model_fields_set:
+            raise ValueError(
+                "XSOLLA_SANDBOX must be set in production: false to sell for real money, true for test payments"
+            )
 
     def _refuse_simulated_provider(self, name: str) -> None:
         url = urlsplit(getattr(self, name))

@@ -10,11 +10,11 @@ import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import cast
 
 from store_app.db.engine import cannot_be_reached, writers
-from store_app.db.threads import answered_in_time, in_database_thread
+from store_app.db.threads import answered_in_time, executor
 from store_app.payments.provider import Outcome
 from webhook.inbox import Delivery
 from webhook.intake import receive_all
@@ -85,7 +85,9 @@ class GroupCommit:
     async def _process(self, batch: Sequence[_Pending]) -> None:
         outcomes: Sequence[Outcome | Exception]
         try:
-            outcomes = await in_database_thread(self._receive, [pending.delivery for pending in batch])
+            # Without a limit of time, which each submission has: the connection watchdog ends what takes too long.
+            work = partial(self._receive, [pending.delivery for pending in batch])
+            outcomes = await asyncio.get_running_loop().run_in_executor(executor, work)
         except Exception as error:  # noqa: BLE001 - each request gets it, and logs it
             if len(batch) > 1 and not cannot_be_reached(error):
                 logger.warning("%s deliveries could not be processed together: %s", len(batch), error)

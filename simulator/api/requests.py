@@ -136,14 +136,14 @@ def _basic_credentials(request: Request) -> tuple[str, str]:
     return user_name, key
 
 
-def _require_local_client(request: Request, simulator: SimulatorDep) -> None:
+async def _require_local_client(request: Request, simulator: SimulatorDep) -> None:
     """Refuse clients on other machines, unless the simulator was configured to listen for them."""
     host = request.client.host if request.client else ""
     if simulator.settings.listens_on_loopback and not is_loopback(host):
         raise ControlApiError(HTTPStatus.FORBIDDEN, "Only this machine can control the simulator.")
 
 
-def _require_same_origin(request: Request) -> None:
+async def _require_same_origin(request: Request) -> None:
     """Refuse forms and scripts of other sites that are open in the developer's browser."""
     origin = request.headers.get("Origin")
     if origin is not None and urlsplit(origin).netloc != request.headers.get("Host"):

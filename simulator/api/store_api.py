@@ -3,8 +3,10 @@
 The provider does not document the error for a SKU that exists already: status 409 with code 4003 is our choice.
 """
 
+from collections.abc import Iterable
 from datetime import datetime
 from http import HTTPStatus
+from itertools import islice, takewhile
 from typing import Any, TypeVar
 
 from fastapi import APIRouter, Request, Response
@@ -49,12 +51,19 @@ class OrderSearch(BaseModel):
     created_date_from: datetime | None = None
     created_date_until: datetime | None = None
 
-    def includes(self, order: Order) -> bool:
-        """Return whether an order was created in the requested time."""
-        created = order.created_at
-        is_after = self.created_date_from is None or created >= _with_timezone(self.created_date_from, created)
-        is_before = self.created_date_until is None or created <= _with_timezone(self.created_date_until, created)
-        return is_after and is_before
+    def page_of(self, newest_first: Iterable[Order]) -> list[Order]:
+        """Return the requested Store orders, without looking at those created before the requested time."""
+        young_enough = takewhile(self._is_after, newest_first)
+        found = (o for o in young_enough if o.sale.token_type is TokenType.STORE and self._is_before(o))
+        return list(islice(found, self.offset, self.offset + self.limit))
+
+    def _is_after(self, order: Order) -> bool:
+        start = self.created_date_from
+        return start is None or order.created_at >= _with_timezone(start, order.created_at)
+
+    def _is_before(self, order: Order) -> bool:
+        end = self.created_date_until
+        return end is None or order.created_at <= _with_timezone(end, order.created_at)
 
 
 @router.post("/api/v3/project/{project_id}/admin/payment/token", status_code=HTTPStatus.CREATED)
@@ -87,10 +96,8 @@ async def search_orders(project_id: str, request: Request, simulator: SimulatorD
     """Return the project's orders, newest first."""
     require_project(request, simulator.settings, project_id)
     search = await _read(request, OrderSearch)
-    orders = simulator.repository.latest(len(simulator.repository.orders))
-    found = [each for each in orders if each.sale.token_type is TokenType.STORE and search.includes(each)]
+    page = search.page_of(reversed(simulator.repository.orders.values()))
     now = simulator.repository.clock()
-    page = found[search.offset : search.offset + search.limit]
     project = {"project_id": simulator.settings.xsolla_project_id}
     return {"orders": [_search_result(order, order.status_at(now)) | project for order in page]}
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from itertools import groupby
 
-import httpx
+import aiohttp
 
 from simulator.records import Clock, Delivery, Notification, NotificationStatus, Order
 
@@ -53,10 +53,9 @@ _DEFAULT_SEQUENCE = SequenceOptions()
 class NotificationSender:
     """Sends notifications to the store's webhook; sequences run in the background until they end or it closes."""
 
-    def __init__(
-        self, client: httpx.AsyncClient, webhook_url: str, secret: str, speed: float, clock: Clock
-    ) -> None:
-        self._client = client
+    def __init__(self, webhook_url: str, secret: str, speed: float, clock: Clock) -> None:
+        # Opened at the first delivery, because it belongs to the event loop that runs then.
+        self._session: aiohttp.ClientSession | None = None
         self._webhook_url = webhook_url
         self._secret = secret
         self._speed = speed
@@ -75,10 +74,12 @@ class NotificationSender:
         task.add_done_callback(self._tasks.discard)
 
     async def close(self) -> None:
-        """Cancel all sequences."""
+        """Cancel all sequences and close the connections."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._session is not None:
+            await self._session.close()
 
     async def deliver(self, notification: Notification, speed: float | None = None) -> None:
         """Try until the store acknowledges or refuses, or the retry schedule ends."""
@@ -123,15 +124,24 @@ class NotificationSender:
         seconds = (_ABORT_AFTER if is_aborted else _RESPONSE_TIMEOUT).total_seconds()
         try:
             async with asyncio.timeout(seconds):
-                response = await self._client.post(
-                    self._webhook_url, content=notification.body, headers=self._headers(notification)
-                )
+                status, text = await self._post(notification)
         except TimeoutError:
             return Delivery(started_at, None, f"No response within {seconds:g} seconds")
-        except httpx.HTTPError as error:
+        except aiohttp.ClientError as error:
             reason = str(error) or type(error).__name__
             return Delivery(started_at, None, f"The store cannot be reached: {reason}")
-        return Delivery(started_at, response.status_code, response.text[:_MAX_RESPONSE_CHARS])
+        return Delivery(started_at, status, text[:_MAX_RESPONSE_CHARS])
+
+    async def _post(self, notification: Notification) -> tuple[int, str]:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
+        async with self._session.post(
+            self._webhook_url,
+            data=notification.body,
+            headers=self._headers(notification),
+            allow_redirects=False,
+        ) as response:
+            return response.status, await response.text(errors="replace")
 
     def _headers(self, notification: Notification) -> dict[str, str]:
         secret = secrets.token_hex() if notification.options.invalid_signature else self._secret

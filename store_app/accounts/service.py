@@ -11,9 +11,8 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, func, select
 
 from store_app.accounts import passwords
-from store_app.db import outbox
 from store_app.db.threads import in_database_thread
-from store_app.db.unit_of_work import read_session, unit_of_work
+from store_app.db.unit_of_work import UnitOfWork, read_session, unit_of_work
 from store_app.errors import Invalid, NameTaken, NotYours, TooManyTries, WrongPassword
 from store_app.failpoints import failpoint
 from store_app.models import CartLine, SignInFailure, User, UserSession, utc_now
@@ -175,28 +174,30 @@ def sign_out(current_user: CurrentUser) -> None:
     failpoint("sign-out: committed")
 
 
-def _end_sessions(session: Session, user_id: str, which: ColumnElement[bool]) -> None:
+def _end_sessions(work: UnitOfWork, user_id: str, which: ColumnElement[bool]) -> None:
     ended = update(UserSession).where(which, col(UserSession.ended_at).is_(None)).values(ended_at=utc_now())
-    if hashes := session.execute(ended.returning(col(UserSession.token_hash))).scalars().all():
-        message = {"event": SESSIONS_ENDED, "sessions": [*hashes]}
-        # Connections are closed at once, even while earlier messages wait for Redis.
-        outbox.write(session, user_id, message, in_order=False)
+    if hashes := work.execute(ended.returning(col(UserSession.token_hash))).scalars().all():
+        work.messages.append((user_id, {"event": SESSIONS_ENDED, "sessions": [*hashes]}))
 
 
-def close_account(current_user: CurrentUser, user_id: str) -> None:
-    """Close the current user's own account and end its sessions; its orders stay as records.
+def lock_own_account(work: UnitOfWork, current_user: CurrentUser, user_id: str) -> None:
+    """Lock the current user's own account, so that no order is placed for it until the commit.
 
     Raises:
         NotYours: `user_id` is another user's.
     """
     if current_user.user_id != user_id:
         raise NotYours
-    with unit_of_work() as session:
-        user = session.exec(select(User).where(User.id == user_id).with_for_update()).one()
-        user.username, user.username_key, user.password = "Closed account", f"closed:{user.id}", ""
-        user.closed_at = utc_now()
-        session.execute(delete(CartLine).where(col(CartLine.user_id) == user_id))
-        _end_sessions(session, user_id, col(UserSession.user_id) == user_id)
+    work.exec(select(User.id).where(User.id == user_id).with_for_update(key_share=True)).one()
+
+
+def close_account(work: UnitOfWork, user_id: str) -> None:
+    """Close a locked account and end its sessions: see `orders.service.close_account`."""
+    user = work.get_one(User, user_id)
+    user.username, user.username_key, user.password = "Closed account", f"closed:{user.id}", ""
+    user.closed_at = utc_now()
+    work.execute(delete(CartLine).where(col(CartLine.user_id) == user_id))
+    _end_sessions(work, user_id, col(UserSession.user_id) == user_id)
 
 
 def prune_sessions() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from sqlmodel import col
 
 from store_app import money
-from store_app.db.engine import dialect_of, insert_or_ignore
+from store_app.db.engine import insert_or_ignore
 from store_app.db.unit_of_work import unit_of_work
 from store_app.models import Item, ItemStatus, utc_now
 
@@ -35,5 +35,5 @@ def load() -> int:
     """Write the sample items that are not there yet; return how many were new. A repeat changes nothing."""
     rows = [{**row, "created_at": utc_now()} for row in sample_items()]
     with unit_of_work() as session:
-        new = insert_or_ignore(dialect_of(session), Item).values(rows).returning(col(Item.id))
+        new = insert_or_ignore(session.dialect, Item).values(rows).returning(col(Item.id))
         return len(session.execute(new).all())

@@ -6,7 +6,7 @@ from sqlalchemy import bindparam, delete
 from sqlmodel import Session, col, func, select
 
 from store_app.checkout.service import MAX_ORDER_LINES, MAX_QUANTITY
-from store_app.db.engine import dialect_of, insert_or_ignore
+from store_app.db.engine import insert_or_ignore
 from store_app.db.unit_of_work import unit_of_work
 from store_app.errors import AlreadyOwned, Invalid
 from store_app.library.queries import owned_skus
@@ -65,7 +65,7 @@ def add(user_id: str, sku: str) -> int:
             raise AlreadyOwned(item.name)
         if count(session, user_id) >= MAX_ORDER_LINES:
             raise Invalid("cart", f"The cart takes {MAX_ORDER_LINES} different items at most.")
-        line = insert_or_ignore(dialect_of(session), CartLine)
+        line = insert_or_ignore(session.dialect, CartLine)
         session.execute(line.values(user_id=user_id, item_id=item.id, quantity=1, added_at=utc_now()))
         return count(session, user_id)
 

@@ -1,30 +1,44 @@
 """Buying: check the items, place the order, and open a payment page at the provider."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Self
 
+from sqlalchemy import bindparam
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
-from store_app import routes
+from store_app import money, routes
 from store_app.accounts.service import CurrentUser
+from store_app.checkout import catalogue_sync
 from store_app.db.threads import in_database_thread
-from store_app.db.unit_of_work import unit_of_work
-from store_app.errors import AlreadyOwned, InOpenOrder, Invalid, OrderClosed
+from store_app.db.unit_of_work import UnitOfWork, unit_of_work
+from store_app.errors import (
+    AlreadyOwned,
+    InOpenOrder,
+    Invalid,
+    NotFound,
+    NotSignedIn,
+    OrderClosed,
+    OrderNotPayable,
+    ProviderPriceDiffers,
+    ProviderUnavailable,
+)
 from store_app.failpoints import failpoint
 from store_app.library.queries import owned_skus
-from store_app.models import OPEN, Item, ItemKind, ItemStatus, Order, PaymentKind, PendingPurchase, User
-from store_app.orders import lifecycle
-from store_app.orders.ledger import Movement
-from store_app.orders.locked_order import LockedOrder, lock
-from store_app.orders.queries import find_order, open_orders_with, payable_attempt
+from store_app.models import OPEN, IdempotencyKey, Item, ItemKind, ItemStatus, PaymentKind, User
+from store_app.orders import queries
+from store_app.orders.ledger import Fact
+from store_app.orders.order import PRICE_DIFFERS, LockedOrder, NewLine, Orders
 from store_app.payments.provider import PaymentPage, PaymentProvider, PaymentRequest
 from store_app.payments.registry import default_provider
 from store_app.settings import get_settings
 
 MAX_QUANTITY, MAX_ORDER_LINES = 100, 50
+_USER = select(User.closed_at).where(User.id == bindparam("user_id_")).with_for_update(key_share=True)
+_ITEMS = select(Item).where(col(Item.sku).in_(bindparam("skus_", expanding=True)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +56,19 @@ class Checkout:
     payment_url: str
 
     @classmethod
-    def of(cls, order: Order | LockedOrder, payment_url: str = "") -> Self:
+    def of(cls, order: LockedOrder, payment_url: str = "") -> Self:
         """Return an order with its payment page; where it has none, with the order's own page."""
         address = payment_url or get_settings().public_url + routes.order(order.id)
         return cls(order.id, order.status, order.total, order.currency, address)
+
+
+@dataclass(frozen=True, slots=True)
+class Buyer:
+    """Who buys, through which provider. `address` is the network address, empty where it is not known."""
+
+    user: CurrentUser
+    provider: PaymentProvider
+    address: str = ""
 
 
 async def buy(
@@ -53,6 +76,7 @@ async def buy(
     wanted: Mapping[str, int],
     idempotency_key: str | None = None,
     provider: PaymentProvider | None = None,
+    address: str = "",
 ) -> Checkout:
     """Place an order for `wanted` (SKU -> quantity) and open its payment page.
 
@@ -63,50 +87,85 @@ async def buy(
     Raises:
         Invalid: an unknown item, a bad quantity, no items, or an idempotency key that was used for other items.
         AlreadyOwned, InOpenOrder: a non-consumable item is owned, or is part of another open order.
-        ProviderUnavailable, ProviderRefused: see `PaymentProvider`.
+        OrderNotPayable, ProviderUnavailable, ProviderRefused: see `open_payment_page`.
     """
+    buyer = Buyer(current_user, provider or default_provider(), address)
     try:
-        order = await in_database_thread(_place, current_user.user_id, wanted, idempotency_key)
+        prepared = await in_database_thread(_place, buyer, wanted, idempotency_key)
     except IntegrityError:
         # A race: a concurrent request with the same key placed the order.
-        order = await in_database_thread(_place, current_user.user_id, wanted, idempotency_key)
-    if order.status not in OPEN:
-        return Checkout.of(order)
-    return await open_payment_page(current_user, order.id, provider)
+        prepared = await in_database_thread(_place, buyer, wanted, idempotency_key)
+    return await _open(buyer, prepared)
 
 
-def _place(user_id: str, wanted: Mapping[str, int], idempotency_key: str | None) -> Order:
-    with unit_of_work() as session:
+async def open_payment_page(
+    current_user: CurrentUser, order_id: str, provider: PaymentProvider | None = None, address: str = ""
+) -> Checkout:
+    """Return the payment page of an open order of the current user; open a new page if there is none.
+
+    Raises:
+        NotFound: the current user has no such order.
+        OrderClosed: the order is paid or closed.
+        OrderNotPayable: it is out of date, or a payment for it is being checked.
+        ProviderPriceDiffers: the provider would charge another price.
+        ProviderUnavailable, ProviderRefused: see `PaymentProvider`.
+    """
+    buyer = Buyer(current_user, provider or default_provider(), address)
+    return await _open(buyer, await in_database_thread(_find_and_prepare, buyer, order_id))
+
+
+async def _open(buyer: Buyer, prepared: Checkout | PaymentRequest) -> Checkout:
+    if isinstance(prepared, Checkout):
+        return prepared
+    failpoint("checkout: order placed")
+    page = await buyer.provider.open_payment_page(prepared)
+    failpoint("checkout: payment page opened")
+    try:
+        paying = await in_database_thread(_save_page, prepared, page)
+    except IntegrityError:
+        # The provider named the order of another attempt.
+        raise ProviderUnavailable from None
+    if paying is None:
+        catalogue_sync.sync_soon(buyer.provider)
+        raise ProviderPriceDiffers
+    return paying
+
+
+def _place(buyer: Buyer, wanted: Mapping[str, int], idempotency_key: str | None) -> Checkout | PaymentRequest:
+    user_id = buyer.user.user_id
+    with unit_of_work() as work:
         # Lock the user: two concurrent requests of one user must not place two orders.
-        session.exec(select(User.id).where(User.id == user_id).with_for_update(key_share=True)).one()
-        lines = _check_lines(session, wanted)
-        if idempotency_key and (order := _find_by_key(session, user_id, idempotency_key, wanted)):
-            return order
-        _refuse_owned(session, user_id, lines)
-        if order := _find_open(session, user_id, lines, idempotency_key):
-            return order
-        expires_in = timedelta(minutes=get_settings().order_expires_minutes)
-        order = lifecycle.place(session, user_id, lines, expires_in, idempotency_key)
+        if work.connection().execute(_USER, {"user_id_": user_id}).scalar_one() is not None:
+            raise NotSignedIn
+        if idempotency_key and (order := _find_by_key(work, user_id, idempotency_key, wanted)):
+            return _prepare(work, order, buyer)
+        lines = _check_lines(work, wanted)
+        _refuse_owned(work, user_id, lines)
+        order = _find_open(work, user_id, lines, idempotency_key)
+        is_new = order is None
+        if order is None:
+            expires_in = timedelta(minutes=get_settings().order_expires_minutes)
+            order = Orders.of(work).place(user_id, lines, expires_in)
+        if idempotency_key:
+            work.add(IdempotencyKey(user_id=user_id, key=idempotency_key, order_id=order.id))
         if order.total == 0:
-            free = Movement(PaymentKind.PAYMENT, 0, f"free:{order.id}")
-            lifecycle.receive_payment(session, lock(session, order.id), free)
-            session.refresh(order)
-        return order
+            order.record(Fact(PaymentKind.PAYMENT, f"free:{order.id}", amount=0))
+        return _prepare(work, order, buyer, is_new=is_new)
 
 
-def _check_lines(session: Session, wanted: Mapping[str, int]) -> list[lifecycle.NewLine]:
+def _check_lines(session: Session, wanted: Mapping[str, int]) -> list[NewLine]:
     if not wanted:
         raise Invalid("items", "There is nothing to buy.")
     if len(wanted) > MAX_ORDER_LINES:
         raise Invalid("items", f"One order takes {MAX_ORDER_LINES} different items at most.")
-    found = {item.sku: item for item in session.exec(select(Item).where(col(Item.sku).in_(wanted)))}
+    found = {item.sku: item for item in session.execute(_ITEMS, {"skus_": list(wanted)}).scalars()}
     lines = [_check_line(found.get(sku), sku, quantity) for sku, quantity in wanted.items()]
     if len({line.item.currency for line in lines}) > 1:
         raise Invalid("items", "These items are sold in different currencies. Order them separately.")
     return lines
 
 
-def _check_line(item: Item | None, sku: str, quantity: int) -> lifecycle.NewLine:
+def _check_line(item: Item | None, sku: str, quantity: int) -> NewLine:
     if item is None or item.status != ItemStatus.ACTIVE:
         raise Invalid("sku", f"There is no item {sku[:64]!r} on sale.")
     most = MAX_QUANTITY if item.kind == ItemKind.CONSUMABLE else 1
@@ -114,31 +173,28 @@ def _check_line(item: Item | None, sku: str, quantity: int) -> lifecycle.NewLine
         raise Invalid(
             "quantity", f"The quantity of {item.name} must be " + (f"1 to {most}." if most > 1 else "1.")
         )
-    return lifecycle.NewLine(item, quantity)
+    return NewLine(item, quantity)
 
 
-def _lines_of(session: Session, order: Order) -> dict[int, tuple[int, int]]:
-    rows = session.exec(select(PendingPurchase).where(PendingPurchase.order_id == order.id))
-    return {row.item_id: (row.quantity, row.unit_price) for row in rows}
-
-
-def _find_by_key(session: Session, user_id: str, key: str, wanted: Mapping[str, int]) -> Order | None:
-    order = session.exec(select(Order).where(Order.user_id == user_id, Order.idempotency_key == key)).first()
+def _find_by_key(work: UnitOfWork, user_id: str, key: str, wanted: Mapping[str, int]) -> LockedOrder | None:
+    found = work.get(IdempotencyKey, (user_id, key))
+    if found is None:
+        return None
     # Checked whatever the order's status is: an order for other items must not be returned.
-    if order and find_order(session, user_id, order.id).wanted != wanted:
+    if queries.find_order(work, user_id, found.order_id).wanted != wanted:
         raise Invalid("Idempotency-Key", "This Idempotency-Key was used for other items. Use a new one.")
-    return order
+    return Orders.of(work).lock(found.order_id)
 
 
-def _refuse_owned(session: Session, user_id: str, lines: Sequence[lifecycle.NewLine]) -> None:
+def _refuse_owned(session: Session, user_id: str, lines: Sequence[NewLine]) -> None:
     once = {line.item.sku: line.item for line in lines if line.item.kind == ItemKind.NON_CONSUMABLE}
-    if owned := owned_skus(session, user_id, list(once)):
+    if once and (owned := owned_skus(session, user_id, list(once))):
         raise AlreadyOwned(once[min(owned)].name)
 
 
 def _find_open(
-    session: Session, user_id: str, lines: Sequence[lifecycle.NewLine], idempotency_key: str | None
-) -> Order | None:
+    work: UnitOfWork, user_id: str, lines: Sequence[NewLine], idempotency_key: str | None
+) -> LockedOrder | None:
     """Return the open order for exactly these lines at these prices, if any.
 
     Raises:
@@ -146,63 +202,79 @@ def _find_open(
     """
     same = {line.item.id: (line.quantity, line.item.price) for line in lines}
     once = {line.item.id: line.item.name for line in lines if line.item.kind == ItemKind.NON_CONSUMABLE}
-    for order in open_orders_with(session, user_id, list(same)):
-        placed = _lines_of(session, order)
-        if placed == same and (once or not idempotency_key):
-            return order
-        if waiting := once.keys() & placed.keys():
-            raise InOpenOrder(once[min(waiting)], order.id)
+    wanted = {"user_id_": user_id, "item_ids_": list(same)}
+    placed: dict[str, dict[int, tuple[int, int]]] = defaultdict(dict)
+    for line in work.connection().execute(queries.LINES_OF_OPEN_ORDERS, wanted):
+        placed[line.order_id][line.item_id] = line.quantity, line.unit_price
+    for order_id, of_order in placed.items():
+        if of_order == same and (once or not idempotency_key):
+            return Orders.of(work).lock(order_id)
+        if waiting := once.keys() & of_order.keys():
+            raise InOpenOrder(once[min(waiting)], order_id)
     return None
 
 
-async def open_payment_page(
-    current_user: CurrentUser, order_id: str, provider: PaymentProvider | None = None
-) -> Checkout:
-    """Return the payment page of an open order of the current user; open a new page if there is none.
-
-    Raises:
-        NotFound: the current user has no such order.
-        OrderClosed: the order is paid or closed.
-        ProviderUnavailable, ProviderRefused: see `PaymentProvider`.
-    """
-    failpoint("checkout: order placed")
-    prepared = await in_database_thread(_prepare_attempt, current_user, order_id)
-    if isinstance(prepared, Checkout):
-        return prepared
-    provider = provider or default_provider()
-    page = await provider.open_payment_page(prepared)
-    failpoint("checkout: payment page opened")
-    return await in_database_thread(_save_attempt, order_id, provider.name, page)
-
-
-def _prepare_attempt(current_user: CurrentUser, order_id: str) -> Checkout | PaymentRequest:
-    with unit_of_work() as session:
-        details = find_order(session, current_user.user_id, order_id)
-        order = details.order
+def _find_and_prepare(buyer: Buyer, order_id: str) -> Checkout | PaymentRequest:
+    with unit_of_work() as work:
+        order = Orders.of(work).lock(order_id)
+        if order.user_id != buyer.user.user_id:
+            raise NotFound("order")
         if order.status not in OPEN:
             raise OrderClosed(order.status)
-        if details.payment_url:
-            return Checkout.of(order, details.payment_url)
-        return PaymentRequest(
-            order_id=order.id,
-            number=order.number,
-            total=order.total,
-            attempt=lifecycle.next_attempt(session, order.id),
-            user_id=current_user.user_id,
-            username=current_user.username,
-            lines=tuple((line.sku, line.quantity) for line in details.lines),
-            currency=order.currency,
-        )
+        return _prepare(work, order, buyer)
 
 
-def _save_attempt(order_id: str, provider: str, page: PaymentPage) -> Checkout:
-    with unit_of_work() as session:
+def _prepare(
+    work: UnitOfWork, order: LockedOrder, buyer: Buyer, *, is_new: bool = False
+) -> Checkout | PaymentRequest:
+    """Return the order with its payment page or, after writing a new attempt, what the provider is asked for."""
+    if order.status not in OPEN:
+        return Checkout.of(order)
+    # The lines of a new order have just been checked.
+    if not is_new and (obstacle := _obstacle(work, order)):
+        raise OrderNotPayable(obstacle)
+    if attempt := order.payable_attempt:
+        return Checkout.of(order, attempt.payment_url)
+    attempt = order.start_attempt(buyer.provider.name, buyer.provider.attempt_kind)
+    return PaymentRequest(
+        order_id=order.id,
+        number=order.number,
+        total=order.total,
+        attempt=attempt.number,
+        user_id=buyer.user.user_id,
+        username=buyer.user.username,
+        # What is free is granted with the order: providers refuse free items.
+        lines=tuple((line.sku, line.quantity) for line in order.pending if line.unit_price),
+        currency=order.currency,
+        address=buyer.address,
+    )
+
+
+def _save_page(request: PaymentRequest, page: PaymentPage) -> Checkout | None:
+    """Record the payment page of an attempt; None when the provider would charge another price."""
+    with unit_of_work() as work:
         # Read again under the lock: the order may have changed while the provider was called.
-        order = lock(session, order_id)
+        order = Orders.of(work).lock(request.order_id)
         if order.status not in OPEN:
             return Checkout.of(order)
-        attempt = payable_attempt(session, order_id)
-        if attempt is not None:
+        if page.price and not _charges(page, order):
+            order.flag(PRICE_DIFFERS, announce=False)
+            return None
+        if obstacle := _obstacle(work, order):
+            raise OrderNotPayable(obstacle)
+        if attempt := order.payable_attempt:
             return Checkout.of(order, attempt.payment_url)
-        lifecycle.start_attempt(session, order, provider, page.provider_order_id, page.url)
+        order.open_attempt(request.attempt, page.provider_order_id, page.url)
         return Checkout.of(order, page.url)
+
+
+def _obstacle(work: UnitOfWork, order: LockedOrder) -> str:
+    return queries.UNDER_REVIEW if order.money_was_taken else queries.payment_obstacle(work, order.id)
+
+
+def _charges(page: PaymentPage, order: LockedOrder) -> bool:
+    """Whether a payment page charges an order's total."""
+    try:
+        return page.currency == order.currency and money.to_minor(page.price, order.currency) == order.total
+    except ValueError:
+        return False

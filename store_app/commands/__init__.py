@@ -10,7 +10,7 @@ COMMANDS = {
     "items": "Put the sample items on sale.",
     "orders": "Print every transition of an order.",
     "inbox": "List, show, replay and prune the provider's deliveries.",
-    "attention": "List the orders and deliveries that staff must look at.",
+    "attention": "List, show and settle what staff must look at.",
     "reconcile": "Ask the payment provider once about orders that no notification settled.",
     "catalogue-sync": "Mirror our items into the payment provider's catalogue.",
 }

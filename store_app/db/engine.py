@@ -6,15 +6,17 @@ from typing import Any
 
 from sqlalchemy import Engine, create_engine, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlmodel import Session, SQLModel
+from sqlmodel import SQLModel
 
 from store_app.db import connection_watchdog
 from store_app.settings import get_settings
 
 # As many as threads (`db.threads`), so that no thread waits for a connection that another one holds.
 CONNECTIONS = 8
+# PostgreSQL's codes for a serialization failure, a deadlock, and a unique constraint.
+_CONFLICTS = {"40001", "40P01", "23505"}
 
 
 def _sqlite_engine(url: str) -> Engine:
@@ -86,18 +88,13 @@ def writing_engine() -> Engine:
     return get_engine().execution_options(writes=True)
 
 
-def is_sqlite() -> bool:
-    """Whether DATABASE_URL names SQLite."""
-    return get_settings().database_url.startswith("sqlite")
-
-
 def writers() -> int:
     """Return how many group commits to run at a time.
 
     SQLite allows one writer. On PostgreSQL one transaction computes while the other waits for the server; more
     than two would contend for the interpreter lock, and each would commit fewer deliveries.
     """
-    return 1 if is_sqlite() else 2
+    return 1 if get_engine().dialect.name == "sqlite" else 2
 
 
 def cannot_be_reached(error: Exception) -> bool:
@@ -110,12 +107,12 @@ def cannot_be_reached(error: Exception) -> bool:
     return isinstance(error, PoolTimeoutError)
 
 
+def is_conflict(error: Exception) -> bool:
+    """Whether PostgreSQL gave up a transaction because of another one at the same moment: a retry may succeed."""
+    return isinstance(error, DBAPIError) and getattr(error.orig, "pgcode", None) in _CONFLICTS
+
+
 def insert_or_ignore(dialect: str, model: type[SQLModel]) -> Any:
     """Return an INSERT for the table of `model` that does nothing where it would violate a unique constraint."""
     module = postgresql if dialect == "postgresql" else sqlite
     return module.insert(model.metadata.tables[str(model.__tablename__)]).on_conflict_do_nothing()
-
-
-def dialect_of(session: Session) -> str:
-    """Return "postgresql" or "sqlite"."""
-    return session.get_bind().dialect.name

@@ -11,13 +11,13 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlmodel import Session
 
 from store_app.db import connection_watchdog
-from store_app.db.engine import CONNECTIONS, is_sqlite
+from store_app.db.engine import CONNECTIONS, get_engine
 from store_app.db.unit_of_work import read_session
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_threads = ThreadPoolExecutor(max_workers=CONNECTIONS, thread_name_prefix="database")
+executor = ThreadPoolExecutor(max_workers=CONNECTIONS, thread_name_prefix="database")
 
 
 async def in_database_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -27,7 +27,7 @@ async def in_database_thread(function: Callable[P, T], *args: P.args, **kwargs: 
         PoolTimeoutError: PostgreSQL did not answer in time. A function that had started may still commit.
     """
     async with answered_in_time():
-        return await asyncio.get_running_loop().run_in_executor(_threads, partial(function, *args, **kwargs))
+        return await asyncio.get_running_loop().run_in_executor(executor, partial(function, *args, **kwargs))
 
 
 async def read(query: Callable[Concatenate[Session, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -54,7 +54,9 @@ async def answered_in_time() -> AsyncIterator[None]:
         PoolTimeoutError: the time is over.
     """
     try:
-        async with asyncio.timeout(None if is_sqlite() else connection_watchdog.MAX_WAIT_SECONDS):
+        async with asyncio.timeout(
+            None if get_engine().dialect.name == "sqlite" else connection_watchdog.MAX_WAIT_SECONDS
+        ):
             yield
     except TimeoutError:
         raise PoolTimeoutError("the database did not answer in time") from None

@@ -4,7 +4,6 @@ import asyncio
 import json
 import logging
 import secrets
-from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from functools import lru_cache
@@ -13,7 +12,7 @@ import redis.asyncio as redis
 from redis.exceptions import RedisError
 
 from store_app.accounts.service import SESSIONS_ENDED
-from store_app.db import outbox
+from store_app.db import outbox, outbox_queue
 from store_app.db.outbox import Message
 from store_app.db.threads import in_database_thread
 from store_app.failpoints import failpoint
@@ -32,6 +31,8 @@ OUTBOX_INTERVAL_SECONDS = 1.0
 RECONNECT_AFTER_SECONDS = 1.0
 # The following messages wait while Redis does not answer.
 REDIS_TIMEOUT_SECONDS = 2.0
+# After so many failures that are not Redis's a message is given up: its tabs read the database when they reload.
+_MAX_ATTEMPTS = 10
 # How long Redis waits for a new entry before it answers that there is none. A connection that stays silent for
 # longer is dead.
 BLOCK_SECONDS = 4.0
@@ -94,31 +95,38 @@ class Bus:
             try:
                 sent, self._sent = self._sent, []
                 if sent:
-                    await in_database_thread(outbox.delete_sent, sent)
-                if messages := await in_database_thread(outbox.lease_overdue):
+                    await in_database_thread(outbox_queue.delete_sent, sent)
+                if messages := await in_database_thread(outbox_queue.lease_overdue):
                     await self._send(messages)
             except Exception:
                 logger.exception("could not process the outbox; trying again")
 
     async def _send(self, messages: Sequence[Message]) -> None:
-        waiting = deque(messages)
         failpoint("outbox: before sending")
-        try:
-            while waiting:
+        for number, message in enumerate(messages):
+            try:
                 # Redis first: else each retry would notify the listeners of this process again.
-                await self._publish(waiting[0])
-                await notify(waiting[0])
-                self._sent.append(waiting.popleft().id)
-            failpoint("outbox: sent")
-        except Exception as error:
-            bug = not isinstance(error, RedisError)
-            logger.warning("could not send messages; they stay in the outbox: %s", error, exc_info=bug)
-            await self._note_failure(waiting, error)
+                await self._publish(message)
+                await notify(message)
+                self._sent.append(message.id)
+            except RedisError as error:
+                logger.warning("could not send messages; they stay in the outbox: %s", error)
+                await self._note_failure(messages[number:], error)
+                return
+            except Exception as error:
+                # A bug that one message meets must not delay the others.
+                logger.exception("could not send message %s", message.id)
+                if message.attempts < _MAX_ATTEMPTS:
+                    await self._note_failure([message], error)
+                else:
+                    logger.error("giving up message %s", message.id)  # noqa: TRY400 - logged above
+                    self._sent.append(message.id)
+        failpoint("outbox: sent")
 
     async def _note_failure(self, messages: Iterable[Message], error: Exception) -> None:
         ids = [message.id for message in messages]
         try:
-            await in_database_thread(outbox.note_failure, ids, f"{type(error).__name__}: {error}")
+            await in_database_thread(outbox_queue.note_failure, ids, f"{type(error).__name__}: {error}")
         except Exception:
             logger.exception("could not note the failure; the messages are sent again when their lease ends")
 

@@ -3,6 +3,7 @@
 import re
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import partial
 from typing import Any
 
 from sqlalchemy import BigInteger, CheckConstraint, DateTime, Dialect, Integer, TypeDecorator, text
@@ -28,19 +29,10 @@ class SafeText(AutoString):
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """A time in UTC, always with its time zone in Python. SQLite, which has no time zones, stores it without."""
+    """A time in UTC, as `utc_now` returns it. SQLite, which has no time zones, stores it without one."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Refuse a time without a zone; bind the bare UTC time on SQLite."""
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError("a datetime needs a time zone")
-        value = value.astimezone(UTC)
-        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - SQLAlchemy's
         """Return the time with its zone."""
@@ -50,9 +42,8 @@ class UtcDateTime(TypeDecorator[datetime]):
         return time.astimezone(UTC)
 
 
-def utc_now() -> datetime:
-    """Return the current time in UTC."""
-    return datetime.now(UTC)
+# Return the current time in UTC.
+utc_now = partial(datetime.now, UTC)
 
 
 def one_of(column: str, values: type[StrEnum]) -> CheckConstraint:

@@ -1,6 +1,6 @@
-"""The `orders`, `payment_attempts` and `order_events` tables."""
+"""The `orders`, `idempotency_keys`, `payment_attempts` and `order_events` tables."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from sqlalchemy import CheckConstraint, Index, UniqueConstraint
@@ -10,7 +10,7 @@ from store_app.models.base import BigId, SafeText, UtcDateTime, one_of, only_whe
 
 
 class OrderStatus(StrEnum):
-    """The status of an order. Only `orders.lifecycle` changes it."""
+    """The status of an order. Only `orders.order` changes it."""
 
     PENDING = "pending"
     PAID = "paid"
@@ -28,6 +28,10 @@ OPEN = (OrderStatus.PENDING, OrderStatus.FAILED)
 UNPAID = (*OPEN, OrderStatus.CANCELED, OrderStatus.EXPIRED)
 
 
+# Below the 24 hours after which a provider closes a payment page.
+PAGE_LIFETIME = timedelta(hours=23)
+
+
 class Order(SQLModel, table=True):
     """What a user asked to buy, at the prices of that moment."""
 
@@ -35,13 +39,8 @@ class Order(SQLModel, table=True):
     __table_args__ = (
         one_of("status", OrderStatus),
         CheckConstraint("total >= 0", name="total_not_negative"),
-        UniqueConstraint("user_id", "idempotency_key", name="uq_orders_user_idempotency_key"),
         Index("ix_orders_user_created", "user_id", "created_at"),
-        Index(
-            "ix_orders_next_check",
-            "next_check_at",
-            **only_where("status IN ('pending', 'failed', 'canceled', 'expired')"),
-        ),
+        Index("ix_orders_next_check", "next_check_at", **only_where("next_check_at IS NOT NULL")),
         # Few orders are open at any time: finding those that expire must not read the others.
         Index("ix_orders_open", "expires_at", **only_where("status IN ('pending', 'failed')")),
     )
@@ -55,9 +54,6 @@ class Order(SQLModel, table=True):
     # Minor units of `currency`: the sum of the lines.
     total: int = Field(sa_type=BigId)
     currency: str = Field(max_length=3)
-    idempotency_key: str | None = Field(default=None, max_length=255)
-    # Why staff must look at this order; empty when they need not.
-    needs_attention: str = Field(default="", max_length=200)
     created_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
     expires_at: datetime = Field(sa_type=UtcDateTime)
     # When reconciliation asks the provider about this order next, and how often it has asked.
@@ -66,31 +62,69 @@ class Order(SQLModel, table=True):
     updated_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
 
 
+class IdempotencyKey(SQLModel, table=True):
+    """A key that a client sent to place an order: the same key returns the same order."""
+
+    __tablename__ = "idempotency_keys"
+
+    user_id: str = Field(foreign_key="users.id", primary_key=True, max_length=36)
+    key: str = Field(primary_key=True, max_length=255)
+    order_id: str = Field(foreign_key="orders.id", max_length=32, index=True)
+    created_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
+
+
+class AttemptKind(StrEnum):
+    """What a payment page is opened for, which decides the notification that grants the order."""
+
+    # For items, at the prices of the provider's catalogue. The provider keeps an order: that it is PAID grants.
+    CATALOGUE = "catalogue"
+    # For an amount. The provider keeps no order: PAYMENT_TAKEN grants.
+    AMOUNT = "amount"
+
+
+class AttemptState(StrEnum):
+    """The state of a payment attempt."""
+
+    # The provider was asked for a payment page, and no user was sent to it (yet).
+    OPENING = "opening"
+    OPEN = "open"
+    DECLINED = "declined"
+    # Closed by the provider.
+    CANCELED = "canceled"
+
+
 class PaymentAttempt(SQLModel, table=True):
-    """One payment page opened for an order; an order that was declined and then paid has two."""
+    """One payment page asked for an order; an order that was declined and then paid has two."""
 
     __tablename__ = "payment_attempts"
     __table_args__ = (
         UniqueConstraint("order_id", "number", name="uq_payment_attempts_order_number"),
         UniqueConstraint("provider_order_id", "provider", name="uq_payment_attempts_provider_order"),
+        one_of("kind", AttemptKind),
+        one_of("state", AttemptState),
     )
 
     id: int = Field(default=None, primary_key=True, sa_type=BigId)
     order_id: str = Field(foreign_key="orders.id", max_length=32)
-    # 1, 2, 3 ...: part of the `external_id`.
+    # 1, 2, 3 ...: part of the `external_id`, which is unique because a number is never used again.
     number: int
     # The registered name of the payment provider.
     provider: str = Field(max_length=32)
-    # The provider's own order id; None where it keeps no order.
+    kind: str = Field(max_length=20)
+    state: str = Field(default=AttemptState.OPENING, max_length=20)
+    # The provider's own order id; None where it keeps no order, and until it has answered.
     provider_order_id: str | None = Field(default=None, max_length=64)
-    payment_url: str = Field(max_length=2000)
-    declined_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    payment_url: str = Field(default="", max_length=2000)
     created_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
 
     @property
     def external_id(self) -> str:
         """The id by which the store names this attempt to its provider."""
         return external_id(self.order_id, self.number)
+
+    def is_open(self, now: datetime) -> bool:
+        """Whether a user can still pay on its page."""
+        return self.state == AttemptState.OPEN and self.created_at > now - PAGE_LIFETIME
 
 
 def external_id(order_id: str, attempt: int) -> str:

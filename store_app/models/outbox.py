@@ -11,6 +11,8 @@ class OutboxMessage(SQLModel, table=True):
     """A message to a user's open tabs and `/ws` clients; the row is deleted once it was sent."""
 
     __tablename__ = "outbox"
+    # SQLite would use an id again, and a late deletion would then delete another message.
+    __table_args__ = {"sqlite_autoincrement": True}
 
     id: int = Field(default=None, primary_key=True, sa_type=BigId)
     user_id: str = Field(foreign_key="users.id", max_length=36, index=True)

@@ -14,7 +14,7 @@ class PurchaseStatus(StrEnum):
 
     GRANTED = "granted"
     REFUNDED = "refunded"
-    # Paid, but the user owns the item already through another order: staff decide.
+    # Paid, but the user owns the item through another order; granted when that one is taken back.
     HELD = "held"
 
 
@@ -36,7 +36,7 @@ _GRANTED_ONCE = only_where("owned_once AND status = 'granted'")
 
 
 class Purchase(_Line, table=True):
-    """A line of a paid order. Only `orders.lifecycle` writes it."""
+    """A line of a paid order. Only `orders.order` writes it."""
 
     __tablename__ = "purchases"
     __table_args__ = (
@@ -52,7 +52,7 @@ class Purchase(_Line, table=True):
 
 
 class PendingPurchase(_Line, table=True):
-    """A line of an order that is not paid. Only `orders.lifecycle` writes it."""
+    """A line of an order that is not paid. Only `orders.order` writes it."""
 
     __tablename__ = "pending_purchases"
     __table_args__ = (

@@ -1,118 +1,238 @@
-"""What an order's ledger means: pure functions of its rows, in whatever sequence they arrived."""
+"""What an order's ledger means: one pure function of its facts, in whatever sequence they arrived.
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+A fact names its payment by the provider's transaction. One that does not, or whose transaction is no payment's, is
+matched by the provider's own order; what that leaves open is a doubt, which staff look at.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 
 from store_app.models import OrderStatus, PaymentKind
 
-WHOLE = {PaymentKind.REFUND, PaymentKind.CHARGEBACK}
+PAID_TWICE = "paid twice: one payment must be refunded"
+PART_UNKNOWN = "partly refunded, but it is not known how much"
+PAYMENT_UNKNOWN = "money went back, but it is not known of which payment"
+REFUNDED_TOO_MUCH = "more was refunded than was paid"
+TAX_DIFFERS = "one payment was reported with different amounts"
+
+_WHOLE = {PaymentKind.REFUND, PaymentKind.CHARGEBACK}
 
 
 @dataclass(frozen=True, slots=True)
-class Movement:
-    """A row of the ledger, in minor units: positive for money in, negative for money out.
-
-    `charged` is the amount with tax, or 0 when unknown; `id` is 0 until the row is written. A refund that arrived
-    before its payment has an amount of 0 until the payment arrives: `lifecycle.receive_payment`.
-    """
+class Fact:
+    """A row of the ledger. Amounts are minor units, and None where they were not said: see `models.Payment`."""
 
     kind: str
-    amount: int
-    transaction_id: str
-    charged: int = 0
-    # The registered name of the payment provider, for which alone the ids are unique. Empty: a free order.
+    key: str
     provider: str = ""
-    # The provider's own order, where the payment event named it.
+    transaction_id: str = ""
     provider_order_id: str = ""
-    id: int = 0
+    amount: int | None = None
+    charged: int | None = None
 
 
-def of_provider(ledger: Sequence[Movement], provider: str) -> list[Movement]:
-    """Return the rows of one provider: another provider may use the same ids.
+@dataclass(slots=True)
+class PaymentStanding:
+    """What became of one payment. Amounts are minor units: `amount` is the price, `charged` includes tax."""
 
-    The functions below expect the rows of one provider, except `money_status`.
-    """
-    return [row for row in ledger if row.provider == provider]
+    provider: str
+    transaction_id: str
+    provider_order_id: str
+    amount: int
+    charged: int | None
+    # The kinds of the facts that took all of it back.
+    reversed_by: set[str] = field(default_factory=set)
+    parts: list[Fact] = field(default_factory=list)
+
+    @property
+    def left(self) -> int:
+        """How much of the price did not go back; parts of unknown amount are not counted."""
+        return 0 if self.reversed_by else max(0, self.amount - self._parts_in_price()[0])
+
+    @property
+    def stands(self) -> bool:
+        """Whether it was not taken back as a whole. Of a free order's payment nothing can go back."""
+        return not self.reversed_by and (self.left > 0 or self.amount == 0)
+
+    def doubts(self) -> Iterable[str]:
+        """Say what is doubtful about its partial refunds."""
+        if self.left and any(self._is_unknown(part) for part in self.parts):
+            yield PART_UNKNOWN
+        if self._parts_in_price()[1]:
+            yield REFUNDED_TOO_MUCH
+
+    def _is_unknown(self, part: Fact) -> bool:
+        if part.amount is not None:
+            return False
+        # A part as large as the payment is unknown: by some readings of the providers' documentation the field
+        # holds the whole payment.
+        return self.charged is None or part.charged is None or not 0 < part.charged < self.charged
+
+    def _parts_in_price(self) -> tuple[int, bool]:
+        """Return how much of the price its parts give back, and whether that is more than was paid.
+
+        A provider gives back tax along with the price: a part is the same share of both.
+        """
+        known = [part for part in self.parts if not self._is_unknown(part)]
+        shares = [part.amount for part in known if part.amount is not None]
+        charged = [part.charged for part in known if part.amount is None and part.charged]
+        whole = self.charged or 0
+        # The provider rounds the tax of the payment and of each part separately: each may be off by half a cent.
+        rounding = len(charged) + 1 if len(charged) > 1 and whole != self.amount else 0
+        missing = whole - sum(charged)
+        if charged and not shares and 2 * missing <= rounding:
+            return self.amount, -2 * missing > rounding
+        back = sum(shares) + sum((2 * part * self.amount + whole) // (2 * whole) for part in charged)
+        return min(back, self.amount), back > self.amount
 
 
-def is_about(row: Movement, transaction_id: str, provider_order_id: str) -> bool:
-    """Whether a row is about the payment with this transaction, or with this order of the provider."""
-    same_order = bool(provider_order_id) and row.provider_order_id == provider_order_id
-    return row.transaction_id == transaction_id or same_order
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the facts of one order mean. `status` is None while nothing was paid."""
+
+    status: OrderStatus | None = None
+    payments: tuple[PaymentStanding, ...] = ()
+    doubts: frozenset[str] = frozenset()
+    # Transactions that took the price, and neither paid the order nor went back.
+    charges: frozenset[str] = frozenset()
+
+    @property
+    def left(self) -> int:
+        """The price that was paid and did not go back, in minor units."""
+        return sum(payment.left for payment in self.payments)
 
 
-def payment_of(ledger: Sequence[Movement], transaction_id: str, provider_order_id: str) -> Movement | None:
-    """Return the payment with this transaction or, if there is none, with this order of the provider."""
-    payments = [row for row in ledger if row.kind == PaymentKind.PAYMENT]
-    exact = (row for row in payments if row.transaction_id == transaction_id)
-    return next(exact, None) or next((row for row in payments if is_about(row, "", provider_order_id)), None)
-
-
-def refunds_of(ledger: Sequence[Movement], payment: Movement) -> list[Movement]:
-    """Return the refunds and chargebacks of a payment, in whole or in part."""
-    key = payment.transaction_id, payment.provider_order_id
-    return [row for row in ledger if row.kind != PaymentKind.PAYMENT and is_about(row, *key)]
-
-
-def returned(ledger: Sequence[Movement], transaction_id: str) -> int:
-    """Return how much of a transaction went back, as a positive number of minor units."""
-    return -sum(row.amount for row in ledger if row.transaction_id == transaction_id and row.amount < 0)
-
-
-def undone_in_full(ledger: Sequence[Movement], transaction_id: str) -> bool:
-    """Whether a refund or a chargeback took back the whole transaction, even before its payment arrived."""
-    return any(row.kind in WHOLE and row.transaction_id == transaction_id for row in ledger)
-
-
-def _is_kept(ledger: Sequence[Movement], payment: Movement) -> bool:
-    if undone_in_full(ledger, payment.transaction_id):
-        return False
-    # A free order was paid with 0: nothing of it can go back, so its payment counts.
-    return payment.amount == 0 or returned(ledger, payment.transaction_id) < payment.amount
-
-
-def money_status(ledger: Sequence[Movement]) -> OrderStatus | None:
-    """Return the status that follows from the ledger, or None when nothing was paid.
-
-    It depends only on the set of rows, so notifications can arrive in any sequence.
-    """
-    payments = [row for row in ledger if row.kind == PaymentKind.PAYMENT]
+def standing(facts: Sequence[Fact]) -> Standing:
+    """Return what an order's facts mean, whatever their sequence."""
+    payments: list[PaymentStanding] = []
+    doubts: set[str] = set()
+    # Ids are unique for one provider only.
+    for provider in sorted({fact.provider for fact in facts}):
+        of_provider = sorted(
+            (fact for fact in facts if fact.provider == provider), key=lambda fact: (fact.kind, fact.key)
+        )
+        found = _payments(of_provider)
+        unmatched = _match(of_provider, found)
+        differs = any(len(amounts) > 1 for amounts in _reported(of_provider)[0].values())
+        doubts.update({PAYMENT_UNKNOWN} if unmatched else (), {TAX_DIFFERS} if differs else ())
+        payments += found
+    gone = {payment.transaction_id for payment in payments} | {
+        fact.transaction_id for fact in facts if fact.kind in _WHOLE
+    }
+    charges = frozenset(
+        fact.transaction_id for fact in facts if fact.kind == PaymentKind.CHARGE and fact.amount is not None
+    )
     if not payments:
-        return None
-    kept = [row for row in payments if _is_kept(of_provider(ledger, row.provider), row)]
-    # A partial refund of unknown amount is a row of 0; it counts all the same.
-    parts = {(row.provider, row.transaction_id) for row in ledger if row.kind == PaymentKind.PARTIAL_REFUND}
-    if any((row.provider, row.transaction_id) not in parts for row in kept):
+        return Standing(charges=charges - gone)
+    doubts.update(doubt for payment in payments for doubt in payment.doubts())
+    standing_ = [payment for payment in payments if payment.stands]
+    if len(standing_) > 1:
+        doubts.add(PAID_TWICE)
+    return Standing(_status(payments, standing_), tuple(payments), frozenset(doubts), charges - gone)
+
+
+def _is_summary(fact: Fact) -> bool:
+    """Whether a partial refund has no detail of its own: reconciliation learns only that there was some refund."""
+    return fact.kind == PaymentKind.PARTIAL_REFUND and fact.key.endswith(":")
+
+
+def _status(payments: Sequence[PaymentStanding], standing_: Sequence[PaymentStanding]) -> OrderStatus:
+    if any(not payment.parts for payment in standing_):
         return OrderStatus.PAID
-    if kept:
+    if standing_:
         return OrderStatus.PARTIALLY_REFUNDED
-    charged_back = any(row.kind == PaymentKind.CHARGEBACK for row in ledger)
+    charged_back = any(PaymentKind.CHARGEBACK in payment.reversed_by for payment in payments)
     return OrderStatus.CHARGED_BACK if charged_back else OrderStatus.REFUNDED
 
 
-def part_in_price(payment: Movement, parts: Sequence[int], part: int) -> int | None:
-    """Return how much of a payment's price a partial refund gives back, or None when that is unknown.
+def _payments(facts: Sequence[Fact]) -> list[PaymentStanding]:
+    """Return one provider's payments, by transaction; one without a transaction may be reported with it, too."""
+    paid = [fact for fact in facts if fact.kind == PaymentKind.PAYMENT]
+    charged, provider_orders = _reported(facts)
+    named = {provider_orders.get(fact.transaction_id, "") for fact in paid if fact.transaction_id}
+    each = [fact for fact in paid if fact.transaction_id or fact.provider_order_id not in named - {""}]
+    found = [
+        PaymentStanding(
+            fact.provider,
+            fact.transaction_id,
+            provider_orders.get(fact.transaction_id) or fact.provider_order_id,
+            fact.amount or 0,
+            # When the reports differ, the smallest: no part may seem to give back less than it does.
+            min(charged[fact.transaction_id], default=fact.charged),
+        )
+        for fact in each
+    ]
+    return sorted(found, key=lambda payment: (payment.transaction_id, payment.provider_order_id))
 
-    The provider gives back tax along with the price: a partial refund is the same share of both.
 
-    Args:
-        payment: what was paid.
-        parts: the earlier partial refunds, with tax, in minor units.
-        part: this partial refund, likewise. When it is as large as the payment, its amount is unknown: by some
-            readings of the provider's documentation the field holds the whole payment.
+def _reported(facts: Sequence[Fact]) -> tuple[dict[str, set[int]], dict[str, str]]:
+    """Return what was said of each transaction: its amounts with tax, and the provider's order."""
+    charged, provider_orders = defaultdict(set), {}
+    for fact in facts:
+        if fact.kind in {PaymentKind.PAYMENT, PaymentKind.CHARGE} and fact.transaction_id:
+            if fact.charged is not None:
+                charged[fact.transaction_id].add(fact.charged)
+            if fact.provider_order_id:
+                provider_orders[fact.transaction_id] = fact.provider_order_id
+    return charged, provider_orders
+
+
+def _match(facts: Sequence[Fact], payments: Sequence[PaymentStanding]) -> bool:
+    """Give each refund to its payment; return whether one is left whose payment is doubtful."""
+    by_transaction = {payment.transaction_id: payment for payment in payments if payment.transaction_id}
+    # Other money of the same order, which paid nothing, and is not the money of a payment.
+    charged = {fact.transaction_id for fact in facts if fact.kind == PaymentKind.CHARGE} - {"", *by_transaction}
+    loose: dict[str, list[Fact]] = defaultdict(list)
+    for fact in facts:
+        if fact.kind in _WHOLE or fact.kind == PaymentKind.PARTIAL_REFUND:
+            if payment := by_transaction.get(fact.transaction_id):
+                _take_back(payment, fact)
+            elif fact.transaction_id not in charged:
+                loose[fact.provider_order_id].append(fact)
+    doubtful = False
+    for provider_order_id, found in loose.items():
+        same = [payment for payment in payments if payment.provider_order_id == provider_order_id != ""]
+        refunds = [fact for fact in found if fact.kind in _WHOLE]
+        # The provider closed another of its orders, which nobody paid.
+        closed = provider_order_id != "" and all(
+            payment.provider_order_id not in {"", provider_order_id} for payment in payments
+        )
+        doubtful |= _match_loose(refunds, same) and not closed
+        parts = [fact for fact in found if fact.kind not in _WHOLE]
+        for part in parts if len(same) == 1 else ():
+            _take_back(same[0], part)
+        doubtful |= bool(parts) and len(same) != 1
+    for payment in payments:
+        # A summary adds nothing to parts that are known.
+        payment.parts = [part for part in payment.parts if not _is_summary(part)] or payment.parts[:1]
+    return doubtful
+
+
+def _match_loose(refunds: Sequence[Fact], payments: Sequence[PaymentStanding]) -> bool:
+    """Match refunds of whole payments of one provider's order, none of which names a transaction that paid.
+
+    Where a refund of that order names its payment, these report the same one again. Return whether it is doubtful
+    which payment they are about.
     """
-    whole = payment.charged or payment.amount
-    if not 0 < part < whole:
-        return None
-    before = [earlier for earlier in parts if 0 < earlier < whole]
-    return _in_price(payment, whole, [*before, part]) - _in_price(payment, whole, before)
+    if len(payments) == 1:
+        payments[0].reversed_by.update(fact.kind for fact in refunds)
+        return False
+    kinds: dict[str, set[str]] = defaultdict(set)
+    for fact in refunds:
+        kinds[fact.transaction_id].add(fact.kind)
+    if len(kinds) > 1:
+        # The refund without a transaction reports one of the others again.
+        nameless = kinds.pop("", set())
+        kinds[min(kinds)] |= nameless
+    if not any(payment.reversed_by for payment in payments):
+        for payment, transaction in zip(payments, sorted(kinds), strict=False):
+            payment.reversed_by |= kinds[transaction]
+    return bool(kinds)
 
 
-def _in_price(payment: Movement, whole: int, parts: Sequence[int]) -> int:
-    """Return how much of the price several parts give back, in any sequence: all of it, once they add up."""
-    taxed, missing = whole != payment.amount, whole - sum(parts)
-    # The provider rounds the tax of the payment and of each part separately: each may be off by half a cent.
-    rounding = len(parts) + 1 if taxed and len(parts) > 1 else 0
-    if 2 * missing <= rounding:
-        return payment.amount
-    return min(payment.amount, sum((2 * part * payment.amount + whole) // (2 * whole) for part in parts))
+def _take_back(payment: PaymentStanding, fact: Fact) -> None:
+    if fact.kind in _WHOLE:
+        payment.reversed_by.add(fact.kind)
+    else:
+        payment.parts.append(fact)

@@ -1,14 +1,59 @@
 """Reading orders."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy import bindparam, exists
 from sqlalchemy import select as select_columns
 from sqlmodel import Session, col, select
 
 from store_app.errors import NotFound
-from store_app.models import OPEN, Item, Order, OrderEvent, PaymentAttempt, PendingPurchase, Purchase
+from store_app.models import (
+    OPEN,
+    AttemptState,
+    AttentionFlag,
+    Item,
+    ItemStatus,
+    Order,
+    OrderEvent,
+    PaymentAttempt,
+    PendingPurchase,
+    Purchase,
+    PurchaseStatus,
+    utc_now,
+)
+from store_app.orders.order import PRICE_DIFFERS
+
+UNDER_REVIEW = "A payment for this order is being checked. You need not pay again."
+# Whether an open order has a payment that does not match it: its user must not pay again.
+_UNDER_REVIEW = (
+    exists()
+    .where(
+        col(AttentionFlag.order_id) == col(Order.id),
+        col(AttentionFlag.settled_at).is_(None),
+        col(AttentionFlag.reason) != PRICE_DIFFERS,
+        col(Order.status).in_(OPEN),
+    )
+    .correlate(Order)
+)
+# The lines of a user's open orders with any of some items, newest order first.
+LINES_OF_OPEN_ORDERS = (
+    select_columns(
+        *(col(getattr(PendingPurchase, name)) for name in ("order_id", "item_id", "quantity", "unit_price"))
+    )
+    .join(Order, col(Order.id) == col(PendingPurchase.order_id))
+    .where(
+        col(PendingPurchase.order_id).in_(
+            select_columns(col(PendingPurchase.order_id)).where(
+                col(PendingPurchase.user_id) == bindparam("user_id_"),
+                col(PendingPurchase.item_id).in_(bindparam("item_ids_", expanding=True)),
+            )
+        ),
+        col(Order.user_id) == bindparam("user_id_"),
+        col(Order.status).in_(OPEN),
+    )
+    .order_by(col(Order.created_at).desc())
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +73,17 @@ class OrderLine:
 
 @dataclass(frozen=True, slots=True)
 class OrderDetails:
-    """An order with its lines, its timeline, and where it can be paid (empty when it cannot)."""
+    """An order with its lines, its timeline, and where it can be paid (empty when it cannot).
+
+    `obstacle` says why an open order cannot be paid, except that a payment is being checked.
+    """
 
     order: Order
     lines: list[OrderLine]
     events: list[OrderEvent]
     payment_url: str
+    under_review: bool = False
+    obstacle: str = ""
 
     @property
     def wanted(self) -> dict[str, int]:
@@ -69,31 +119,73 @@ def find_order(session: Session, user_id: str, order_id: str) -> OrderDetails:
     if order is None or order.user_id != user_id:
         raise NotFound("order")
     events = select(OrderEvent).where(OrderEvent.order_id == order_id).order_by(col(OrderEvent.id))
-    attempt = payable_attempt(session, order_id)
+    is_open = order.status in OPEN
+    under_review = is_open and _is_under_review(session, order_id)
+    obstacle = _outdated(session, order_id) if is_open else ""
+    payable = is_open and not (under_review or obstacle)
     return OrderDetails(
-        order, _lines(session, order_id), list(session.exec(events)), attempt.payment_url if attempt else ""
+        order,
+        _lines(session, order_id),
+        list(session.exec(events)),
+        _payment_url(session, order_id) if payable else "",
+        under_review,
+        obstacle,
     )
 
 
-def payable_attempt(session: Session, order_id: str) -> PaymentAttempt | None:
-    """Return the latest payment attempt of an order, unless it was declined."""
-    latest = select(PaymentAttempt).where(PaymentAttempt.order_id == order_id)
-    attempt = session.exec(latest.order_by(col(PaymentAttempt.number).desc())).first()
-    return attempt if attempt and attempt.declined_at is None else None
+def payment_obstacle(session: Session, order_id: str) -> str:
+    """Say why an open order cannot be paid; empty if it can."""
+    return UNDER_REVIEW if _is_under_review(session, order_id) else _outdated(session, order_id)
 
 
-def list_orders(session: Session, user_id: str, limit: int = 50) -> list[Order]:
-    """Return a user's orders, newest first."""
-    query = select(Order).where(Order.user_id == user_id).order_by(col(Order.created_at).desc())
-    return list(session.exec(query.limit(limit)))
+def _is_under_review(session: Session, order_id: str) -> bool:
+    return bool(session.execute(select_columns(_UNDER_REVIEW).where(col(Order.id) == order_id)).scalar())
 
 
-def open_orders_with(session: Session, user_id: str, item_ids: list[int]) -> Sequence[Order]:
-    """Return a user's open orders that contain any of the items, newest first."""
-    with_item = select(PendingPurchase.order_id).where(
-        PendingPurchase.user_id == user_id, col(PendingPurchase.item_id).in_(item_ids)
+def _outdated(session: Session, order_id: str) -> str:
+    """Compare the lines of an unpaid order with their items, as they are now; return what has changed."""
+    owned = exists().where(
+        col(Purchase.user_id) == col(PendingPurchase.user_id),
+        col(Purchase.item_id) == col(PendingPurchase.item_id),
+        col(Purchase.owned_once),
+        col(Purchase.status) == PurchaseStatus.GRANTED,
+        col(PendingPurchase.owned_once),
     )
-    query = select(Order).where(
-        col(Order.id).in_(with_item), Order.user_id == user_id, col(Order.status).in_(OPEN)
+    now = (col(Item.price) == PendingPurchase.unit_price) & (col(Item.currency) == PendingPurchase.currency)
+    lines = (
+        select_columns(col(Item.name), col(Item.status), now.label("same_price"), owned.label("owned"))
+        .select_from(PendingPurchase)
+        .join(Item, col(Item.id) == PendingPurchase.item_id)
+        .where(col(PendingPurchase.order_id) == order_id)
+        .order_by(col(PendingPurchase.id))
     )
-    return session.exec(query.order_by(col(Order.created_at).desc())).all()
+    for line in session.execute(lines):
+        if line.owned:
+            return f"{line.name} is in your library already."
+        if line.status != ItemStatus.ACTIVE:
+            return f"{line.name} is no longer sold."
+        if not line.same_price:
+            return f"The price of {line.name} has changed."
+    return ""
+
+
+def _payment_url(session: Session, order_id: str) -> str:
+    """Return the newest payment page on which a user can still pay; empty if there is none."""
+    opened = select(PaymentAttempt).where(
+        PaymentAttempt.order_id == order_id, PaymentAttempt.state == AttemptState.OPEN
+    )
+    attempt = session.exec(opened.order_by(col(PaymentAttempt.number).desc())).first()
+    return attempt.payment_url if attempt and attempt.is_open(utc_now()) else ""
+
+
+def list_orders(session: Session, user_id: str, limit: int = 50) -> list[tuple[Order, bool]]:
+    """Return a user's orders, newest first, each with whether a payment for it is being checked."""
+    query = select_columns(Order, _UNDER_REVIEW).where(col(Order.user_id) == user_id)
+    rows = session.execute(query.order_by(col(Order.created_at).desc()).limit(limit))
+    return [(order, under_review) for order, under_review in rows]
+
+
+def find_open_order_with(session: Session, user_id: str, item_id: int) -> str:
+    """Return the id of a user's newest open order with an item; empty if there is none."""
+    found = session.execute(LINES_OF_OPEN_ORDERS, {"user_id_": user_id, "item_ids_": [item_id]}).first()
+    return str(found.order_id) if found else ""

@@ -1,4 +1,4 @@
-"""Every transition of an order, and the message it sends. `lifecycle` changes a status only by this table."""
+"""Every transition of an order, and the message it sends. `orders.order` changes a status only by it."""
 
 from enum import StrEnum
 
@@ -12,7 +12,7 @@ class Event(StrEnum):
     RETRIED = "retried"
     CANCELED = "canceled"
     EXPIRED = "expired"
-    # These four follow from the ledger: `ledger.money_status`.
+    # These four follow from the ledger: `ledger.standing`.
     PAID = "paid"
     PARTIALLY_REFUNDED = "partially_refunded"
     REFUNDED = "refunded"

@@ -10,7 +10,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Protocol, runtime_checkable
 
-from store_app.models import Item, PaymentAttempt, Verdict, external_id
+from store_app.models import AttemptKind, Item, PaymentAttempt, Verdict, external_id
 
 
 class EventKind(StrEnum):
@@ -18,7 +18,7 @@ class EventKind(StrEnum):
 
     # The order was paid: it is granted.
     PAID = "paid"
-    # Money was taken. Where the provider keeps an order of its own, PAID follows; else this grants.
+    # Money was taken. The kind of the payment attempt says whether PAID follows, or whether this grants.
     PAYMENT_TAKEN = "payment_taken"
     # All the money of a payment went back, or the provider canceled an order that nobody paid.
     REFUNDED = "refunded"
@@ -67,8 +67,6 @@ class PaymentEvent:
     charged_currency: str = ""
     # A test payment while the store sells for real money, or the other way round.
     wrong_mode: bool = False
-    # Whether PAYMENT_TAKEN grants when no payment attempt was recorded, because the process died.
-    grants_unrecorded: bool = False
     # Tells several partial refunds of one transaction from each other.
     detail: str = ""
     reason: str = ""
@@ -140,7 +138,9 @@ class PaymentRequest:
     lines: tuple[tuple[str, int], ...]
     total: int
     currency: str
-    country: str = "US"
+    # The buyer's country (two letters) and network address; empty when not known.
+    country: str = ""
+    address: str = ""
 
     @property
     def external_id(self) -> str:
@@ -150,10 +150,15 @@ class PaymentRequest:
 
 @dataclass(frozen=True, slots=True)
 class PaymentPage:
-    """Where the user pays, and the provider's own id of the order (None where it keeps none)."""
+    """Where the user pays, and the provider's own id of the order (None where it keeps none).
+
+    `price` is what the provider will charge before tax, in major units; empty when it charges what was asked for.
+    """
 
     provider_order_id: str | None
     url: str
+    price: str = ""
+    currency: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +184,10 @@ class PaymentProvider(Protocol):
     def display_name(self) -> str:
         """The name that users read."""
 
+    @property
+    def attempt_kind(self) -> AttemptKind:
+        """What the provider keeps of the payment attempts that are opened now."""
+
     def verify(self, body: bytes, headers: Mapping[str, str]) -> bool:
         """Whether the provider signed these very bytes. Header names are in lower case.
 
@@ -196,6 +205,12 @@ class PaymentProvider(Protocol):
 
     async def find_payments(self, attempt: PaymentAttempt) -> Sequence[PaymentEvent]:
         """Return what happened to a payment attempt; an empty sequence while nothing has."""
+
+    async def find_refunds(self, attempt: PaymentAttempt, transaction_id: str) -> Sequence[PaymentEvent]:
+        """Return what went back of a payment that is known.
+
+        The events are of the kinds REFUNDED, PARTIALLY_REFUNDED and CHARGED_BACK only.
+        """
 
     async def refund(self, transaction_id: str, reason: str, amount: Decimal | None = None) -> None:
         """Ask the provider to give a payment back, whole or (`amount`, in major units) in part.

@@ -15,12 +15,11 @@ import traceback
 from types import TracebackType
 from typing import Any, NoReturn, Self
 
-import httpx
-
 from store_app.checkout.reconcile import reconcile_due
 from store_app.db.engine import get_engine
 from store_app.db.unit_of_work import dry_run_session
 from store_app.payments.xsolla.provider import XsollaProvider
+from store_app.payments.xsolla.transport import Answer, Request
 from store_app.settings import get_settings
 from tests.support.deliveries import receive
 from tests.support.processes import ROOT
@@ -33,26 +32,30 @@ SECONDS_TO_STOP = 30
 
 
 def client_of(provider: Json) -> XsollaProvider:
-    """Return the store's own client, connected to a provider that has these `orders` and `payments`."""
+    """Return the store's own client, connected to a provider that has these `orders` and `transactions`."""
 
-    def respond(request: httpx.Request) -> httpx.Response:
+    async def send(request: Request) -> Answer:
         return _respond(provider, request)
 
-    return XsollaProvider(get_settings(), httpx.AsyncClient(transport=httpx.MockTransport(respond)))
+    return XsollaProvider(get_settings(), send)
 
 
-def _respond(provider: Json, request: httpx.Request) -> httpx.Response:
-    if request.url.path.endswith("/order/search"):
-        query = json.loads(request.content)
-        offset = query["offset"]
-        return httpx.Response(200, json={"orders": provider["orders"][offset : offset + query["limit"]]})
-    if request.url.path.endswith("/simple_search"):
-        external_id = request.url.params["external_id"]
-        found = [payment for payment in provider["payments"] if payment["external_id"] == external_id]
-        return httpx.Response(200, json=found)
-    order_id = int(request.url.path.rpartition("/")[2])
+def _respond(provider: Json, request: Request) -> Answer:
+    if request.url.endswith("/order/search"):
+        offset = request.body["offset"]
+        return _answer({"orders": provider["orders"][offset : offset + request.body["limit"]]})
+    if request.url.endswith("/simple_search"):
+        # By the transaction's own id or by the store's external id of the attempt.
+        ((name, id_),) = request.query.items()
+        name = name.removeprefix("transaction_")
+        return _answer([found for found in provider["transactions"] if found["transaction"][name] == id_])
+    order_id = int(request.url.rpartition("/")[2])
     found = [order for order in provider["orders"] if order["order_id"] == order_id]
-    return httpx.Response(200, json=found[0]) if found else httpx.Response(404)
+    return _answer(found[0]) if found else Answer(404)
+
+
+def _answer(body: Any) -> Answer:
+    return Answer(200, json.dumps(body).encode())
 
 
 def run_job(job: Json) -> int:

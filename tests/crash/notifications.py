@@ -9,11 +9,17 @@ from itertools import count
 from typing import Any
 
 from store_app.models import Order, utc_now
-from tests.crash.model import UNPAID, Attempt, Model, ModelOrder
+from tests.crash.model import Attempt, Model, ModelOrder, Transaction
 from tests.integration.shop import Json, declined, order_canceled, order_paid, payment, refund
+from tests.support.order_model import Closing, Fact
 
 CURRENCY = "USD"
 CHARGEBACK, REFUND = 2, 1
+FLAG_OF_MISMATCH = {
+    "total": "the payment has another amount",
+    "currency": "the payment has another currency",
+    "user_id": "the notification is about another user",
+}
 
 
 class Reversal(StrEnum):
@@ -67,162 +73,250 @@ class NotificationFactory:
         """Return a transaction's id that was not used before."""
         return f"T{next(self._numbers)}"
 
-    def _notification(self, name: str, body: Json, apply: Callable[[bytes], int | None]) -> Notification:
+    def _notification(self, name: str, body: Json, apply: Callable[[], int | None]) -> Notification:
         # No two notifications have the same bytes, so that only a repeat looks like a repeat.
         encoded = json.dumps(body | {"number": next(self._numbers)}).encode()
-        return Notification(name, encoded, lambda: apply(encoded) or 204)
+        return Notification(name, encoded, lambda: apply() or 204)
 
-    def payment(self, attempt: Attempt, *, separate: bool) -> list[Notification]:
-        """Return the notifications of a payment: `order_paid`, in separate mode after `payment`.
+    def payment(self, paid: Transaction, *, separate: bool) -> list[Notification]:
+        """Return the notifications of a payment: `order_paid`; in separate mode `payment`, with the tax, too.
 
         A payment by a merchant token has no order at the provider: `payment` comes alone, and grants.
         """
-        row, apply = _row(attempt.order), partial(self._apply_payment, attempt)
-        taken = payment(row, attempt.transaction) | _with_tax(attempt.charged or None)
-        taken["transaction"]["external_id"] = f"{attempt.order.id}-{attempt.number}"
-        if attempt.order.by_merchant_token:
-            return [self._notification("payment", taken, apply)]
-        paid = order_paid(row, attempt.transaction)
-        paid["order"]["id"] = attempt.provider_order_id
-        paid["billing"] |= _with_tax(attempt.charged or None)
-        first = [self._notification("payment", taken, _apply_nothing)] if separate else []
-        return [*first, self._notification("order paid", paid, apply)]
+        attempt, order = paid.attempt, paid.attempt.order
+        charged = paid.charged or None
+        taken = self._about_transaction(payment(_row(order), paid.id), attempt) | _with_tax(charged)
+        if order.by_merchant_token:
+            return [self._received("payment", order, taken, Fact("payment", paid.id, "", charged))]
+        told = order_paid(_row(order), paid.id)
+        told["order"]["id"] = int(attempt.provider_order_id)
+        told["billing"]["transaction"]["external_id"] = f"{order.id}-{attempt.number}"
+        fact = Fact("payment", paid.id, attempt.provider_order_id, None if separate else charged)
+        if not separate:
+            told["billing"] |= _with_tax(charged)
+            return [self._received("order paid", order, told, fact)]
+        del told["billing"]
+        return [
+            self._received("payment", order, taken, Fact("charge", paid.id, "", charged)),
+            self._received("order paid", order, told, fact),
+        ]
 
-    def _apply_payment(self, attempt: Attempt, _body: bytes) -> None:
-        if self._model.pay(attempt, attempt.charged):
-            self._model.apply_deferred(attempt)
-
-    def reversal(self, attempt: Attempt, code: int, how: Reversal) -> Notification:
-        """Return a notification that the whole of a payment went back."""
-        cancels_order = how in {Reversal.ORDER_CANCELED, Reversal.ORDER_CANCELED_BY_PROVIDER_ORDER}
-        cancels_order = cancels_order and not attempt.order.by_merchant_token
-        names_transaction = how is not Reversal.ORDER_CANCELED_BY_PROVIDER_ORDER or not cancels_order
-        if cancels_order:
-            body = self._order_canceled(attempt, code, names_transaction=names_transaction)
-        else:
-            body = refund(_row(attempt.order), attempt.transaction, code)
-        reverse = partial(self._model.reverse, attempt, _kind(code), names_transaction=names_transaction)
-        if how is Reversal.REFUND_BY_TRANSACTION:
-            return self._notification(how, _by_transaction_only(body), partial(_apply_or_defer, attempt, reverse))
-        return self._notification(how, body, lambda _body: reverse())
-
-    def _order_canceled(self, attempt: Attempt, code: int, *, names_transaction: bool) -> Json:
-        body = order_canceled(_row(attempt.order), attempt.transaction if names_transaction else None)
-        body["order"]["id"] = attempt.provider_order_id
-        body["billing"]["refund_details"] = {"code": code}
-        if not names_transaction:
-            del body["billing"]["transaction"]
+    def _about_transaction(self, body: Json, attempt: Attempt) -> Json:
+        body["transaction"]["external_id"] = f"{attempt.order.id}-{attempt.number}"
         return body
+
+    def _received(self, name: str, order: ModelOrder, body: Json, fact: Fact) -> Notification:
+        return self._notification(name, body, lambda: self._model.receive(order, [fact]))
+
+    def reversal(self, paid: Transaction, code: int, how: Reversal) -> Notification:
+        """Return a notification that the whole of a payment went back."""
+        attempt, order = paid.attempt, paid.attempt.order
+        if how in {Reversal.ORDER_CANCELED, Reversal.ORDER_CANCELED_BY_PROVIDER_ORDER}:
+            if attempt.provider_order_id:
+                names_transaction = how is Reversal.ORDER_CANCELED
+                return self._order_canceled(attempt, paid.id if names_transaction else "", code)
+            how = Reversal.REFUND
+        kind = "chargeback" if code == CHARGEBACK else "refund"
+        fact = Fact("chargeback" if kind == "chargeback" else "refund", paid.id)
+        body = self._about_transaction(refund(_row(order), paid.id, code), attempt)
+        if how is Reversal.REFUND:
+            close = partial(self._model.receive, order, [fact], "canceled", {attempt.number})
+            return self._notification(how, body, close)
+
+        def apply(found: ModelOrder) -> None:
+            self._model.receive(found, [fact], "canceled", found.attempt_numbers(None))
+
+        later = partial(self._model.name_only_transaction, paid.id, apply)
+        return self._notification(how, _by_transaction_only(body), later)
+
+    def _order_canceled(self, attempt: Attempt, transaction: str, code: int) -> Notification:
+        order = attempt.order
+        body = order_canceled(_row(order), transaction or None)
+        body["order"]["id"] = int(attempt.provider_order_id)
+        body["billing"]["refund_details"] = {"code": code}
+        body["billing"]["transaction"]["external_id"] = f"{order.id}-{attempt.number}"
+        number = attempt.number if transaction else None
+        if not transaction:
+            del body["billing"]["transaction"]
+        fact = Fact("chargeback" if code == CHARGEBACK else "refund", transaction, attempt.provider_order_id)
+
+        def apply() -> None:
+            numbers = order.attempt_numbers(number, attempt.provider_order_id)
+            self._model.receive(order, [fact], "canceled", numbers)
+
+        return self._notification("order canceled", body, apply)
+
+    def cancellation_of_unpaid(self, attempt: Attempt) -> Notification:
+        """Return a notification that the provider's own order was canceled, which nobody paid."""
+        return self._order_canceled(attempt, "", REFUND)
 
     def cancellation_without_payment(self, order: ModelOrder) -> Notification:
         """Return a notification that an order was canceled, which does not say which of its payments."""
         body = order_canceled(_row(order), None)
-        del body["billing"]
+        del body["billing"], body["order"]["id"]
 
-        def apply(_body: bytes) -> None:
-            order.flagged |= order.status not in UNPAID
-            self._model.close(order, "canceled")
+        def apply() -> None:
+            self._model.receive(order, [Fact("refund")], "canceled", order.attempt_numbers(None))
 
         return self._notification("order canceled, without a payment", body, apply)
 
-    def partial_refund(self, attempt: Attempt, charged: int | None, *, by_transaction_only: bool) -> Notification:
+    def partial_refund(self, paid: Transaction, charged: int | None, *, by_transaction_only: bool) -> Notification:
         """Return a notification of a partial refund; None: it does not say the amount."""
-        body = refund(_row(attempt.order), attempt.transaction) | _with_tax(charged)
+        order = paid.attempt.order
+        body = self._about_transaction(refund(_row(order), paid.id), paid.attempt) | _with_tax(charged)
         body["notification_type"] = "partial_refund"
-
-        def apply(encoded: bytes) -> None:
-            refund_part = partial(self._model.refund_part, attempt, encoded, charged)
-            if by_transaction_only:
-                _apply_or_defer(attempt, refund_part, encoded)
-            else:
-                refund_part()
-
-        return self._notification(
-            "partial refund", _by_transaction_only(body) if by_transaction_only else body, apply
-        )
+        fact = Fact("part", paid.id, "", charged, detail=f"part {next(self._numbers)}")
+        if by_transaction_only:
+            apply = partial(
+                self._model.name_only_transaction, paid.id, lambda found: self._model.receive(found, [fact])
+            )
+            return self._notification("partial refund", _by_transaction_only(body), apply)
+        return self._received("partial refund", order, body, fact)
 
     def declined(self, order: ModelOrder, number: int | None, kind: str) -> Notification:
         """Return a notification that a payment was declined; None: it does not say which attempt."""
         body = declined(_row(order), number or 0) | {"notification_type": kind}
         if number is None:
             body["transaction"]["external_id"] = f"{order.id}-x"
-        return self._notification(kind, body, lambda _body: self._model.decline(order, number))
+        closing: Closing = "declined"
 
-    def dispute(self, attempt: Attempt) -> Notification:
+        def apply() -> None:
+            self._model.receive(order, [], closing, order.attempt_numbers(number))
+
+        return self._notification(kind, body, apply)
+
+    def dispute(self, paid: Transaction) -> Notification:
         """Return a notification that the user's bank questions a payment: staff must look at the order."""
-        body = payment(_row(attempt.order), attempt.transaction) | {"dispute": {"reason": "fraud"}}
+        order = paid.attempt.order
+        body = payment(_row(order), paid.id) | {"dispute": {"reason": "fraud"}}
         del body["transaction"]["dry_run"]
         body["notification_type"] = "dispute"
-        return self._notification("dispute", body, partial(_flag, attempt.order))
+        return self._notification("dispute", body, partial(_flag, order, "dispute (fraud)", paid.id))
 
     def mismatched_payment(self, order: ModelOrder, field: str, *, separate: bool) -> Notification:
         """Return a notification of a payment of which one field does not match the order."""
         row = _row(order)
         setattr(row, field, {"total": order.total - 1, "currency": "EUR"}.get(field, "0" * 32))
-        body = (payment if separate else order_paid)(row, self.new_transaction())
-        # An order that does not exist cannot be flagged: the inbox keeps the delivery as unmatched.
-        status = 204 if separate or field == "id" else 400
-        apply = _apply_nothing if field == "id" else partial(_flag, order, status=status)
-        return self._notification(f"wrong {field}", body, apply)
+        transaction = self.new_transaction()
+        body = (payment if separate else order_paid)(row, transaction)
+        if field == "id":
+            # An order that does not exist cannot be flagged: the delivery is.
+            return self._notification(f"wrong {field}", body, lambda: None)
+        # Only to `order_paid` and the like may the response be a refusal.
+        status = 204 if separate else 400
+        flag = partial(_flag, order, FLAG_OF_MISMATCH[field], transaction, status)
+        return self._notification(f"wrong {field}", body, flag)
 
-    def reused_transaction(self, attempt: Attempt, order: ModelOrder) -> Notification:
+    def reused_transaction(self, paid: Transaction, order: ModelOrder) -> Notification:
         """Return a notification that a transaction, which paid another order, paid this one."""
-        body = order_paid(_row(order), attempt.transaction)
-        return self._notification("transaction of another order", body, partial(_flag, order))
+        body = order_paid(_row(order), paid.id)
+        reason = "the transaction paid another order before"
+        return self._notification("transaction of another order", body, partial(_flag, order, reason, paid.id))
 
-    def about_user(self, kind: str, user: Json, status: int) -> Notification:
+    def about_user(self, kind: str, user: Json, respond: Callable[[], int]) -> Notification:
         """Return a notification that asks or says something about a user."""
-        return self._notification(kind, {"notification_type": kind, "user": user}, lambda _body: status)
+        return self._notification(kind, {"notification_type": kind, "user": user}, respond)
 
 
-def _kind(code: int) -> str:
-    return "chargeback" if code == CHARGEBACK else "refund"
-
-
-def _apply_nothing(_body: bytes) -> None:
-    return None
-
-
-def _flag(order: ModelOrder, _body: bytes, status: int = 204) -> int:
-    order.flagged = True
+def _flag(order: ModelOrder, reason: str, transaction: str, status: int = 204) -> int:
+    order.flags.add(f"{reason}: transaction {transaction}")
     return status
 
 
-def _apply_or_defer(attempt: Attempt, apply: Callable[[], None], _body: bytes) -> None:
-    """Apply what names only a transaction: now, if the store knows the transaction, else with its payment."""
-    if attempt.transaction_known:
-        apply()
-    else:
-        attempt.deferred.append(apply)
+# --- what the provider responds when it is asked
 
 
 def provider_state(model: Model) -> dict[str, Any]:
-    """Return what the provider responds when it is asked: its orders, and the payments by merchant tokens."""
+    """Return what the provider responds when it is asked: its orders, and its transactions."""
     attempts = [attempt for order in model.orders for attempt in order.attempts]
     return {
         "orders": [_as_order(attempt) for attempt in attempts if attempt.provider_order_id],
-        "payments": [_as_payment(attempt) for attempt in attempts if not attempt.provider_order_id],
+        "transactions": [_as_transaction(paid) for attempt in attempts for paid in attempt.transactions],
     }
 
 
 def _as_order(attempt: Attempt) -> Json:
+    status, invoice = state_of_order(attempt)
     return {
         "order_id": int(attempt.provider_order_id),
-        "status": attempt.status,
-        "invoice_id": attempt.transaction or None,
+        "status": status,
+        "invoice_id": invoice or None,
         "mode": "sandbox",
         "user": {"external_id": attempt.order.user_id},
         "price": {"amount": f"{attempt.order.total / 100:.2f}", "currency": CURRENCY},
     }
 
 
-_PAYMENT_STATUS = {"new": "created", "paid": "done", "canceled": "refunded"}
+def state_of_order(attempt: Attempt) -> tuple[str, str]:
+    """Return the status of the provider's own order, and the transaction that it names."""
+    if not attempt.transactions:
+        return ("canceled" if attempt.canceled_by_provider else "new"), ""
+    standing = [paid for paid in attempt.transactions if paid.status != "refunded"]
+    return ("paid" if standing else "canceled"), (standing or attempt.transactions)[0].id
 
 
-def _as_payment(attempt: Attempt) -> Json:
+def _as_transaction(paid: Transaction) -> Json:
+    order = paid.attempt.order
+    charged = paid.charged or order.total
     return {
-        "external_id": f"{attempt.order.id}-{attempt.number}",
-        "transaction": {"id": attempt.transaction or None, "status": _PAYMENT_STATUS[attempt.status]},
-        "user": {"id": attempt.order.user_id},
-        "purchase": {"total": {"amount": attempt.order.total / 100, "currency": CURRENCY}},
+        "transaction": {
+            "id": paid.id,
+            "external_id": f"{order.id}-{paid.attempt.number}",
+            "status": paid.status,
+        },
+        "payment_details": {
+            "payment": {"amount": f"{charged / 100:.2f}", "currency": CURRENCY},
+            "sales_tax": {"amount": f"{(charged - order.total) / 100:.2f}", "currency": CURRENCY},
+        },
+        "user": {"id": order.user_id},
     }
+
+
+def reconcile(model: Model, order: ModelOrder) -> None:
+    """Apply the provider's answers about an order to the model."""
+    paid = [fact for fact in order.facts if fact.kind == "payment"]
+    if paid:
+        _find_refunds(model, order, {fact.transaction for fact in paid})
+        return
+    for attempt in order.attempts:
+        if order.by_merchant_token:
+            _find_payments(model, attempt)
+        elif attempt.state != "opening":
+            _find_order(model, attempt)
+
+
+def _find_order(model: Model, attempt: Attempt) -> None:
+    status, invoice = state_of_order(attempt)
+    if status == "paid":
+        model.receive(attempt.order, [Fact("payment", invoice, attempt.provider_order_id)])
+    elif status == "canceled":
+        fact = Fact("refund", invoice, attempt.provider_order_id)
+        model.receive(attempt.order, [fact], "canceled", {attempt.number})
+
+
+def _find_payments(model: Model, attempt: Attempt) -> None:
+    for paid in attempt.transactions:
+        if paid.status != "refunded":
+            charged = paid.charged or attempt.order.total
+            model.receive(attempt.order, [Fact("payment", paid.id, "", charged)])
+    for paid in attempt.transactions:
+        _refund(model, paid, "")
+
+
+def _find_refunds(model: Model, order: ModelOrder, transactions: set[str]) -> None:
+    if order.status not in {"paid", "partially_refunded"}:
+        return
+    for attempt in order.attempts:
+        for paid in attempt.transactions:
+            if paid.id in transactions:
+                _refund(model, paid, attempt.provider_order_id if attempt.state != "opening" else "")
+
+
+def _refund(model: Model, paid: Transaction, provider_order: str) -> None:
+    order = paid.attempt.order
+    if paid.status == "refunded":
+        fact = Fact("refund", paid.id, provider_order)
+        numbers = {paid.attempt.number} if provider_order else order.attempt_numbers(None)
+        model.receive(order, [fact], "canceled", numbers)
+    elif paid.status == "partiallyRefunded":
+        model.receive(order, [Fact("part", paid.id, provider_order)])

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from itertools import count
 
@@ -14,14 +14,14 @@ from store_app.accounts.service import CurrentUser
 from store_app.checkout.reconcile import reconcile_due
 from store_app.checkout.service import open_payment_page
 from store_app.db.unit_of_work import unit_of_work
-from store_app.errors import AlreadyOwned, InOpenOrder, OrderClosed
-from store_app.models import Item
-from store_app.orders import lifecycle, service
-from store_app.orders.lifecycle import NewLine
-from store_app.orders.locked_order import lock
+from store_app.errors import AlreadyOwned, InOpenOrder, OrderClosed, OrderNotPayable
+from store_app.models import AttemptKind, Item
+from store_app.orders import service
+from store_app.orders.ledger import standing
+from store_app.orders.order import NewLine, Orders
 from tests.crash.fork_server import ForkServer, client_of
-from tests.crash.model import MESSAGE_FOR_STATUS, Attempt, Model, ModelItem, ModelOrder
-from tests.crash.notifications import Notification, provider_state
+from tests.crash.model import Attempt, Model, ModelItem, ModelOrder
+from tests.crash.notifications import Notification, provider_state, reconcile
 from tests.integration.shop import AnyOrder, Shop, sign
 from tests.support.deliveries import receive
 from tests.support.invariants import check
@@ -38,11 +38,12 @@ class OrderSnapshot:
 
     status: str
     purchases: dict[str, str]
-    money: int
-    payments: int
+    standing: frozenset[str]
+    left: int
+    attempts: dict[int, str]
     timeline: list[str]
     messages: list[str]
-    flagged: bool
+    flags: set[str]
 
 
 class StoreAndModel:
@@ -68,9 +69,22 @@ class StoreAndModel:
         """Create a user."""
         self.current_users[name] = self.shop.user(username=name, username_key=name)
 
+    def close_account(self, name: str) -> None:
+        """Close a user's account; somebody else takes the name."""
+        closed = self.current_users[name]
+        service.close_account(closed, closed.user_id)
+        self.model.close_account(closed.user_id)
+        self.register(name)
+
     def add_item(self, item: ModelItem) -> None:
         """Put an item on sale."""
         self._items[item] = self.shop.item(item.price, consumable=not item.owned_once, sku=item.sku)
+        self.model.prices[item] = item.price
+
+    def change_price(self, item: ModelItem, price: int) -> None:
+        """Sell an item at another price from now on."""
+        self.shop.change("UPDATE items SET price = :price WHERE sku = :sku", price=price, sku=item.sku)
+        self._items[item].price = self.model.prices[item] = price
 
     # --- orders
 
@@ -78,15 +92,16 @@ class StoreAndModel:
         """Place an order without the checks of the checkout."""
         user_id = self.current_users[name].user_id
         lines = [NewLine(self._items[item], 1) for item in sorted(items, key=lambda item: item.sku)]
-        with unit_of_work() as session:
-            row = lifecycle.place(session, user_id, lines, DAY)
+        with unit_of_work() as work:
+            row = Orders.of(work).place(user_id, lines, DAY)
         return self.record_order(row, dict.fromkeys(items, 1), by_merchant_token=by_merchant_token)
 
     def record_order(
         self, row: AnyOrder, quantities: dict[ModelItem, int], *, by_merchant_token: bool = False
     ) -> ModelOrder:
         """Add an order that the store has placed to the model."""
-        order = ModelOrder(row.id, row.user_id, quantities, by_merchant_token)
+        prices = {item: self.model.prices[item] for item in quantities}
+        order = ModelOrder(row.id, row.user_id, quantities, prices, by_merchant_token)
         self.model.orders.append(order)
         return order
 
@@ -95,40 +110,42 @@ class StoreAndModel:
         wanted = {item.sku: quantity for item, quantity in quantities.items()}
         try:
             return self.shop.read(self.shop.buy(self.current_users[name], wanted).order_id)
-        except (AlreadyOwned, InOpenOrder) as refusal:
+        except (AlreadyOwned, InOpenOrder, OrderNotPayable) as refusal:
             return type(refusal).__name__
 
-    def open_payment_page_again(self, order: ModelOrder) -> bool:
-        """Open an order's payment page as its user does; return False when the order is closed."""
-        current_user = next(user for user in self.current_users.values() if user.user_id == order.user_id)
+    def open_payment_page_again(self, order: ModelOrder) -> str:
+        """Open an order's payment page as its user does; return the name of the refusal, if it is refused."""
+        current_user = CurrentUser(order.user_id, "-", "-")
         try:
             asyncio.run(open_payment_page(current_user, order.id, self.shop.provider.client()))
-        except OrderClosed:
-            return False
+        except (OrderClosed, OrderNotPayable) as refusal:
+            return type(refusal).__name__
         self.record_new_attempt(order)
-        return True
+        return ""
 
     def record_new_attempt(self, order: ModelOrder) -> None:
         """Add the attempt that the store made to the model, unless it offered an earlier page again."""
         query = "SELECT number, provider_order_id FROM payment_attempts WHERE order_id = :id ORDER BY number"
         attempts = self.shop.rows(query, id=order.id)
-        assert len(attempts) == len(order.recorded) + (not order.newest_attempt_is_payable())
-        for number, provider_order_id in attempts:
-            if number not in order.recorded:
-                order.attempts.append(Attempt(order, number, provider_order_id))
-                self.model.record_attempt(order.attempts[-1])
+        assert len(attempts) == len(order.attempts) + (not order.has_payable_attempt())
+        if not order.has_payable_attempt():
+            number, provider_order_id = attempts[-1]
+            order.attempts.append(Attempt(order, number, provider_order_id))
+            self.model.open_attempt(order.attempts[-1])
 
-    def start_attempt(self, order: ModelOrder, *, recorded: bool) -> None:
-        """Open a payment page; not `recorded`: the store died before it could write the attempt down."""
+    def start_attempt(self, order: ModelOrder, *, opened: bool) -> None:
+        """Open a payment page; not `opened`: the store died before it could write down the provider's response."""
         provider_order_id = "" if order.by_merchant_token else str(next(self._provider_order_ids))
-        attempt = Attempt(order, max(order.recorded, default=0) + 1, provider_order_id)
+        attempt = Attempt(order, len(order.attempts) + 1, provider_order_id)
         order.attempts.append(attempt)
-        if recorded:
-            with unit_of_work() as session:
-                row = lock(session, order.id)
-                url = "http://provider.test/?token=one"
-                lifecycle.start_attempt(session, row, "xsolla", provider_order_id or None, url)
-            self.model.record_attempt(attempt)
+        kind = AttemptKind.AMOUNT if order.by_merchant_token else AttemptKind.CATALOGUE
+        with unit_of_work() as work:
+            locked = Orders.of(work).lock(order.id)
+            assert locked.start_attempt("xsolla", kind).number == attempt.number
+            if opened:
+                locked.open_attempt(attempt.number, provider_order_id or None, "http://provider.test/?token=one")
+        if opened:
+            self.model.open_attempt(attempt)
 
     def cancel(self, order: ModelOrder) -> bool:
         """Cancel an order as its user does; return False when it is closed."""
@@ -141,8 +158,8 @@ class StoreAndModel:
     def expire(self, order: ModelOrder) -> None:
         """Let an order expire."""
         self.shop.age(order.id)
-        with unit_of_work() as session:
-            lifecycle.expire_due(session)
+        with unit_of_work() as work:
+            Orders.of(work).expire_due()
         self.model.close(order, "expired")
 
     # --- deliveries
@@ -152,6 +169,12 @@ class StoreAndModel:
         body = notification.body
         outcome = receive(body, sign(body), {"content-type": "application/json"})
         self._check_response(notification, outcome.status)
+        self._catch_up()
+
+    def _catch_up(self) -> None:
+        """Apply what named only a transaction, when that is known by now, as the store does regularly."""
+        catch_up()
+        self.model.catch_up()
 
     def deliver_and_crash(self, notification: Notification, failpoint: str) -> None:
         """Deliver a notification to a process that dies at a failpoint: either all it did is kept, or nothing."""
@@ -159,10 +182,11 @@ class StoreAndModel:
         status = self.fork_server.run(failpoint, body=body.decode(), signature=sign(body).decode())
         if status is not None:
             self._check_response(notification, status)
-            return
-        self.unanswered.append(notification)
-        if len(self.deliveries(notification)) > before:
-            notification.apply_to_model()
+        else:
+            self.unanswered.append(notification)
+            if len(self.deliveries(notification)) > before:
+                notification.apply_to_model()
+        self._catch_up()
 
     def _check_response(self, notification: Notification, status: int) -> None:
         expected = notification.apply_to_model()
@@ -187,6 +211,7 @@ class StoreAndModel:
             replay(delivery_id, dry_run=dry_run)
             if not dry_run:
                 notification.apply_to_model()
+                self._catch_up()
 
     def reconcile(self, order: ModelOrder, failpoint: str) -> None:
         """Ask the provider about an order; at a failpoint the process dies before it can change the order."""
@@ -195,15 +220,11 @@ class StoreAndModel:
             asyncio.run(reconcile_due(client_of(provider_state(self.model))))
         elif self.fork_server.run(failpoint, reconcile=provider_state(self.model)) is None:
             return
-        self.model.reconcile(order)
-        # The store does this regularly: unmatched deliveries are applied to a payment found by reconciliation.
-        catch_up()
-        for attempt in order.attempts:
-            if attempt.paid:
-                self.model.apply_deferred(attempt)
-        if len([attempt for attempt in order.recorded.values() if attempt.status != "new"]) > 1:
+        reconcile(self.model, order)
+        self._catch_up()
+        if sum(bool(attempt.transactions or attempt.canceled_by_provider) for attempt in order.attempts) > 1:
             # The provider was asked about several attempts at once, and answers in any order.
-            order.timeline = self._timelines()[order.id]
+            order.timeline, order.messages = self._timelines()[order.id], self._messages()[order.id]
 
     # --- comparing
 
@@ -213,18 +234,47 @@ class StoreAndModel:
         found, expected = self._found(), {order.id: _expected(order) for order in self.model.orders}
         assert set(found) == set(expected)
         for order in self.model.orders:
-            assert found[order.id] == expected[order.id], f"{found[order.id]} is not as expected: {order}"
+            differences = {
+                name: (value, asdict(expected[order.id])[name])
+                for name, value in asdict(found[order.id]).items()
+                if value != asdict(expected[order.id])[name]
+            }
+            assert not differences, f"not as expected (found, expected): {differences} of {order.id}"
 
     def _found(self) -> dict[str, OrderSnapshot]:
-        orders = self.shop.rows("SELECT id, status, needs_attention FROM orders")
-        purchases, money = self._purchases(), self._money()
+        orders = self.shop.rows("SELECT id, status FROM orders")
+        with unit_of_work() as work:
+            parts = Orders.of(work)
+            parts.lock_all([id_ for id_, _ in orders])
+            ledgers = {id_: standing(parts.locked[id_].facts) for id_, _ in orders}
+        purchases, attempts, flags = self._purchases(), self._attempts(), self._flags()
         messages, timelines = self._messages(), self._timelines()
         return {
             id_: OrderSnapshot(
-                status, purchases[id_], *money.get(id_, (0, 0)), timelines[id_], messages[id_], bool(reason)
+                status,
+                purchases[id_],
+                frozenset(payment.transaction_id for payment in ledgers[id_].payments if payment.stands),
+                ledgers[id_].left,
+                attempts[id_],
+                timelines[id_],
+                messages[id_],
+                flags[id_],
             )
-            for id_, status, reason in orders
+            for id_, status in orders
         }
+
+    def _attempts(self) -> defaultdict[str, dict[int, str]]:
+        found: defaultdict[str, dict[int, str]] = defaultdict(dict)
+        for order_id, number, state in self.shop.rows("SELECT order_id, number, state FROM payment_attempts"):
+            found[order_id][number] = state
+        return found
+
+    def _flags(self) -> defaultdict[str, set[str]]:
+        found: defaultdict[str, set[str]] = defaultdict(set)
+        query = "SELECT order_id, reason FROM attention_flags WHERE settled_at IS NULL AND order_id IS NOT NULL"
+        for order_id, reason in self.shop.rows(query):
+            found[order_id].add(reason)
+        return found
 
     def _purchases(self) -> defaultdict[str, dict[str, str]]:
         found: defaultdict[str, dict[str, str]] = defaultdict(dict)
@@ -232,11 +282,6 @@ class StoreAndModel:
         for order_id, sku, status in self.shop.rows(query):
             found[order_id][sku] = status
         return found
-
-    def _money(self) -> dict[str, tuple[int, int]]:
-        payments = "SUM(CASE WHEN kind = 'payment' THEN 1 ELSE 0 END)"
-        rows = self.shop.rows(f"SELECT order_id, SUM(amount), {payments} FROM payments GROUP BY order_id")
-        return {row[0]: (int(row[1]), int(row[2])) for row in rows}
 
     def _timelines(self) -> defaultdict[str, list[str]]:
         found: defaultdict[str, list[str]] = defaultdict(list)
@@ -249,7 +294,7 @@ class StoreAndModel:
         found: defaultdict[str, list[str]] = defaultdict(list)
         for (payload,) in self.shop.rows("SELECT payload FROM outbox ORDER BY id"):
             message = json.loads(payload)
-            if message["event"] != "order_flagged":
+            if message.get("order_id") and message["event"] != "order_flagged":
                 found[message["order_id"]].append(message["event"])
         return found
 
@@ -258,10 +303,10 @@ def _expected(order: ModelOrder) -> OrderSnapshot:
     return OrderSnapshot(
         order.status,
         {item.sku: status for item, status in order.purchases.items()},
-        order.money,
-        order.payments,
+        order.money.standing,
+        order.money.left,
+        {attempt.number: attempt.state for attempt in order.attempts},
         order.timeline,
-        # No message says that an order was placed.
-        [MESSAGE_FOR_STATUS[status] for status in order.timeline[1:]],
-        order.flagged,
+        order.messages,
+        order.open_flags,
     )

@@ -27,7 +27,7 @@ from hypothesis.stateful import (
 
 from tests.crash.crashing_store import failpoints_of
 from tests.crash.fork_server import ForkServer
-from tests.crash.model import NEW_ORDER, OPEN, Attempt, ModelItem, ModelOrder
+from tests.crash.model import NEW_ORDER, OPEN, ModelItem, ModelOrder, Transaction
 from tests.crash.notifications import CHARGEBACK, REFUND, Notification, NotificationFactory, Reversal
 from tests.crash.store_and_model import StoreAndModel
 from tests.integration.shop import Shop
@@ -94,7 +94,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.both = StoreAndModel(self.shop, self.fork_server)
         self.model = self.both.model
         self.factory = NotificationFactory(self.model)
-        self.payments: list[Attempt] = []
+        self.payments: list[Transaction] = []
         self.notifications: list[Notification] = []
         self.checked = False
 
@@ -113,7 +113,7 @@ class StoreMachine(RuleBasedStateMachine):
     def _order(self, which: int) -> ModelOrder:
         return self.model.orders[which % len(self.model.orders)]
 
-    def _payment(self, which: int) -> Attempt:
+    def _payment(self, which: int) -> Transaction:
         return self.payments[which % len(self.payments)]
 
     def _notification(self, which: int) -> Notification:
@@ -154,19 +154,21 @@ class StoreMachine(RuleBasedStateMachine):
         by_merchant_token = user == MERCHANT_TOKEN_USER
         order = self.both.place(user, items, by_merchant_token=by_merchant_token)
         for _ in range(max(attempts, by_merchant_token)):
-            self.both.start_attempt(order, recorded=True)
+            self.both.start_attempt(order, opened=True)
 
-    @rule(which=small_index, recorded=st.booleans(), concurrently=st.booleans())
-    def a_user_tries_to_pay_again(self, which: int, recorded: bool, concurrently: bool) -> None:
+    @rule(which=small_index, opened=st.booleans(), concurrently=st.booleans())
+    def a_user_tries_to_pay_again(self, which: int, opened: bool, concurrently: bool) -> None:
         """A payable page is offered again; `concurrently`: a second one is opened at the same moment.
 
-        Only the provider knows of an attempt that is not recorded, because the store died.
+        Only the provider knows which page was opened in an attempt that is not `opened`, because the store died.
         """
         order = self._order(which)
         if concurrently and order.status in OPEN:
-            self.both.start_attempt(order, recorded=recorded or order.by_merchant_token)
+            self.both.start_attempt(order, opened=opened)
         elif not order.by_merchant_token:
-            assert self.both.open_payment_page_again(order) == (order.status in OPEN)
+            closed = "" if order.status in OPEN else "OrderClosed"
+            refusal = closed or ("OrderNotPayable" if self.model.obstructs(order) else "")
+            assert self.both.open_payment_page_again(order) == refusal
 
     @rule(which=small_index, by_user=st.booleans())
     def an_order_is_canceled_or_expires(self, which: int, by_user: bool) -> None:
@@ -178,32 +180,58 @@ class StoreMachine(RuleBasedStateMachine):
         else:
             self.both.expire(order)
 
+    @rule(name=st.sampled_from(USERS))
+    def a_user_closes_the_account(self, name: str) -> None:
+        """The open orders are canceled; a payment that still comes is granted, and flagged."""
+        if self.done["accounts closed"] < self.done["examples"]:
+            self.done["accounts closed"] += 1
+            self.both.close_account(name)
+
+    @rule(item=st.sampled_from(ITEMS), price=st.sampled_from([0, 10]))
+    def the_store_changes_a_price(self, item: ModelItem, price: int) -> None:
+        """An order that was placed before at another price can no longer be paid."""
+        self.both.change_price(item, item.price + price)
+
     # --- the provider
 
     @rule(which=small_index, page=small_index, tax=taxes, separate=st.booleans(), moment=moments)
     def a_user_pays(self, which: int, page: int, tax: int | None, separate: bool, moment: str) -> None:
         """The provider sends one notification, or two in separate mode."""
         order = self._order(which)
-        if unpaid := order.unpaid_attempts():
-            attempt = unpaid[page % len(unpaid)]
-            attempt.transaction, attempt.status = self.factory.new_transaction(), "paid"
-            attempt.charged = order.total * (tax or 0) // 100
-            self.payments.append(attempt)
-            for notification in self.factory.payment(attempt, separate=separate):
+        if new := order.new_attempts():
+            attempt = new[page % len(new)]
+            paid = Transaction(attempt, self.factory.new_transaction(), order.total * (tax or 0) // 100)
+            attempt.transactions.append(paid)
+            self.payments.append(paid)
+            for notification in self.factory.payment(paid, separate=separate):
+                self._send(notification, moment)
+
+    @rule(which=small_index, tax=taxes, separate=st.booleans(), moment=moments)
+    def a_user_pays_again_on_the_same_page(self, which: int, tax: int | None, separate: bool, moment: str) -> None:
+        """The provider takes a second payment for one of its orders, in another transaction."""
+        attempt = self._payment(which).attempt
+        if len(attempt.transactions) == 1:
+            charged = attempt.order.total * (tax or 0) // 100
+            paid = Transaction(attempt, self.factory.new_transaction(), charged)
+            attempt.transactions.append(paid)
+            self.payments.append(paid)
+            for notification in self.factory.payment(paid, separate=separate):
                 self._send(notification, moment)
 
     @rule(which=small_index, code=refund_codes, how=st.sampled_from(Reversal), moment=moments)
     def a_payment_is_reversed(self, which: int, code: int, how: Reversal, moment: str) -> None:
         """The provider refunds a whole payment, or the bank charges it back."""
         payment = self._payment(which)
-        payment.status = "canceled"
+        payment.status = "refunded"
         self._send(self.factory.reversal(payment, code, how), moment)
 
     @rule(which=small_index, share=refunded_shares, by_transaction_only=st.booleans(), moment=moments)
     def a_part_is_refunded(self, which: int, share: int | None, by_transaction_only: bool, moment: str) -> None:
         """The provider refunds a part of a payment, with its share of the tax."""
         payment = self._payment(which)
-        part = None if share is None else (payment.charged or payment.order.total) * share // 100
+        part = None if share is None else (payment.charged or payment.attempt.order.total) * share // 100
+        if payment.status == "done":
+            payment.status = "partiallyRefunded"
         notification = self.factory.partial_refund(payment, part, by_transaction_only=by_transaction_only)
         self._send(notification, moment)
 
@@ -213,14 +241,13 @@ class StoreMachine(RuleBasedStateMachine):
     ) -> None:
         """The notification names the provider's own order, or does not say which of the attempts it means."""
         order = self._order(which)
-        unpaid = order.unpaid_attempts()
+        new = order.new_attempts()
         if without_payment:
             self._send(self.factory.cancellation_without_payment(order), moment)
-        elif unpaid and not order.by_merchant_token:
-            attempt = unpaid[page % len(unpaid)]
-            attempt.status = "canceled"
-            how = Reversal.ORDER_CANCELED_BY_PROVIDER_ORDER
-            self._send(self.factory.reversal(attempt, REFUND, how), moment)
+        elif new and not order.by_merchant_token:
+            attempt = new[page % len(new)]
+            attempt.canceled_by_provider = True
+            self._send(self.factory.cancellation_of_unpaid(attempt), moment)
 
     @rule(which=small_index, number=st.sampled_from([1, 2, 3, None]), kind=kinds_of_declines, moment=moments)
     def the_provider_declines(self, which: int, number: int | None, kind: str, moment: str) -> None:
@@ -230,8 +257,15 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(kind=kinds_about_users, known=st.booleans(), moment=moments)
     def the_provider_asks_about_a_user(self, kind: str, known: bool, moment: str) -> None:
         """Some of these notifications are of types that the store ignores."""
-        user = {"id": self.both.current_users["ann"].user_id, "public_id": "ANN"} if known else {"id": "-"}
-        self._send(self.factory.about_user(kind, user, ABOUT_USERS[kind][known]), moment)
+        user_id = self.both.current_users["ann"].user_id
+        user = {"id": user_id, "public_id": "ANN"} if known else {"id": "-"}
+
+        def respond() -> int:
+            # Somebody else has the name of a closed account.
+            is_known = known and (kind != "user_validation" or user_id not in self.model.closed_users)
+            return ABOUT_USERS[kind][is_known]
+
+        self._send(self.factory.about_user(kind, user, respond), moment)
 
     @rule(which=small_index, other=small_index, reason=flag_reasons, separate=st.booleans(), moment=moments)
     def an_order_is_flagged(self, which: int, other: int, reason: str, separate: bool, moment: str) -> None:
@@ -239,10 +273,16 @@ class StoreMachine(RuleBasedStateMachine):
         payment, order = self._payment(which), self._order(other)
         if reason in MISMATCHED_FIELDS:
             self._send(self.factory.mismatched_payment(order, reason, separate=separate), moment)
-        elif payment.paid and payment.order is not order:
+        elif reason == "transaction" and self._is_paid(payment) and payment.attempt.order is not order:
             self._send(self.factory.reused_transaction(payment, order), moment)
         else:
             self._send(self.factory.dispute(payment), moment)
+
+    def _is_paid(self, payment: Transaction) -> bool:
+        """Whether the store knows that it paid its order."""
+        return any(
+            fact.kind == "payment" and fact.transaction == payment.id for fact in payment.attempt.order.facts
+        )
 
     # --- the network, and staff
 

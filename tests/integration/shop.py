@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import json
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,20 +13,22 @@ from itertools import count
 from typing import Any
 from uuid import uuid4
 
-import httpx
 import pytest
 from sqlalchemy import Engine, event, text
+from sqlmodel import col, select
 
 from store_app.accounts.service import CurrentUser
 from store_app.checkout import service
 from store_app.checkout.service import Checkout
 from store_app.db import engine as db_engine
 from store_app.db.unit_of_work import read_session, unit_of_work
-from store_app.models import Item, ItemKind, Order, User, utc_now
-from store_app.orders import lifecycle
-from store_app.orders.locked_order import LockedOrder, lock
+from store_app.models import AttemptKind, Item, ItemKind, Order, User, utc_now
+from store_app.orders.ledger import Standing, standing
+from store_app.orders.order import LockedOrder, NewLine, Orders
 from store_app.payments.registry import configured_providers, get_provider
 from store_app.payments.xsolla.provider import XsollaProvider
+from store_app.payments.xsolla.transport import Answer as ProviderAnswer
+from store_app.payments.xsolla.transport import Request
 from store_app.settings import get_settings
 from tests.support.deliveries import Answer, receive
 
@@ -51,6 +54,8 @@ SETTINGS = {
 Json = dict[str, Any]
 AnyOrder = Order | LockedOrder
 _numbers = count(700_000_000)
+# The provider's own orders of each order, in the sequence of the attempts: notifications name them.
+_provider_orders: dict[str, list[int]] = defaultdict(list)
 
 
 def forget_settings() -> None:
@@ -97,6 +102,19 @@ def wait_until(condition: Callable[[], object], seconds: float = 10) -> None:
         time.sleep(0.01)
 
 
+def _answer(status: int, body: Any) -> ProviderAnswer:
+    return ProviderAnswer(status, json.dumps(body).encode())
+
+
+def _price(lines: list[Json]) -> Json:
+    """Return the price of a cart, from a catalogue that is the same as the store's."""
+    quantities = {line["sku"]: line["quantity"] for line in lines}
+    with read_session() as session:
+        items = session.exec(select(Item).where(col(Item.sku).in_(quantities))).all()
+    total = sum(item.price * quantities[item.sku] for item in items)
+    return {"amount": f"{total / 100:.4f}", "currency": "USD"}
+
+
 @dataclass
 class Provider:
     """Answers the token request as the provider does; `meanwhile` runs before it answers."""
@@ -105,18 +123,25 @@ class Provider:
     status: int = 201
     answer: Any = None
     meanwhile: Callable[[Json], None] = lambda _body: None
+    # What the catalogue charges, by the provider's order id.
+    prices: dict[str, Json] = field(default_factory=dict)
 
     def client(self) -> XsollaProvider:
         """Return the store's own client, connected to this provider."""
-        return XsollaProvider(get_settings(), httpx.AsyncClient(transport=httpx.MockTransport(self._reply)))
+        return XsollaProvider(get_settings(), self._reply)
 
-    def _reply(self, request: httpx.Request) -> httpx.Response:
-        body = json.loads(request.content)
+    async def _reply(self, request: Request) -> ProviderAnswer:
+        if request.method == "GET":
+            price = self.prices.get(request.url.rpartition("/")[2])
+            return _answer(200 if price else 404, {"status": "new", "content": {"price": price}})
+        body = json.loads(json.dumps(request.body))
         self.asked.append(body)
         self.meanwhile(body)
         number = next(_numbers)
+        _provider_orders[body.get("custom_parameters", {}).get("order_id", "")].append(number)
+        self.prices[str(number)] = _price(body["purchase"].get("items", []))
         good = {"token": f"token-{number}", "order_id": number}
-        return httpx.Response(self.status, json=good if self.answer is None else self.answer)
+        return _answer(self.status, good if self.answer is None else self.answer)
 
 
 @dataclass
@@ -152,15 +177,38 @@ class Shop:
 
     def order(self, user: CurrentUser, *items: Item, attempts: int = 1) -> Order:
         """Write a pending order for one of each item, with payment pages opened for it."""
-        with unit_of_work() as session:
-            lines = [lifecycle.NewLine(item, 1) for item in items]
-            order = lifecycle.place(session, user.user_id, lines, timedelta(days=1))
-            for _ in range(attempts):
-                number = str(next(_numbers))
-                lifecycle.start_attempt(
-                    session, lock(session, order.id), "xsolla", number, f"http://provider.test/?token={number}"
-                )
-        return order
+        with unit_of_work() as work:
+            placed = Orders.of(work).place(user.user_id, [NewLine(item, 1) for item in items], timedelta(days=1))
+        for _ in range(attempts):
+            self.attempt(placed)
+        return self.read(placed.id)
+
+    def attempt(
+        self,
+        order: AnyOrder,
+        provider: str = "xsolla",
+        provider_order_id: str | None = "",
+        kind: AttemptKind = AttemptKind.CATALOGUE,
+    ) -> None:
+        """Open a payment page for an order; with an order of its own at the provider, unless that is None."""
+        if provider_order_id == "":
+            provider_order_id = str(next(_numbers))
+        if provider_order_id and provider_order_id.isdecimal():
+            _provider_orders[order.id].append(int(provider_order_id))
+        with unit_of_work() as work:
+            locked = Orders.of(work).lock(order.id)
+            attempt = locked.start_attempt(provider, kind)
+            locked.open_attempt(attempt.number, provider_order_id, f"http://provider.test/?token={attempt.number}")
+
+    def standing(self, order_id: str) -> Standing:
+        """Return what the ledger of an order means."""
+        with unit_of_work() as work:
+            return standing(Orders.of(work).lock(order_id).facts)
+
+    def flags(self, order_id: str) -> list[str]:
+        """Return the reasons why staff must look at an order, oldest first."""
+        query = "SELECT reason FROM attention_flags WHERE order_id = :id AND settled_at IS NULL ORDER BY id"
+        return [row[0] for row in self.rows(query, id=order_id)]
 
     def paid_order(self, user: CurrentUser, *items: Item) -> Order:
         """Write an order and deliver the notification that it was paid."""
@@ -208,12 +256,18 @@ def amount_of(order: AnyOrder) -> str:
     return f"{order.total / 100:.4f}"
 
 
-def _order_notification(kind: str, order: AnyOrder, transaction: str | None) -> Json:
+def provider_order_id(order: AnyOrder, attempt: int = 1) -> int | None:
+    """Return the provider's own order of an attempt; None when it has none."""
+    known = _provider_orders.get(order.id, [])
+    return known[attempt - 1] if attempt <= len(known) else None
+
+
+def _order_notification(kind: str, order: AnyOrder, transaction: str | None, attempt: int) -> Json:
     return {
         "notification_type": kind,
         "items": [],
         "order": {
-            "id": None,
+            "id": provider_order_id(order, attempt),
             "mode": "sandbox",
             "currency_type": "real",
             "currency": order.currency,
@@ -225,20 +279,20 @@ def _order_notification(kind: str, order: AnyOrder, transaction: str | None) -> 
         "billing": {
             "notification_type": "payment",
             "settings": {"project_id": PROJECT, "merchant_id": 887981},
-            "transaction": {"id": transaction, "dry_run": 1, "external_id": f"{order.id}-1"},
+            "transaction": {"id": transaction, "dry_run": 1, "external_id": f"{order.id}-{attempt}"},
         },
         "custom_parameters": {"order_id": order.id},
     }
 
 
-def order_paid(order: AnyOrder, transaction: str = "T1") -> Json:
+def order_paid(order: AnyOrder, transaction: str = "T1", attempt: int = 1) -> Json:
     """Return the notification that an order was paid (combined mode)."""
-    return _order_notification("order_paid", order, transaction)
+    return _order_notification("order_paid", order, transaction, attempt)
 
 
-def order_canceled(order: AnyOrder, transaction: str | None = "T1") -> Json:
+def order_canceled(order: AnyOrder, transaction: str | None = "T1", attempt: int = 1) -> Json:
     """Return the notification that a paid order was canceled: its money goes back."""
-    return _order_notification("order_canceled", order, transaction)
+    return _order_notification("order_canceled", order, transaction, attempt)
 
 
 def _transaction_notification(kind: str, order: AnyOrder, transaction: str, attempt: int = 1) -> Json:

@@ -174,13 +174,35 @@ def test_what_staff_must_look_at_is_listed(shop: Shop) -> None:
     assert shop.notify(cheap).verdict is Verdict.REFUSED
     unmatched = order_paid(wrong)
     unmatched["custom_parameters"]["order_id"] = "f" * 32
-    unmatched["billing"]["transaction"]["external_id"] = ""
+    unmatched["billing"]["transaction"]["external_id"] = unmatched["order"]["id"] = ""
     assert shop.notify(unmatched).verdict is Verdict.UNMATCHED
     (delivery,) = shop.rows("SELECT id FROM webhook_deliveries WHERE verdict = 'unmatched'")
 
     orders, deliveries = run_command("attention", "list").stdout.splitlines()
-    assert orders.startswith(f"order {wrong.number} {wrong.id} (pending): ")
-    assert deliveries.startswith(f"delivery {delivery[0]} (order_paid): ")
+    flag_id, _, order = orders.strip().partition("  ")
+    assert order == f"order {wrong.number} {wrong.id} (pending): the payment has another amount"
+    assert f"delivery {delivery[0]} (order_paid): unmatched: " in deliveries
+    assert "another amount" in run_command("attention", "show", flag_id).stdout
+    settled = run_command("attention", "settle", flag_id, "--by", "Ada", "--note", "refunded by hand")
+    assert settled.stdout == f"Flag {flag_id} is settled.\n"
+    assert run_command("attention", "list").stdout.splitlines() == [deliveries]
+    assert len(run_command("attention", "list", "--all").stdout.splitlines()) == 2
+    assert "by Ada: refunded by hand" in run_command("attention", "show", flag_id).stdout
+    again = run_command("attention", "settle", flag_id, "--by", "Bob", "--note", "-")
+    assert (again.exit_code, again.stderr) == (1, f"Flag {flag_id} was settled by Ada.\n")
+
+
+def test_a_flag_shows_the_ledger_of_its_order(shop: Shop) -> None:
+    order = shop.order(shop.user(), shop.item(1000))
+    shop.notify(order_paid(order, "T1"))
+    shop.notify(order_paid(order, "T2"))
+    ((flag_id,),) = shop.rows("SELECT id FROM attention_flags")
+    lines = run_command("attention", "show", str(flag_id)).stdout.splitlines()
+    assert lines[0].endswith("paid twice: one payment must be refunded")
+    assert lines[-2:] == ["payment T1: 1000 of 1000 left", "payment T2: 1000 of 1000 left"]
+    assert sum("payment T" in line for line in lines) == 4
+    missing = run_command("attention", "show", "99")
+    assert (missing.exit_code, missing.stderr) == (1, "There is no flag 99.\n")
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,9 @@ import pytest
 from store_app.db.unit_of_work import read_session, unit_of_work
 from store_app.errors import NotFound, OrderClosed
 from store_app.models import Order
-from store_app.orders import lifecycle, service
-from store_app.orders.locked_order import lock
+from store_app.orders import service
+from store_app.orders.ledger import PAID_TWICE
+from store_app.orders.order import OWNED_ALREADY, Orders
 from store_app.orders.queries import find_order
 from tests.integration.shop import Shop, declined, order_canceled, order_paid, refund
 from tests.support.invariants import check
@@ -79,13 +80,14 @@ def test_a_refund_revokes_the_purchases(shop: Shop, undo: object) -> None:
     assert shop.notify(undo(order)).verdict == "repeat"
     assert shop.read(order.id).status == "refunded"
     assert shop.purchases(order.id) == ["refunded", "refunded"]
-    assert shop.rows("SELECT SUM(amount) FROM payments") == [(0,)]
+    assert shop.standing(order.id).left == 0
     check(shop.engine)
 
 
 def test_a_refund_revokes_only_the_purchases_of_its_own_order(shop: Shop) -> None:
     user, potion = shop.user(), shop.item(consumable=True)
     first, second = shop.paid_order(user, potion), shop.paid_order(user, potion)
+    assert (shop.purchases(first.id), shop.purchases(second.id)) == (["granted"], ["granted"])
     shop.notify(refund(first, "T" + first.id[:12]))
     assert shop.purchases(first.id) == ["refunded"]
     assert shop.purchases(second.id) == ["granted"]
@@ -133,7 +135,7 @@ def test_an_item_that_another_order_granted_meanwhile_is_held(shop: Shop) -> Non
     assert shop.purchases(other.id) == ["granted"]
     assert shop.notify(order_paid(order, "T2")).status == 204
     assert shop.purchases(order.id) == ["held"]
-    assert shop.read(order.id).needs_attention
+    assert shop.flags(order.id)
     check(shop.engine)
 
 
@@ -141,7 +143,7 @@ def test_a_second_payment_is_flagged_and_one_refund_leaves_the_purchase_granted(
     order = shop.order(shop.user(), shop.item())
     shop.notify(order_paid(order, "T1"))
     shop.notify(order_paid(order, "T2"))
-    assert "twice" in shop.read(order.id).needs_attention
+    assert shop.flags(order.id) == [PAID_TWICE]
     assert shop.purchases(order.id) == ["granted"]
     shop.notify(refund(order, "T1"))
     assert shop.read(order.id).status == "paid"
@@ -157,12 +159,37 @@ def test_the_second_paid_order_for_a_non_consumable_is_held(shop: Shop) -> None:
     assert shop.purchases(first.id) == ["granted"]
     assert sorted(shop.purchases(second.id)) == ["granted", "held"]
     assert shop.read(second.id).status == "paid"
-    assert "owned already" in shop.read(second.id).needs_attention
-    assert shop.read(first.id).needs_attention == ""
+    assert shop.flags(second.id) == [OWNED_ALREADY]
+    assert shop.flags(first.id) == []
     check(shop.engine)
     shop.notify(refund(second, "T2"))
     assert shop.purchases(first.id) == ["granted"]
     assert shop.purchases(second.id) == ["refunded", "refunded"]
+    check(shop.engine)
+
+
+def test_a_purchase_of_another_user_holds_nothing(shop: Shop) -> None:
+    sword = shop.item()
+    orders = [shop.paid_order(shop.user(), sword) for _ in range(2)]
+    assert [shop.purchases(order.id) for order in orders] == [["granted"], ["granted"]]
+
+
+def test_a_refund_of_a_held_line_grants_no_other(shop: Shop) -> None:
+    user, sword = shop.user(), shop.item()
+    first, second, third = (shop.paid_order(user, sword) for _ in range(3))
+    assert shop.notify(refund(second, "T" + second.id[:12])).status == 204
+    assert [shop.purchases(order.id) for order in (first, second, third)] == [["granted"], ["refunded"], ["held"]]
+    assert (shop.flags(second.id), shop.flags(third.id)) == ([], [OWNED_ALREADY])
+    check(shop.engine)
+
+
+def test_an_order_stays_flagged_while_one_of_its_lines_is_held(shop: Shop) -> None:
+    user, sword, shield = shop.user(), shop.item(), shop.item()
+    first, second, both = (shop.paid_order(user, *items) for items in ([sword], [shield], [sword, shield]))
+    shop.notify(refund(first, "T" + first.id[:12]))
+    assert (shop.purchases(both.id), shop.flags(both.id)) == (["granted", "held"], [OWNED_ALREADY])
+    shop.notify(refund(second, "T" + second.id[:12]))
+    assert (shop.purchases(both.id), shop.flags(both.id)) == (["granted", "granted"], [])
     check(shop.engine)
 
 
@@ -176,8 +203,8 @@ def test_a_closed_order_that_is_paid_is_granted(shop: Shop, status: str) -> None
         shop.notify(declined(order))
     else:
         shop.age(order.id)
-        with unit_of_work() as session:
-            assert lifecycle.expire_due(session) == 1
+        with unit_of_work() as work:
+            assert Orders.of(work).expire_due() == 1
     assert shop.read(order.id).status == status
     shop.notify(order_paid(order))
     assert shop.read(order.id).status == "paid"
@@ -191,8 +218,8 @@ def test_a_transaction_that_paid_another_order_grants_nothing_and_is_flagged(sho
     shop.notify(order_paid(first, "T1"))
     assert shop.notify(order_paid(second, "T1")).status == 204
     assert shop.read(second.id).status == "pending"
-    assert shop.read(second.id).needs_attention
-    assert shop.read(first.id).needs_attention == ""
+    assert shop.flags(second.id)
+    assert shop.flags(first.id) == []
     assert shop.purchases(second.id) == []
 
 
@@ -203,8 +230,7 @@ def test_declined_then_paid(shop: Shop) -> None:
     order = shop.order(shop.user(), shop.item())
     assert shop.notify(declined(order)).verdict == "done"
     assert shop.read(order.id).status == "failed"
-    with unit_of_work() as session:
-        lifecycle.start_attempt(session, lock(session, order.id), "xsolla", "again", "http://provider.test/again")
+    shop.attempt(order)
     assert shop.read(order.id).status == "pending"
     shop.notify(order_paid(order))
     assert _timeline(shop, order) == ["placed", "failed", "pending", "paid"]
@@ -275,16 +301,16 @@ def test_only_open_orders_whose_time_is_over_expire(shop: Shop) -> None:
     shop.notify(order_paid(paid))
     for order in (due, failed, paid):
         shop.age(order.id)
-    with unit_of_work() as session:
-        assert lifecycle.expire_due(session) == 2
+    with unit_of_work() as work:
+        assert Orders.of(work).expire_due() == 2
     assert [shop.read(order.id).status for order in (due, failed, paid, fresh)] == [
         "expired",
         "expired",
         "paid",
         "pending",
     ]
-    with unit_of_work() as session:
-        assert lifecycle.expire_due(session) == 0
+    with unit_of_work() as work:
+        assert Orders.of(work).expire_due() == 0
     check(shop.engine)
 
 
@@ -292,10 +318,10 @@ def test_orders_expire_in_batches(shop: Shop) -> None:
     user, potion = shop.user(), shop.item(consumable=True)
     for _ in range(5):
         shop.age(shop.order(user, potion).id)
-    with unit_of_work() as session:
-        assert lifecycle.expire_due(session, limit=3) == 3
-    with unit_of_work() as session:
-        assert lifecycle.expire_due(session, limit=3) == 2
+    with unit_of_work() as work:
+        assert Orders.of(work).expire_due(limit=3) == 3
+    with unit_of_work() as work:
+        assert Orders.of(work).expire_due(limit=3) == 2
 
 
 def test_a_read_session_changes_nothing(shop: Shop) -> None:

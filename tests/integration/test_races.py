@@ -11,12 +11,14 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from store_app.accounts.service import CurrentUser, close_account, find_current_user, open_session, sign_out
+from store_app.accounts.service import CurrentUser, find_current_user, open_session, sign_out
 from store_app.checkout import cart
 from store_app.db.unit_of_work import unit_of_work
 from store_app.errors import Refusal
 from store_app.models import Order
-from store_app.orders import lifecycle, service
+from store_app.orders import service
+from store_app.orders.order import Orders
+from store_app.orders.service import close_account
 from tests.integration.shop import Shop, declined, order_paid, refund, sign, wait_until
 from tests.support.deliveries import receive
 from tests.support.invariants import check
@@ -51,8 +53,8 @@ def test_the_same_payment_many_times_at_once_grants_once(shop: Shop) -> None:
 
 
 def _expire() -> int:
-    with unit_of_work() as session:
-        return lifecycle.expire_due(session)
+    with unit_of_work() as work:
+        return Orders.of(work).expire_due()
 
 
 def _everything(shop: Shop, user: CurrentUser, order: Order, sku: str) -> list[Action]:

@@ -10,7 +10,7 @@ from store_app.catalogue.queries import ItemFilter, find_item, list_items
 from store_app.db.unit_of_work import read_session, unit_of_work
 from store_app.errors import NotFound
 from store_app.models import Item, Order
-from store_app.orders.locked_order import ledger_of, lock, lock_all
+from store_app.orders.order import Orders
 from tests.integration.shop import Shop
 
 pytestmark = pytest.mark.parametrize("text", ["\0", "dragon\0sword", "\ud800", "sword \udfff"], ids=ascii)
@@ -24,15 +24,16 @@ def test_rejected_text_finds_no_row(shop: Shop, text: str) -> None:
         with pytest.raises(NotFound):
             find_item(session, text)
     with unit_of_work() as session, pytest.raises(NotFound):
-        lock(session, text)
+        Orders.of(session).lock(text)
 
 
 def test_other_values_of_the_same_query_still_find_their_rows(shop: Shop, text: str) -> None:
     item, order = shop.item(), shop.order(shop.user(), shop.item())
     with unit_of_work() as session:
         assert session.exec(select(Item.sku).where(col(Item.sku).in_([text, item.sku]))).all() == [item.sku]
-        lock_all(session, [text, order.id])
-        assert ledger_of(session, lock(session, order.id)) == []
+        orders = Orders.of(session)
+        orders.lock_all([text, order.id])
+        assert (orders.locked.get(text), orders.lock(order.id).facts) == (None, [])
 
 
 def test_a_row_with_rejected_text_is_refused(shop: Shop, text: str) -> None:

@@ -8,11 +8,12 @@ import pytest
 
 from store_app.accounts import service
 from store_app.accounts.service import SESSIONS_ENDED, CurrentUser, find_current_user, open_session
-from store_app.db import outbox
+from store_app.db import outbox_queue
 from store_app.db.outbox import Message
 from store_app.db.unit_of_work import unit_of_work
 from store_app.live.bus import Bus, notify
 from store_app.live.hub import hub
+from store_app.orders import service as orders
 from tests.integration.shop import Shop
 from tests.support.ports import free_port
 
@@ -58,15 +59,15 @@ def test_signing_out_writes_a_message_that_names_the_session(shop: Shop, sent: l
 def test_closing_the_account_writes_a_message_that_names_all_its_sessions(shop: Shop, sent: list[Message]) -> None:
     first = _sign_in(shop.user().user_id)
     second = _sign_in(first.user_id)
-    service.close_account(first, first.user_id)
+    orders.close_account(first, first.user_id)
     assert [_ended(message) for message in sent] == [{first.session_hash, second.session_hash}]
 
 
 def test_the_message_does_not_wait_behind_one_that_could_not_be_sent(shop: Shop, sent: list[Message]) -> None:
     current_user = _sign_in(shop.user().user_id)
     with unit_of_work() as session:
-        outbox.write(session, current_user.user_id, {"event": "test"})
-    outbox.note_failure([sent[0].id], "Redis does not answer")
+        session.messages.append((current_user.user_id, {"event": "test"}))
+    outbox_queue.note_failure([sent[0].id], "Redis does not answer")
     service.sign_out(current_user)
     assert [message.payload["event"] for message in sent] == ["test", SESSIONS_ENDED]
 

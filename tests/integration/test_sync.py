@@ -5,10 +5,12 @@ import os
 from collections.abc import Iterator
 from decimal import Decimal
 
+import httpx
 import pytest
 
 from store_app.errors import ProviderRefused
-from store_app.payments.provider import PaymentRequest
+from store_app.models import PaymentAttempt
+from store_app.payments.provider import EventKind, PaymentRequest
 from store_app.payments.xsolla.provider import XsollaProvider
 from store_app.settings import Settings
 from tests.support.store import StoreProcess
@@ -54,6 +56,38 @@ def test_a_payment_page_is_opened_with_either_kind_of_token(own_store: StoreProc
     page = asyncio.run(_client(own_store, XSOLLA_TOKEN=token).open_payment_page(_request()))
     assert page.url.startswith(own_store.simulator_url)
     assert (page.provider_order_id is None) == (token == "merchant")
+
+
+def _paid_by_merchant_token(store: StoreProcess, client: XsollaProvider) -> PaymentAttempt:
+    credentials = {"username": f"u{os.urandom(4).hex()}", "password": "correct horse battery"}
+    user = httpx.post(f"{store.url}/api/users", json=credentials, trust_env=False).raise_for_status().json()
+    request = _request(user_id=user["id"])
+    page = asyncio.run(client.open_payment_page(request))
+    attempt = PaymentAttempt(
+        order_id=request.order_id, number=1, provider="xsolla", kind="amount", payment_url=page.url
+    )
+    assert asyncio.run(client.find_payments(attempt)) == []
+    pressed = f"{store.simulator_url}/paystation4/pay?token={page.url.rpartition('=')[2]}"
+    assert httpx.post(pressed, trust_env=False).status_code < 400
+    return attempt
+
+
+def test_a_payment_by_a_merchant_token_is_found_with_its_price_and_what_was_charged(
+    own_store: StoreProcess,
+) -> None:
+    client = _client(own_store, XSOLLA_TOKEN="merchant")
+    attempt = _paid_by_merchant_token(own_store, client)
+    (event,) = asyncio.run(client.find_payments(attempt))
+    assert (event.kind, Decimal(event.amount), event.currency) == (EventKind.PAID, Decimal("999.99"), "USD")
+    assert Decimal(event.charged) > Decimal(event.amount), "the simulator adds a sales tax"
+    assert asyncio.run(client.find_refunds(attempt, event.transaction_id)) == []
+    asyncio.run(client.refund(event.transaction_id, "asked for", Decimal("1.00")))
+    kinds = [found.kind for found in asyncio.run(client.find_payments(attempt))]
+    assert kinds == [EventKind.PAID, EventKind.PARTIALLY_REFUNDED]
+    asyncio.run(client.refund(event.transaction_id, "asked for"))
+    (refund,) = asyncio.run(client.find_payments(attempt))
+    assert (refund.kind, refund.transaction_id) == (EventKind.REFUNDED, event.transaction_id)
+    assert asyncio.run(client.find_refunds(attempt, event.transaction_id)) == [refund]
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,9 @@ import pytest
 
 from store_app.checkout import reconcile
 from store_app.db.unit_of_work import unit_of_work
-from store_app.models import Order, Verdict
-from store_app.orders import lifecycle
-from store_app.orders.ledger import Movement
-from store_app.orders.locked_order import lock
+from store_app.models import AttemptKind, Order, Verdict
+from store_app.orders.ledger import PAID_TWICE, PAYMENT_UNKNOWN, Fact
+from store_app.orders.order import Orders
 from store_app.payments import registry
 from store_app.payments.provider import Outcome, RefusalReason
 from store_app.settings import BadSettings, get_settings
@@ -77,7 +76,7 @@ def test_both_may_use_one_transaction_id_for_two_orders(shop: Shop) -> None:
     shop.notify(order_paid(first, "T1"))
     assert _tell(_happening("charge.settled", second, "T1")).verdict is Verdict.DONE
     assert [shop.read(order.id).status for order in (first, second)] == ["paid", "paid"]
-    assert [shop.read(order.id).needs_attention for order in (first, second)] == ["", ""]
+    assert [shop.flags(order.id) for order in (first, second)] == [[], []]
     check(shop.engine)
 
 
@@ -96,18 +95,30 @@ def test_a_partial_refund_is_valued_by_the_payment_of_its_own_provider(shop: Sho
     part = _happening("charge.trimmed", order, "T1")
     part["sum"] = {"minor": 400, "ccy": "USD"}
     _tell(part)
-    assert shop.rows("SELECT provider, amount FROM payments ORDER BY id") == [("xsolla", 1000), ("acme", 0)]
+    assert (shop.standing(order.id).left, shop.flags(order.id)) == (1000, [PAYMENT_UNKNOWN])
     assert shop.read(order.id).status == "paid"
     check(shop.engine)
+
+
+def test_a_transaction_alone_names_the_order_of_its_own_provider(shop: Shop) -> None:
+    user = shop.user()
+    ours, theirs = shop.order(user, shop.item()), shop.order(user, shop.item())
+    shop.notify(order_paid(ours, "T1"))
+    _tell(_happening("charge.settled", theirs, "T1"))
+    only_transaction = refund(ours, "T1")
+    del only_transaction["custom_parameters"], only_transaction["transaction"]["external_id"]
+    assert shop.notify(only_transaction).verdict is Verdict.DONE
+    assert [shop.read(order.id).status for order in (ours, theirs)] == ["refunded", "paid"]
+    assert _tell(_without_order("charge.reversed", theirs, "T1")).verdict is Verdict.DONE
+    assert [shop.read(order.id).status for order in (ours, theirs)] == ["refunded", "refunded"]
 
 
 @pytest.mark.parametrize("batched", [False, True])
 def test_one_provider_order_id_may_stand_for_two_orders(shop: Shop, batched: bool) -> None:
     user = shop.user()
     ours, theirs = (shop.order(user, shop.item(), attempts=0) for _ in range(2))
-    with unit_of_work() as session:
-        lifecycle.start_attempt(session, lock(session, ours.id), "xsolla", "4711", "http://provider.test/1")
-        lifecycle.start_attempt(session, lock(session, theirs.id), "acme", "4711", "http://acme.test/1")
+    shop.attempt(ours, "xsolla", "4711")
+    shop.attempt(theirs, "acme", "4711")
     paid = order_paid(ours, "T1")
     # Only the provider's own order says which order it is.
     paid["order"]["id"], paid["custom_parameters"]["order_id"] = 4711, ""
@@ -129,7 +140,7 @@ def test_an_order_paid_at_both_is_flagged_and_one_refund_leaves_it_granted(shop:
     order = shop.order(shop.user(), shop.item(1000))
     shop.notify(order_paid(order, "T1"))
     _tell(_happening("charge.settled", order, "C1"))
-    assert "paid twice" in shop.read(order.id).needs_attention
+    assert shop.flags(order.id) == [PAID_TWICE]
     _tell(_happening("charge.reversed", order, "C1"))
     assert (shop.read(order.id).status, shop.purchases(order.id)) == ("paid", ["granted"])
     check(shop.engine)
@@ -165,6 +176,7 @@ def _without_order(what: str, order: Order, charge: str) -> Json:
 def test_a_refund_before_its_payment_in_one_delivery_takes_it_back(shop: Shop) -> None:
     order = shop.order(shop.user(), shop.item(1000))
     _tell(_without_order("charge.reversed", order, "C1"), _happening("charge.settled", order, "C1"))
+    assert catch_up() == 1
     assert (shop.read(order.id).status, shop.purchases(order.id)) == ("refunded", ["refunded"])
     check(shop.engine)
 
@@ -178,6 +190,7 @@ def test_an_unmatched_event_among_others_is_applied_when_its_payment_arrives(sho
         ("unmatched", "C9"),
     ]
     _tell(_happening("charge.settled", second, "C9"))
+    assert catch_up() == 1
     assert [shop.read(order.id).status for order in (first, second)] == ["paid", "refunded"]
     check(shop.engine)
 
@@ -223,13 +236,11 @@ def test_replaying_an_event_of_a_delivery_leaves_the_others_alone(shop: Shop) ->
 
 def test_a_decline_leaves_the_open_payment_page_of_another_provider(shop: Shop) -> None:
     order = shop.order(shop.user(), shop.item(), attempts=0)
-    with unit_of_work() as session:
-        locked = lock(session, order.id)
-        lifecycle.start_attempt(session, locked, "xsolla", "4711", "http://provider.test/1")
-        lifecycle.start_attempt(session, locked, "acme", "chk_1", "http://acme.test/1")
+    shop.attempt(order, "xsolla", "4711")
+    shop.attempt(order, "acme", "chk_1")
     failed = _happening("charge.failed", order, "C1", "chk_1") | {"reference": order.id + "-"}
     assert _tell(failed).verdict is Verdict.REPEAT
-    declined = shop.rows("SELECT provider FROM payment_attempts WHERE declined_at IS NOT NULL")
+    declined = shop.rows("SELECT provider FROM payment_attempts WHERE state = 'declined'")
     assert (declined, shop.read(order.id).status) == ([("acme",)], "pending")
 
 
@@ -239,8 +250,7 @@ def test_reconciliation_goes_on_when_a_provider_is_not_configured(
     user = shop.user()
     for _ in range(2):
         with_acme, with_xsolla = shop.order(user, shop.item(), attempts=0), shop.order(user, shop.item())
-        with unit_of_work() as session:
-            lifecycle.start_attempt(session, lock(session, with_acme.id), "acme", None, "http://acme.test/1")
+        shop.attempt(with_acme, "acme", None, AttemptKind.AMOUNT)
         shop.change("UPDATE orders SET next_check_at = :then", then="2020-01-01 00:00:00+00:00")
         monkeypatch.delenv("ACME_KEY", raising=False)
         _forget_providers()
@@ -259,11 +269,11 @@ def test_unmatched_deliveries_of_a_removed_provider_keep_no_other_waiting(
     without_order = refund(order, "T1")
     del without_order["custom_parameters"], without_order["transaction"]["external_id"]
     assert shop.notify(without_order).verdict is Verdict.UNMATCHED
-    with unit_of_work() as session:
-        locked = lock(session, order.id)
+    with unit_of_work() as work:
+        locked = Orders.of(work).lock(order.id)
         for number in range(101):
-            lifecycle.receive_payment(session, locked, Movement("payment", 1000, f"C{number}", provider="acme"))
-        lifecycle.receive_payment(session, locked, Movement("payment", 1000, "T1", provider="xsolla"))
+            locked.record(Fact("payment", f"C{number}", "acme", f"C{number}", amount=1000))
+        locked.record(Fact("payment", "T1", "xsolla", "T1", amount=1000))
     monkeypatch.delitem(registry.PROVIDERS, "acme")
     _forget_providers()
     assert catch_up() == 1

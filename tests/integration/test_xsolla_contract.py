@@ -5,13 +5,9 @@ from typing import Any
 
 import pytest
 
-from store_app.db.unit_of_work import unit_of_work
-from store_app.models import Order, PaymentKind, Verdict
-from store_app.orders import lifecycle
-from store_app.orders.ledger import Movement
-from store_app.orders.locked_order import lock
-from store_app.payments.registry import get_provider
-from store_app.settings import get_settings
+from store_app.models import AttemptKind, Order, Verdict
+from store_app.orders.ledger import PART_UNKNOWN
+from store_app.orders.payment_events import OTHER_ORDER_NAMED, PAGE_UNKNOWN
 from tests.integration.shop import Json, Shop, order_paid, payment, refund
 from tests.support.invariants import check
 from webhook.intake import catch_up
@@ -31,15 +27,11 @@ def _part(order: Order, charged: str | None, number: int = 1) -> Json:
     return {**part, "payment_details": details}
 
 
-def _ledger(shop: Shop, order: Order) -> list[tuple[Any, ...]]:
-    return shop.rows("SELECT kind, amount FROM payments WHERE order_id = :id ORDER BY id", id=order.id)
-
-
 def test_a_partial_refund_with_tax_is_booked_as_its_share_of_the_price(shop: Shop) -> None:
     order = shop.order(shop.user(), shop.item(1000))
     shop.notify(_with_tax(order))
     shop.notify(_part(order, "2.50"))
-    assert _ledger(shop, order) == [("payment", 1000), ("partial_refund", -200)]
+    assert shop.standing(order.id).left == 800
     assert shop.read(order.id).status == "partially_refunded"
     assert shop.purchases(order.id) == ["granted"]
     check(shop.engine)
@@ -51,7 +43,7 @@ def test_partial_refunds_that_add_up_to_the_payment_refund_the_order(shop: Shop)
     for number in range(3):
         # 4.17 + 4.17 + 4.16 = 12.50, and no share of the price is a whole number of cents.
         shop.notify(_part(order, "4.16" if number else "4.18", number))
-    assert sum(amount for _kind, amount in _ledger(shop, order)) == 0
+    assert shop.standing(order.id).left == 0
     assert shop.read(order.id).status == "refunded"
     assert shop.purchases(order.id) == ["refunded"]
     check(shop.engine)
@@ -64,16 +56,16 @@ def test_a_partial_refund_of_unknown_amount_is_flagged_for_staff(shop: Shop, cha
     shop.notify(_part(order, charged))
     after = shop.read(order.id)
     assert (after.status, shop.purchases(order.id)) == ("partially_refunded", ["granted"])
-    assert "how much" in after.needs_attention
+    assert shop.flags(order.id) == [PART_UNKNOWN]
     check(shop.engine)
 
 
 def test_a_repeated_partial_refund_is_booked_once_and_an_equal_second_one_again(shop: Shop) -> None:
     order = shop.order(shop.user(), shop.item(1000))
-    shop.notify(order_paid(order))
-    outcomes = [shop.notify(_part(order, "1.00", number)).verdict for number in (1, 1, 2)]
+    shop.notify(_with_tax(order))
+    outcomes = [shop.notify(_part(order, "1.25", number)).verdict for number in (1, 1, 2)]
     assert outcomes == [Verdict.DONE, Verdict.REPEAT, Verdict.DONE]
-    assert _ledger(shop, order)[1:] == [("partial_refund", -100)] * 2
+    assert shop.standing(order.id).left == 800
 
 
 @pytest.mark.parametrize("sequence", list(permutations(range(3))))
@@ -84,60 +76,67 @@ def test_a_refund_that_names_only_its_transaction_finds_its_payment(shop: Shop, 
     notifications = [order_paid(order), without_order, {**without_order, "again": True}]
     for number in sequence:
         assert shop.notify(notifications[number]).status == 204
+    catch_up()
     assert shop.read(order.id).status == "refunded"
     assert shop.purchases(order.id) == ["refunded"]
     check(shop.engine)
 
 
-def test_a_refund_that_named_only_its_transaction_finds_a_payment_of_reconciliation(shop: Shop) -> None:
+def test_a_refund_that_named_only_its_transaction_is_applied_when_its_payment_is_recorded(shop: Shop) -> None:
     order = shop.order(shop.user(), shop.item(1000))
     without_order = refund(order)
     del without_order["custom_parameters"], without_order["transaction"]["external_id"]
     assert shop.notify(without_order).verdict is Verdict.UNMATCHED
     assert catch_up() == 0
-    # As reconciliation does, which does not look at deliveries.
-    with unit_of_work() as session:
-        payment = Movement(PaymentKind.PAYMENT, 1000, "T1", provider="xsolla")
-        lifecycle.receive_payment(session, lock(session, order.id), payment)
+    assert shop.rows("SELECT reason FROM attention_flags WHERE settled_at IS NULL") != []
+    assert shop.notify(order_paid(order)).verdict is Verdict.DONE
     assert (catch_up(), catch_up()) == (1, 0)
     assert (shop.read(order.id).status, shop.purchases(order.id)) == ("refunded", ["refunded"])
-    assert shop.rows("SELECT verdict, order_id FROM webhook_deliveries") == [("done", order.id)]
+    assert shop.rows("SELECT DISTINCT verdict, order_id FROM webhook_deliveries") == [("done", order.id)]
+    assert shop.rows("SELECT reason FROM attention_flags WHERE settled_at IS NULL") == []
     check(shop.engine)
 
 
-def test_a_refund_that_names_an_unknown_order_is_tried_once_more_and_stays_unmatched(shop: Shop) -> None:
+def test_a_refund_that_names_an_unknown_order_but_a_known_transaction_is_done_and_flagged(shop: Shop) -> None:
     order = shop.paid_order(shop.user(), shop.item(1000))
     stray = refund(order, "T" + order.id[:12])
-    stray["custom_parameters"]["order_id"] = "unknown"
-    assert shop.notify(stray).verdict is Verdict.UNMATCHED
-    assert (catch_up(), catch_up()) == (1, 0)
-    assert shop.rows("SELECT verdict FROM webhook_deliveries WHERE notification_type = 'refund'") == [
-        ("unmatched",)
-    ]
-    assert shop.read(order.id).status == "paid"
+    stray["custom_parameters"]["order_id"] = stray["transaction"]["external_id"] = "unknown"
+    assert shop.notify(stray).verdict is Verdict.DONE
+    assert shop.read(order.id).status == "refunded"
+    assert shop.flags(order.id) == [f"{OTHER_ORDER_NAMED}: transaction T{order.id[:12]}"]
+    check(shop.engine)
 
 
-def test_a_payment_by_a_merchant_token_grants_by_itself(shop: Shop) -> None:
+def test_a_payment_for_an_amount_grants_by_itself(shop: Shop) -> None:
     order = shop.order(shop.user(), shop.item(1000), attempts=0)
-    with unit_of_work() as session:
-        lifecycle.start_attempt(session, lock(session, order.id), "xsolla", None, "http://provider.test/?token=m")
+    shop.attempt(order, provider_order_id=None, kind=AttemptKind.AMOUNT)
     assert shop.notify(payment(order)).verdict is Verdict.DONE
     assert shop.notify(payment(order)).verdict is Verdict.REPEAT
     assert shop.purchases(order.id) == ["granted"]
 
 
-@pytest.mark.parametrize(("token", "granted"), [("merchant", ["granted"]), ("catalogue", [])])
-def test_a_payment_without_a_recorded_attempt_grants_only_with_merchant_tokens(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch, token: str, granted: list[str]
-) -> None:
-    # The process died after the page was opened and before the attempt was written.
+@pytest.mark.parametrize(("attempt", "granted"), [(1, ["granted"]), (2, [])])
+def test_each_attempt_is_judged_by_its_own_kind(shop: Shop, attempt: int, granted: list[str]) -> None:
+    # XSOLLA_TOKEN was changed while the order was open.
     order = shop.order(shop.user(), shop.item(1000), attempts=0)
-    monkeypatch.setenv("XSOLLA_TOKEN", token)
-    get_settings.cache_clear()
-    get_provider.cache_clear()
-    assert shop.notify(payment(order)).status == 204
-    assert shop.purchases(order.id) == granted
+    shop.attempt(order, provider_order_id=None, kind=AttemptKind.AMOUNT)
+    shop.attempt(order)
+    taken = payment(order)
+    taken["transaction"]["external_id"] = f"{order.id}-{attempt}"
+    assert shop.notify(taken).verdict is Verdict.DONE
+    assert (shop.purchases(order.id), shop.flags(order.id)) == (granted, [])
     check(shop.engine)
+
+
+@pytest.mark.parametrize("kinds", [[], [AttemptKind.AMOUNT, AttemptKind.CATALOGUE]])
+def test_money_taken_on_an_unknown_payment_page_is_flagged(shop: Shop, kinds: list[AttemptKind]) -> None:
+    order = shop.order(shop.user(), shop.item(1000), attempts=0)
+    for kind in kinds:
+        shop.attempt(order, provider_order_id=None, kind=kind)
+    taken = payment(order)
+    del taken["transaction"]["external_id"]
+    assert shop.notify(taken).status == 204
+    assert (shop.purchases(order.id), shop.flags(order.id)) == ([], [f"{PAGE_UNKNOWN}: transaction T1"])
 
 
 def test_a_dispute_is_flagged_for_staff_and_changes_nothing(shop: Shop) -> None:
@@ -145,8 +144,7 @@ def test_a_dispute_is_flagged_for_staff_and_changes_nothing(shop: Shop) -> None:
     opened = {**payment(order), "notification_type": "dispute", "dispute": {"reason": "fraud"}}
     del opened["transaction"]["dry_run"]
     assert shop.notify(opened).verdict is Verdict.DONE
-    after = shop.read(order.id)
-    assert (after.status, after.needs_attention) == ("paid", "dispute: fraud")
+    assert (shop.read(order.id).status, shop.flags(order.id)) == ("paid", ["dispute (fraud): transaction T1"])
 
 
 def test_a_public_id_is_resolved_to_the_user(shop: Shop) -> None:
@@ -157,16 +155,17 @@ def test_a_public_id_is_resolved_to_the_user(shop: Shop) -> None:
     assert (missing.status, missing.code) == (400, "INVALID_USER")
 
 
-def test_a_payment_booked_without_its_tax_gets_it_from_a_later_notification(shop: Shop) -> None:
+def test_the_tax_of_a_payment_may_arrive_after_its_partial_refunds(shop: Shop) -> None:
     order = shop.order(shop.user(), shop.item(1000))
-    # As reconciliation books it: the provider's answer does not contain the tax.
+    # As reconciliation records it: the provider's answer does not contain the tax.
     shop.notify(order_paid(order))
     for number in range(2):
         shop.notify(_part(order, "5.20", number))
-    assert shop.read(order.id).status == "refunded"
+    assert shop.read(order.id).status == "partially_refunded"
+    assert shop.flags(order.id) == [PART_UNKNOWN]
     shop.notify(_with_tax(order))
     # 10.40 of 12.50 went back.
-    assert sum(amount for _kind, amount in _ledger(shop, order)) == 168
-    assert shop.read(order.id).status == "partially_refunded"
-    assert shop.purchases(order.id) == ["granted"]
+    assert shop.standing(order.id).left == 168
+    assert shop.flags(order.id) == []
+    assert (shop.read(order.id).status, shop.purchases(order.id)) == ("partially_refunded", ["granted"])
     check(shop.engine)

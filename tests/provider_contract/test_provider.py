@@ -1,6 +1,7 @@
 """The contract of `PaymentProvider`, by the adapter's own methods and by real deliveries over HTTP."""
 
 import asyncio
+import dataclasses
 import hashlib
 import json
 from decimal import Decimal
@@ -11,12 +12,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from store_app.errors import ProviderRefused, ProviderUnavailable
-from store_app.models import Item, Verdict
+from store_app.models import AttemptKind, Item, Verdict
 from store_app.payments.provider import (
     CatalogueProvider,
     EventKind,
     Notification,
     Outcome,
+    PaymentEvent,
     PaymentProvider,
     RefusalReason,
 )
@@ -56,6 +58,7 @@ def test_a_provider_has_a_name_and_a_display_name(shop: Shop) -> None:
     provider: PaymentProvider = shop.provider
     assert provider.name == shop.name
     assert provider.display_name
+    assert provider.attempt_kind in AttemptKind
 
 
 # --- notifications
@@ -152,6 +155,20 @@ def test_a_payment_page_opens(shop: Shop, user: User) -> None:
     assert httpx.get(page.url, trust_env=False).status_code == 200
 
 
+def test_a_payment_page_costs_what_was_asked_for(shop: Shop, user: User) -> None:
+    page = RUNNER.run(shop.provider.open_payment_page(shop.request(user.user_id)))
+    # A provider without prices of its own says nothing.
+    assert (page.price == "") == (page.currency == "")
+    assert Decimal(page.price or "49.99") == Decimal("49.99")
+    assert page.currency in {"", "USD"}
+
+
+@pytest.mark.parametrize(("country", "address"), [("DE", ""), ("", "8.29.109.241"), ("", "192.168.1.2")])
+def test_a_payment_page_opens_wherever_the_buyer_is(shop: Shop, user: User, country: str, address: str) -> None:
+    request = dataclasses.replace(shop.request(user.user_id), country=country, address=address)
+    assert RUNNER.run(shop.provider.open_payment_page(request)).url
+
+
 def test_a_wrong_key_is_refused_and_an_unreachable_provider_is_retryable(shop: Shop) -> None:
     with pytest.raises(ProviderRefused):
         RUNNER.run(shop.with_wrong_key.open_payment_page(shop.request("nobody")))
@@ -185,7 +202,31 @@ def test_a_partial_refund_leaves_the_purchase_granted(shop: Shop, user: User) ->
     RUNNER.run(shop.provider.refund(_transaction(shop, order_id), "asked for", Decimal("0.50")))
     user.wait_for(order_id, "partially_refunded")
     assert user.owned() == [("health-potion", "granted")]
-    assert shop.rows("SELECT amount FROM payments WHERE order_id = ? ORDER BY id", order_id) == [(4999,), (-50,)]
+    facts = shop.rows("SELECT kind FROM payments WHERE order_id = ? ORDER BY id", order_id)
+    assert facts == [("payment",), ("partial_refund",)]
+
+
+def _refunds(shop: Shop, order_id: str) -> list[PaymentEvent]:
+    attempt, transaction = shop.open_payment(order_id), _transaction(shop, order_id)
+    found = list(RUNNER.run(shop.provider.find_refunds(attempt, transaction)))
+    assert {(event.provider, event.transaction_id) for event in found} <= {(shop.name, transaction)}
+    return found
+
+
+def test_what_went_back_of_a_payment_is_found(shop: Shop, user: User) -> None:
+    order_id = user.pay()
+    assert _refunds(shop, order_id) == []
+    RUNNER.run(shop.provider.refund(_transaction(shop, order_id), "asked for", Decimal("0.50")))
+    user.wait_for(order_id, "partially_refunded")
+    assert [event.kind for event in _refunds(shop, order_id)] == [EventKind.PARTIALLY_REFUNDED]
+    RUNNER.run(shop.provider.refund(_transaction(shop, order_id), "asked for"))
+    user.wait_for(order_id, "refunded")
+    assert _refunds(shop, order_id)[-1].kind is EventKind.REFUNDED
+
+
+def test_nothing_went_back_of_a_payment_that_was_never_made(shop: Shop, user: User) -> None:
+    attempt = shop.open_payment(user.pay())
+    assert list(RUNNER.run(shop.provider.find_refunds(attempt, "123456789"))) == []
 
 
 def test_a_payment_that_was_never_made_cannot_be_refunded(shop: Shop) -> None:

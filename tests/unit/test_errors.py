@@ -18,6 +18,8 @@ EXAMPLES = [
     errors.AlreadyOwned("Dragon Sword"),
     errors.InOpenOrder("Dragon Sword", "5f0c"),
     errors.OrderClosed("partially_refunded"),
+    errors.OrderNotPayable("The price of Dragon Sword has changed."),
+    errors.ProviderPriceDiffers(),
     errors.ProviderUnavailable(),
     errors.ProviderRefused(),
 ]

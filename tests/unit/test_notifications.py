@@ -113,12 +113,32 @@ def test_the_refund_code_of_a_canceled_order_is_read_from_its_billing() -> None:
     assert _event({**samples.ORDER_CANCELED, "billing": billing}).kind is EventKind.CHARGED_BACK
 
 
+_LIVE_MARKS: tuple[Any, ...] = (0, "0", "", None)
+_TEST_MARKS: tuple[Any, ...] = (1, "1", 2, True, False, 1.0, 0.0, "true", "no", [], [1], {})
+
+
 @pytest.mark.parametrize(
     ("mark", "sandbox"),
-    [(1, True), ("1", True), (0, False), ("0", False), (None, False), (True, False), ([1], False)],
+    [(mark, False) for mark in _LIVE_MARKS] + [(mark, True) for mark in _TEST_MARKS],
 )
-def test_dry_run_marks_a_sandbox_transaction(mark: Any, sandbox: bool) -> None:
+def test_only_a_known_mark_of_live_makes_a_transaction_live(mark: Any, sandbox: bool) -> None:
     assert _is_sandbox({"notification_type": "refund", "transaction": {"dry_run": mark}}) is sandbox
+
+
+@pytest.mark.parametrize(
+    ("mode", "sandbox"),
+    [
+        ("default", False),
+        (None, False),
+        ("sandbox", True),
+        ("Default", True),
+        ("", True),
+        (0, True),
+        (["default"], True),
+    ],
+)
+def test_only_the_default_mode_makes_an_order_live(mode: Any, sandbox: bool) -> None:
+    assert _is_sandbox({"notification_type": "order_paid", "order": {"mode": mode}}) is sandbox
 
 
 def test_an_order_in_default_mode_is_not_a_sandbox_order() -> None:

@@ -8,7 +8,17 @@ from store_app.payments.registry import default_provider
 from store_app.settings import BadSettings, Settings, get_settings
 
 GOOD = {"XSOLLA_WEBHOOK_SECRET": "a-secret-of-sixteen-letters"}
-PRODUCTION = {**GOOD, "ENVIRONMENT": "production", "PUBLIC_URL": "https://shop.example"}
+PRODUCTION = {
+    **GOOD,
+    "ENVIRONMENT": "production",
+    "PUBLIC_URL": "https://shop.example",
+    "XSOLLA_PROJECT_ID": "308077",
+    "XSOLLA_SANDBOX": "false",
+}
+
+
+def _without(name: str) -> dict[str, str]:
+    return {key: value for key, value in PRODUCTION.items() if key != name}
 
 
 @pytest.fixture(autouse=True)
@@ -44,6 +54,11 @@ def test_production_accepts_real_addresses() -> None:
     settings = _read(**PRODUCTION)
     assert settings.secure_cookies
     assert settings.allowed_origins == ("https://shop.example",)
+
+
+def test_production_needs_nothing_of_xsolla_when_another_provider_opens_payment_pages() -> None:
+    settings = {"ENVIRONMENT": "production", "PUBLIC_URL": "https://shop.example", "PAYMENT_PROVIDER": "acme"}
+    assert _read(**settings).xsolla_project_id == 0
 
 
 def test_several_secrets_can_be_given_for_rotation() -> None:
@@ -108,6 +123,9 @@ REFUSED = {
         {**PRODUCTION, "XSOLLA_WEBHOOK_SECRET": "a-secret-of-sixteen-letters,short"},
         "XSOLLA_WEBHOOK_SECRET",
     ),
+    "production, no project": (_without("XSOLLA_PROJECT_ID"), "XSOLLA_PROJECT_ID"),
+    "production, project 0": ({**PRODUCTION, "XSOLLA_PROJECT_ID": "0"}, "XSOLLA_PROJECT_ID"),
+    "production, neither sandbox nor live": (_without("XSOLLA_SANDBOX"), "XSOLLA_SANDBOX"),
     "production, plain http": ({**PRODUCTION, "PUBLIC_URL": "http://shop.example"}, "PUBLIC_URL"),
     **{
         f"production, {name} {url}": ({**PRODUCTION, name: url}, name)

@@ -43,7 +43,7 @@ def _item(**changed: Any) -> Item:
     return Item(**{**defaults, "kind": ItemKind.NON_CONSUMABLE, **changed})
 
 
-def _order(status: str, needs_attention: str = "") -> Order:
+def _order(status: str) -> Order:
     return Order(
         id="5f0c",
         number="4F7K-2M9Q",
@@ -53,11 +53,10 @@ def _order(status: str, needs_attention: str = "") -> Order:
         currency="USD",
         created_at=NOW,
         expires_at=NOW,
-        needs_attention=needs_attention,
     )
 
 
-def _details(status: str, needs_attention: str = "") -> OrderDetails:
+def _details(status: str, **changed: Any) -> OrderDetails:
     line = OrderLine(
         sku="a/b",
         name="<b>Sword</b>",
@@ -67,7 +66,7 @@ def _details(status: str, needs_attention: str = "") -> OrderDetails:
         status="granted",
     )
     events = [OrderEvent(order_id="5f0c", kind="placed", at=NOW), OrderEvent(order_id="5f0c", kind=status, at=NOW)]
-    return OrderDetails(_order(status, needs_attention), [line], events, "https://pay.example")
+    return OrderDetails(_order(status), [line], events, "https://pay.example", **changed)
 
 
 @each_status
@@ -109,14 +108,17 @@ def test_a_user_is_told_of_no_charge_only_when_that_is_true(status: OrderStatus)
 
 @pytest.mark.parametrize("status", sorted(UNPAID))
 def test_a_flagged_order_offers_no_action_that_could_charge_again(status: OrderStatus) -> None:
-    view = order_view(_details(status, needs_attention="the payment has another amount"), "Acme Pay")
+    view = order_view(_details(status, under_review=True), "Acme Pay")
     assert not any((view.can_pay, view.can_retry, view.can_cancel))
     assert view.status == "checking"
-    assert "another amount" not in view.text
-    assert (
-        order_row(_order(status, needs_attention="the payment has another amount")).status_label
-        == view.status_label
-    )
+    assert order_row(_order(status), under_review=True).status_label == view.status_label
+
+
+@pytest.mark.parametrize("status", sorted(UNPAID))
+def test_an_order_that_is_out_of_date_says_why_and_can_only_be_canceled(status: OrderStatus) -> None:
+    view = order_view(_details(status, obstacle="The price of Sword has changed."), "Acme Pay")
+    assert "The price of Sword has changed." in view.text
+    assert (view.can_pay, view.can_retry, view.can_cancel) == (False, False, True)
 
 
 def test_an_order_line_shows_its_total_price_and_links_to_the_item() -> None:
@@ -128,7 +130,7 @@ def test_an_order_line_shows_its_total_price_and_links_to_the_item() -> None:
 
 @each_status
 def test_the_list_of_orders_uses_the_same_texts(status: OrderStatus) -> None:
-    row = order_row(_order(status))
+    row = order_row(_order(status), under_review=False)
     assert (row.status_label, row.tone) == (ORDER_WORDS[status].chip, ORDER_WORDS[status].tone)
     assert row.href == "/orders/5f0c"
 

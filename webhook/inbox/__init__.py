@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Self
 
-from sqlalchemy import delete, insert
-from sqlmodel import Session, col, select
+from sqlalchemy import bindparam, delete, exists, insert, update
+from sqlmodel import col, select
 
-from store_app.db.unit_of_work import insert_at_end, unit_of_work
-from store_app.models import Verdict, WebhookDelivery, utc_now
-from store_app.payments.provider import Outcome, PaymentProvider
+from store_app.db.unit_of_work import UnitOfWork, unit_of_work
+from store_app.models import AttentionFlag, Verdict, WebhookDelivery, utc_now
+from store_app.payments.provider import Outcome, PaymentProvider, RefusalReason
 from store_app.payments.registry import get_provider
 
 # Anyone can send a body with a wrong signature: only the beginning of it is kept.
@@ -22,8 +22,15 @@ UNVERIFIED_KEPT = 1_000
 KEPT_FOR = timedelta(days=400)
 MAX_HEADERS_LENGTH = 8_000
 _PRUNED_EVERY = 50
+# Below the statement timeout of PostgreSQL, even when years are deleted at once.
+_MAX_PRUNED = 5_000
 INSERT = insert(WebhookDelivery).inline()
-_INSERT_UNVERIFIED = insert(WebhookDelivery).returning(col(WebhookDelivery.id))
+_INSERT_NOW = insert(WebhookDelivery).returning(col(WebhookDelivery.id))
+_SETTLE = (
+    update(AttentionFlag)
+    .where(col(AttentionFlag.delivery_id) == bindparam("delivery_id_"), col(AttentionFlag.settled_at).is_(None))
+    .values(settled_at=bindparam("settled_at"), settled_by="store", note="applied when its payment was recorded")
+)
 # Credentials and signatures, by whatever name a provider sends them.
 _SECRET_HEADER = re.compile("auth|cookie|key|secret|signature|token")
 
@@ -47,7 +54,7 @@ class Delivery:
 
 
 def keep(
-    session: Session, delivery: Delivery, outcome: Outcome, transaction_id: str = "", event_number: int = 0
+    work: UnitOfWork, delivery: Delivery, outcome: Outcome, transaction_id: str = "", event_number: int = 0
 ) -> None:
     """Write one event of a delivery with its outcome into the inbox, in the caller's transaction."""
     row = {
@@ -65,26 +72,47 @@ def keep(
         "body": delivery.body if delivery.signature_valid else delivery.body[:UNVERIFIED_BODY_KEPT],
     }
     if not delivery.signature_valid:
-        delivery_id = session.connection().execute(_INSERT_UNVERIFIED, row).scalar_one()
-        if delivery_id % _PRUNED_EVERY == 0:
-            _prune_unverified(session)
-    elif outcome.verdict is Verdict.UNMATCHED:
-        # Inserted now, not at the end: its payment may be in the same batch and must find this row.
-        session.connection().execute(INSERT, row)
+        if work.connection().execute(_INSERT_NOW, row).scalar_one() % _PRUNED_EVERY == 0:
+            _prune_unverified(work)
+    elif _needs_attention(outcome):
+        delivery_id = work.connection().execute(_INSERT_NOW, row).scalar_one()
+        flag = AttentionFlag(delivery_id=delivery_id, reason=f"{outcome.verdict}: {outcome.reason}"[:300])
+        work.add(flag)
     else:
-        insert_at_end(session, INSERT, row)
+        work.at_end[INSERT].append(row)
 
 
-def _prune_unverified(session: Session) -> None:
+def _needs_attention(outcome: Outcome) -> bool:
+    """Whether staff must look at a genuine delivery: nothing was done, and no order is flagged for it."""
+    undone = outcome.verdict in {Verdict.UNMATCHED, Verdict.FAILED, Verdict.REFUSED}
+    return undone and outcome.order_id is None and outcome.refusal is not RefusalReason.UNKNOWN_USER
+
+
+def settle(work: UnitOfWork, delivery_id: int) -> None:
+    """Settle the flag of a delivery that was applied late."""
+    work.execute(_SETTLE, {"delivery_id_": delivery_id, "settled_at": utc_now()})
+
+
+def _prune_unverified(work: UnitOfWork) -> None:
     unverified = col(WebhookDelivery.verdict) == Verdict.BAD_SIGNATURE
     newest = select(WebhookDelivery.id).where(unverified).order_by(col(WebhookDelivery.id).desc())
-    oldest_kept = session.exec(newest.offset(UNVERIFIED_KEPT).limit(1)).first()
+    oldest_kept = work.exec(newest.offset(UNVERIFIED_KEPT).limit(1)).first()
     if oldest_kept is not None:
-        session.execute(delete(WebhookDelivery).where(unverified, col(WebhookDelivery.id) <= oldest_kept))
+        work.execute(delete(WebhookDelivery).where(unverified, col(WebhookDelivery.id) <= oldest_kept))
 
 
 def prune() -> int:
-    """Delete deliveries older than 400 days; return how many."""
-    with unit_of_work() as session:
-        old = delete(WebhookDelivery).where(col(WebhookDelivery.received_at) < utc_now() - KEPT_FOR)
-        return len(session.execute(old.returning(col(WebhookDelivery.id))).all())
+    """Delete deliveries older than 400 days, except those that staff have yet to look at; return how many."""
+    old = col(WebhookDelivery.received_at) < utc_now() - KEPT_FOR
+    flags = (col(AttentionFlag.delivery_id) == col(WebhookDelivery.id),)
+    unsettled = exists().where(*flags, col(AttentionFlag.settled_at).is_(None))
+    ids = select(WebhookDelivery.id).where(old, ~unsettled).limit(_MAX_PRUNED)
+    pruned = 0
+    while True:
+        with unit_of_work() as work:
+            portion = work.exec(ids).all()
+            work.execute(delete(AttentionFlag).where(col(AttentionFlag.delivery_id).in_(portion)))
+            work.execute(delete(WebhookDelivery).where(col(WebhookDelivery.id).in_(portion)))
+        pruned += len(portion)
+        if len(portion) < _MAX_PRUNED:
+            return pruned

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from sqlmodel import Session, col, select
 
-from store_app.db.unit_of_work import dry_run_session, read_session, unit_of_work
-from store_app.models import Order, Payment, Purchase, Verdict, WebhookDelivery
+from store_app.db.unit_of_work import UnitOfWork, dry_run_session, read_session, unit_of_work
+from store_app.models import AttentionFlag, Order, Payment, Purchase, Verdict, WebhookDelivery
 from store_app.payments.provider import Outcome
 from webhook.inbox import Delivery
 from webhook.intake import process
@@ -33,7 +33,7 @@ def replay(delivery_id: int, *, dry_run: bool) -> Report:
         return _replay(session, delivery_id)
 
 
-def _replay(session: Session, delivery_id: int) -> Report:
+def _replay(session: UnitOfWork, delivery_id: int) -> Report:
     row = session.get(WebhookDelivery, delivery_id)
     if row is None:
         raise CannotReplay(f"There is no delivery {delivery_id}.")
@@ -58,10 +58,14 @@ def _changes(session: Session, order_id: str) -> list[str]:
 def _describe(session: Session, order_id: str) -> list[str]:
     order = session.exec(select(Order).where(Order.id == order_id)).one()
     payments = session.exec(select(Payment).where(Payment.order_id == order_id).order_by(col(Payment.id)))
+    flagged = select(AttentionFlag).where(
+        AttentionFlag.order_id == order_id, col(AttentionFlag.settled_at).is_(None)
+    )
+    flags = session.exec(flagged.order_by(col(AttentionFlag.id)))
     purchases = session.exec(select(Purchase).where(Purchase.order_id == order_id).order_by(col(Purchase.id)))
     return [
         f"order {order.number}: {order.status}",
-        *([f"needs attention: {order.needs_attention}"] if order.needs_attention else []),
-        *(f"{row.kind} {row.provider_id}: {row.amount} {row.currency} (minor units)" for row in payments),
+        *(f"needs attention: {flag.reason}" for flag in flags),
+        *(f"{row.kind} {row.key}: {row.amount} {row.currency}, with tax {row.charged}" for row in payments),
         *(f"item {row.item_id} x {row.quantity}: {row.status}" for row in purchases),
     ]

@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field
 
 from store_app.accounts import service
 from store_app.db.threads import in_database_thread
+from store_app.orders import service as orders
 from store_app.web.http.problems import BAD_BODY, problems
 from store_app.web.http.session_cookie import RequiredUser, clear_session_cookie, client_address
 
@@ -47,7 +48,7 @@ async def create_user(credentials: Credentials) -> UserOut:
 )
 async def close_account(user_id: str, current_user: RequiredUser) -> Response:
     """Close your own account and end all its sessions. Orders stay as records."""
-    await in_database_thread(service.close_account, current_user, user_id)
+    await in_database_thread(orders.close_account, current_user, user_id)
     return _signed_out()
 
 

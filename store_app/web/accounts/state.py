@@ -56,6 +56,9 @@ class AccountState(SessionMixin, rx.State):
         current_user = await self._current_user()
         if current_user is None:
             return self._to_sign_in()
-        self.orders = [order_row(order) for order in await read(list_orders, current_user.user_id)]
+        self.orders = [
+            order_row(order, under_review=under_review)
+            for order, under_review in await read(list_orders, current_user.user_id)
+        ]
         self.loaded = True
         return None

@@ -17,7 +17,7 @@ from store_app.db.threads import in_database_thread, read
 from store_app.errors import Invalid, NotFound
 from store_app.library.queries import owned_skus
 from store_app.models import ItemKind
-from store_app.orders.queries import open_orders_with
+from store_app.orders.queries import find_open_order_with
 from store_app.web.catalogue import view
 from store_app.web.catalogue.view import CardView, ItemView
 from store_app.web.ui.session import RefusalMixin, SessionMixin, query_parameter, shows_refusals
@@ -89,8 +89,7 @@ def _item_for(session: Session, sku: str, current_user: CurrentUser | None) -> I
     if current_user is None or item.kind == ItemKind.CONSUMABLE:
         return view.item_view(item)
     owned = owned_skus(session, current_user.user_id, [sku])
-    waiting = open_orders_with(session, current_user.user_id, [item.id])
-    return view.item_view(item, owned, waiting[0].id if waiting else "")
+    return view.item_view(item, owned, find_open_order_with(session, current_user.user_id, item.id))
 
 
 class ItemState(RefusalMixin, rx.State):
@@ -115,7 +114,7 @@ class ItemState(RefusalMixin, rx.State):
     @shows_refusals
     async def buy(self) -> EventSpec | None:
         """Place an order for this item, and go to the payment page."""
-        paying = await checkout.buy(await self._require_user(), {self._last_part(): 1})
+        paying = await checkout.buy(await self._require_user(), {self._last_part(): 1}, address=self._address())
         return rx.redirect(paying.payment_url)
 
     @rx.event

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Header
+from fastapi import APIRouter, Header, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from store_app import money
@@ -10,7 +10,7 @@ from store_app.checkout import service
 from store_app.errors import Invalid
 from store_app.models import OrderStatus
 from store_app.web.http.problems import BAD_BODY, problems
-from store_app.web.http.session_cookie import RequiredUser
+from store_app.web.http.session_cookie import RequiredUser, client_address
 
 router = APIRouter(prefix="/api/purchases", tags=["purchases"])
 
@@ -66,6 +66,7 @@ def _quantities(wanted: Wanted) -> dict[str, int]:
 async def place_order(
     wanted: Wanted,
     current_user: RequiredUser,
+    request: Request,
     idempotency_key: Annotated[
         str | None, Header(max_length=255, min_length=1, description="Requests with the same key place one order.")
     ] = None,
@@ -73,4 +74,5 @@ async def place_order(
     """Place an order and return its payment page. An open order for the same items is returned again."""
     if idempotency_key and not idempotency_key.isprintable():
         raise Invalid("Idempotency-Key", "The key must be printable text.")
-    return order_placed(await service.buy(current_user, _quantities(wanted), idempotency_key))
+    address = client_address(request)
+    return order_placed(await service.buy(current_user, _quantities(wanted), idempotency_key, address=address))

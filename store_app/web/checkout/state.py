@@ -72,5 +72,5 @@ class CartState(RefusalMixin, rx.State):
         """Place an order for the items in the cart, and go to the payment page."""
         current_user = await self._require_user()
         wanted = (await read(cart.read_cart, current_user.user_id)).wanted
-        paying = await service.buy(current_user, wanted)
+        paying = await service.buy(current_user, wanted, address=self._address())
         return rx.redirect(paying.payment_url)

@@ -9,7 +9,6 @@ from pydantic import BaseModel, Field
 from store_app import money
 from store_app.checkout.service import Checkout
 from store_app.db.threads import in_database_thread, read
-from store_app.models import OrderStatus
 from store_app.orders import service
 from store_app.orders.queries import OrderDetails, find_order
 from store_app.web.checkout.api import OrderPlaced, order_placed
@@ -45,9 +44,8 @@ class OrderOut(OrderPlaced):
 
 def _order_out(details: OrderDetails) -> OrderOut:
     order = details.order
-    payment_url = details.payment_url if order.status == OrderStatus.PENDING else ""
     return OrderOut(
-        **vars(order_placed(Checkout(order.id, order.status, order.total, order.currency, payment_url))),
+        **vars(order_placed(Checkout(order.id, order.status, order.total, order.currency, details.payment_url))),
         number=order.number,
         items=[
             OrderLineOut(**asdict(line), price=float(money.to_major(line.unit_price, order.currency)))

@@ -115,7 +115,9 @@ class OrderState(PaymentCheckMixin, rx.State):
     @shows_refusals
     async def pay(self) -> EventSpec | None:
         """Go to the payment page; after a declined payment this is a new attempt of the same order."""
-        paying = await checkout.open_payment_page(await self._require_user(), self._last_part())
+        paying = await checkout.open_payment_page(
+            await self._require_user(), self._last_part(), address=self._address()
+        )
         return rx.redirect(paying.payment_url)
 
     @rx.event
@@ -124,7 +126,7 @@ class OrderState(PaymentCheckMixin, rx.State):
         """Place a new order for the same items, and go to the payment page."""
         current_user = await self._require_user()
         details = await read(find_order, current_user.user_id, self._last_part())
-        paying = await checkout.buy(current_user, details.wanted)
+        paying = await checkout.buy(current_user, details.wanted, address=self._address())
         return rx.redirect(paying.payment_url)
 
 

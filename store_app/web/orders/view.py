@@ -1,13 +1,20 @@
 """View models of an order, and the pure functions that make them."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from store_app import money, routes
 from store_app.models import OPEN, Order, OrderStatus
 from store_app.orders.queries import OrderDetails, OrderLine
 from store_app.web.catalogue.view import ItemLink, item_link
-from store_app.web.ui.words import ORDER_WORDS, UNDER_REVIEW, OrderWords, step_words
+from store_app.web.ui.words import (
+    NOT_PAYABLE,
+    ORDER_WORDS,
+    UNDER_REVIEW,
+    OrderWords,
+    obstacle_text,
+    step_words,
+)
 
 
 @dataclass
@@ -62,13 +69,15 @@ def moment(at: datetime) -> str:
     return f"{at.day} {at:%b %Y %H:%M} UTC"
 
 
-def _words(order: Order) -> OrderWords:
-    return UNDER_REVIEW if order.needs_attention and order.status in OPEN else ORDER_WORDS[order.status]
+def _words(order: Order, *, under_review: bool, obstacle: str = "") -> OrderWords:
+    if under_review:
+        return UNDER_REVIEW
+    return replace(NOT_PAYABLE, text=obstacle_text(obstacle)) if obstacle else ORDER_WORDS[order.status]
 
 
-def order_row(order: Order) -> OrderRow:
+def order_row(order: Order, *, under_review: bool) -> OrderRow:
     """Return an order as a row of the list."""
-    words = _words(order)
+    words = _words(order, under_review=under_review)
     return OrderRow(
         number=order.number,
         href=routes.order(order.id),
@@ -81,17 +90,18 @@ def order_row(order: Order) -> OrderRow:
 
 def order_view(details: OrderDetails, provider_name: str) -> OrderView:
     """Return what the page of an order shows."""
-    order, status, words = details.order, details.order.status, _words(details.order)
-    checked = words is UNDER_REVIEW
+    order, status, checked = details.order, details.order.status, details.under_review
+    words = _words(order, under_review=checked, obstacle=details.obstacle)
+    payable = not (checked or details.obstacle)
     return OrderView(
-        **vars(order_row(order)),
+        **{**vars(order_row(order, under_review=checked)), "status_label": words.chip, "tone": words.tone},
         order_id=order.id,
         status="checking" if checked else status,
         heading=words.heading,
         text=words.text,
-        can_pay=status == OrderStatus.PENDING and not checked,
+        can_pay=status == OrderStatus.PENDING and payable,
         can_cancel=status in OPEN and not checked,
-        can_retry=status == OrderStatus.FAILED and not checked,
+        can_retry=status == OrderStatus.FAILED and payable,
         can_start_again=status in {OrderStatus.CANCELED, OrderStatus.EXPIRED},
         in_library=status in {OrderStatus.PAID, OrderStatus.PARTIALLY_REFUNDED},
         settled=status not in OPEN,

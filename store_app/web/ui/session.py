@@ -12,7 +12,7 @@ from store_app import routes
 from store_app.accounts.service import CurrentUser, find_current_user
 from store_app.db.threads import in_database_thread
 from store_app.errors import InOpenOrder, NotSignedIn, Refusal
-from store_app.web.http.session_cookie import token_of_cookies
+from store_app.web.http.session_cookie import address_behind_proxies, token_of_cookies
 from store_app.web.live import tabs
 
 
@@ -34,6 +34,12 @@ class SessionMixin(rx.State, mixin=True):
         if current_user is None:
             raise NotSignedIn
         return current_user
+
+    def _address(self) -> str:
+        """Return the network address of this connection."""
+        headers = self.router.headers.raw_headers
+        # Reflex writes the first of them, over whatever the client sent.
+        return address_behind_proxies(headers.get("asgi-scope-client", ""), headers.get("x-forwarded-for", ""))
 
     def _reset(self) -> None:
         """Reset all vars: the tab may have shown another item or order on the same page before."""

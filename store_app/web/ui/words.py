@@ -101,6 +101,13 @@ UNDER_REVIEW = OrderWords(
     text="Your payment arrived but does not match the order. We look into it; you need not pay again.",
     notice="We are checking one of your orders.",
 )
+# For an open order that is out of date: `obstacle_text` says why.
+NOT_PAYABLE = OrderWords(
+    chip="Out of date",
+    tone="bad",
+    heading="This order can no longer be paid",
+    text="",
+)
 # Notices by the name of the message that brings them.
 NOTICES = {
     **{MESSAGES[status]: words.notice for status, words in ORDER_WORDS.items() if words.notice},
@@ -113,3 +120,8 @@ def step_words(kind: str, provider_name: str) -> str:
     if kind == "placed":
         return "Order made"
     return ORDER_WORDS[kind].step.format(provider=provider_name)
+
+
+def obstacle_text(obstacle: str) -> str:
+    """Return the text of the page of an order that is out of date."""
+    return f"{obstacle} {_NOT_CHARGED} Cancel this order, and order again if you want the rest."

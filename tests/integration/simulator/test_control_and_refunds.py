@@ -1,11 +1,20 @@
 """Reading orders and transactions, refunds, the control API and the dashboard."""
 
+from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from tests.integration.simulator.conftest import StartSimulator
-from tests.integration.simulator.driver import KEY, PROJECT, STORE_ORDER_ID, Driver, merchant_token_body
+from tests.integration.simulator.driver import (
+    KEY,
+    PROJECT,
+    STORE_ORDER_ID,
+    Driver,
+    MovableClock,
+    merchant_token_body,
+)
 from tests.integration.simulator.fake_store import FakeStore, wait_until
 
 
@@ -49,6 +58,26 @@ def test_orders_are_searched_newest_first(simulator: Driver) -> None:
     assert len(search(simulator, limit=1, offset=1).json()["orders"]) == 1
     assert search(simulator, created_date_from="2099-01-01").json()["orders"] == []
     assert search(simulator, limit=11).status_code == 422
+
+
+def test_the_order_search_finds_only_what_was_created_in_the_window(
+    simulator: Driver, clock: MovableClock
+) -> None:
+    _, first = simulator.new_order()
+    clock.offset = timedelta(hours=1)
+    _, second = simulator.new_order()
+    half_past = (clock() - timedelta(minutes=30)).isoformat()
+    assert [o["order_id"] for o in search(simulator, created_date_from=half_past).json()["orders"]] == [second]
+    assert [o["order_id"] for o in search(simulator, created_date_until=half_past).json()["orders"]] == [first]
+
+
+def test_a_transaction_says_what_was_paid_and_its_tax(simulator: Driver) -> None:
+    _, _, transaction = paid_order(simulator)
+    [found] = simulator.transactions("simple_search", params={"transaction_id": transaction}).json()
+    assert {"transaction", "payment_details", "user"} == found.keys()
+    details = found["payment_details"]
+    paid, sales_tax, vat = (Decimal(str(details[name]["amount"])) for name in ("payment", "sales_tax", "vat"))
+    assert (paid - sales_tax - vat, details["payment"]["currency"]) == (Decimal("1.99"), "USD")
 
 
 def test_transactions_are_found_by_one_of_their_ids(simulator: Driver) -> None:

@@ -14,7 +14,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from store_app import money
 from store_app.errors import ProviderRefused, ProviderUnavailable
-from store_app.models import PaymentAttempt
+from store_app.models import AttemptKind, PaymentAttempt
 from store_app.payments.provider import (
     EventKind,
     Notification,
@@ -38,6 +38,7 @@ _KINDS = {
     "charge.failed": EventKind.DECLINED,
     "inquiry.opened": EventKind.DISPUTED,
 }
+_RETURNS = {EventKind.REFUNDED, EventKind.PARTIALLY_REFUNDED, EventKind.CHARGED_BACK}
 _RETRYABLE = {RefusalReason.UNAVAILABLE, RefusalReason.INTERNAL_ERROR}
 
 
@@ -63,6 +64,7 @@ class AcmeProvider:
 
     name = NAME
     display_name = "Acme Pay"
+    attempt_kind = AttemptKind.CATALOGUE
 
     def __init__(self, settings: Settings, http: httpx.AsyncClient | None = None) -> None:
         """Use `settings` for the address and the credentials."""
@@ -117,6 +119,11 @@ class AcmeProvider:
         answer = await self._call("GET", f"/v1/checkouts/{attempt.provider_order_id}")
         events = [_event(happening) for happening in answer["happenings"]]
         return [event for event in events if event and event.kind is not EventKind.DECLINED]
+
+    async def find_refunds(self, attempt: PaymentAttempt, transaction_id: str) -> Sequence[PaymentEvent]:
+        """Ask for the checkout: which of its happenings gave money of a charge back."""
+        events = await self.find_payments(attempt)
+        return [event for event in events if event.kind in _RETURNS and event.transaction_id == transaction_id]
 
     async def refund(self, transaction_id: str, reason: str, amount: Decimal | None = None) -> None:
         """Reverse a charge, whole or in part."""
