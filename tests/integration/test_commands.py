@@ -172,7 +172,7 @@ def test_what_staff_must_look_at_is_listed(shop: Shop) -> None:
     cheap = order_paid(wrong)
     cheap["order"]["amount"] = "1"
     assert shop.notify(cheap).verdict is Verdict.REFUSED
-    unmatched = order_paid(wrong)
+    unmatched = order_paid(wrong, "T9")
     unmatched["custom_parameters"]["order_id"] = "f" * 32
     unmatched["billing"]["transaction"]["external_id"] = unmatched["order"]["id"] = ""
     assert shop.notify(unmatched).verdict is Verdict.UNMATCHED
@@ -180,7 +180,7 @@ def test_what_staff_must_look_at_is_listed(shop: Shop) -> None:
 
     orders, deliveries = run_command("attention", "list").stdout.splitlines()
     flag_id, _, order = orders.strip().partition("  ")
-    assert order == f"order {wrong.number} {wrong.id} (pending): the payment has another amount"
+    assert order == f"order {wrong.number} {wrong.id} (pending): the payment has another amount: transaction T1"
     assert f"delivery {delivery[0]} (order_paid): unmatched: " in deliveries
     assert "another amount" in run_command("attention", "show", flag_id).stdout
     settled = run_command("attention", "settle", flag_id, "--by", "Ada", "--note", "refunded by hand")
