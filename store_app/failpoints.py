@@ -10,6 +10,8 @@ import sys
 from collections import Counter
 from functools import partial
 
+from store_app.settings import get_settings
+
 _EVENT = "store.failpoint"
 failpoint = partial(sys.audit, _EVENT)
 
@@ -17,7 +19,7 @@ failpoint = partial(sys.audit, _EVENT)
 def arm() -> None:
     """Kill this process at the place that FAILPOINT names, if it names one."""
     wanted = os.environ.get("FAILPOINT")
-    if not wanted or os.environ.get("ENVIRONMENT") == "production":
+    if not wanted:
         return
     place, _, time = wanted.partition("@")
     reached: Counter[object] = Counter()
@@ -25,7 +27,9 @@ def arm() -> None:
     def hook(event: str, arguments: tuple[object, ...]) -> None:
         if event == _EVENT:
             reached[arguments[0]] += 1
-            if arguments[0] == place and reached[place] >= int(time or 1):
+            if arguments[0] != place or reached[place] < int(time or 1):
+                return
+            if get_settings().environment != "production":
                 os.kill(os.getpid(), signal.SIGKILL)
 
     sys.addaudithook(hook)

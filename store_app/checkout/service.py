@@ -231,7 +231,7 @@ def _prepare(
     if order.status not in OPEN:
         return Checkout.of(order)
     # The lines of a new order have just been checked.
-    if not is_new and (obstacle := _obstacle(work, order)):
+    if not is_new and (obstacle := queries.find_payability(work, order.id).obstacle):
         raise OrderNotPayable(obstacle)
     if attempt := order.payable_attempt:
         return Checkout.of(order, attempt.payment_url)
@@ -260,16 +260,12 @@ def _save_page(request: PaymentRequest, page: PaymentPage) -> Checkout | None:
         if page.price and not _charges(page, order):
             order.flag(PRICE_DIFFERS, announce=False)
             return None
-        if obstacle := _obstacle(work, order):
+        if obstacle := queries.find_payability(work, order.id).obstacle:
             raise OrderNotPayable(obstacle)
         if attempt := order.payable_attempt:
             return Checkout.of(order, attempt.payment_url)
         order.open_attempt(request.attempt, page.provider_order_id, page.url)
         return Checkout.of(order, page.url)
-
-
-def _obstacle(work: UnitOfWork, order: LockedOrder) -> str:
-    return queries.UNDER_REVIEW if order.money_was_taken else queries.payment_obstacle(work, order.id)
 
 
 def _charges(page: PaymentPage, order: LockedOrder) -> bool:

@@ -16,6 +16,7 @@ from sqlalchemy import CursorResult, Executable, Row, Select
 from store_app.db.unit_of_work import UnitOfWork
 from store_app.errors import NotFound
 from store_app.models import (
+    OPEN,
     AttemptKind,
     AttemptState,
     Item,
@@ -42,8 +43,8 @@ _GRANTING = {OrderStatus.PAID, OrderStatus.PARTIALLY_REFUNDED}
 _Row = Row[*tuple[Any, ...]]
 
 
-class OrderLine(NamedTuple):
-    """An item of an order, as messages to the user name it."""
+class LineItem(NamedTuple):
+    """An item of a locked order: what its rules, its messages and its provider need of it."""
 
     item_id: int
     sku: str
@@ -80,11 +81,12 @@ class LockedOrder:
     buyer_is_closed: bool = False
     facts: list[Fact] = field(default_factory=list)
     # The lines that are not paid.
-    pending: Sequence[OrderLine] = ()
+    pending: Sequence[LineItem] = ()
     known_attempts: list[PaymentAttempt] | None = None
 
     def _run(self, statement: Executable, **values: object) -> CursorResult[*tuple[Any, ...]]:
-        return _run(self.work, statement, **values)
+        # On the connection itself: a session would search for changed objects to flush before each statement.
+        return self.work.connection().execute(statement, values)
 
     # --- payments
 
@@ -111,7 +113,9 @@ class LockedOrder:
     def _settle(self, before: Standing, after: Standing) -> None:
         for reason in sorted(after.doubts - before.doubts):
             self._flag(reason)
-        self._settle_flags(before.doubts - after.doubts)
+        # Raised when an order expires: not looked for while it is open.
+        settled = {NEVER_PAID} if self.status not in OPEN and before.charges and not after.charges else set()
+        self._settle_flags((before.doubts - after.doubts) | settled)
         if after.status is None or after.status == self.status:
             return
         lines, granting = self.pending or self._purchased(self.id), after.status in _GRANTING
@@ -156,9 +160,9 @@ class LockedOrder:
             if not self._run(sql.HELD_LINES, order_id_=order_id).scalar():
                 self._settle_flags([OWNED_ALREADY], order_id)
 
-    def _purchased(self, order_id: str) -> Sequence[OrderLine]:
+    def _purchased(self, order_id: str) -> Sequence[LineItem]:
         rows = self._run(sql.PURCHASED_LINES, order_ids_=[order_id])
-        return [OrderLine(*row[1:]) for row in rows]
+        return [LineItem(*row[1:]) for row in rows]
 
     # --- payment attempts
 
@@ -224,14 +228,9 @@ class LockedOrder:
 
     def expire(self) -> bool:
         """Expire the order, if it is open. False when nothing changes."""
-        if self.money_was_taken:
+        if standing(self.facts).charges:
             self._flag(NEVER_PAID)
         return self._transition(Event.EXPIRED)
-
-    @property
-    def money_was_taken(self) -> bool:
-        """Whether the provider has taken money, and the notification that the order is paid has yet to come."""
-        return bool(standing(self.facts).charges)
 
     def flag(self, reason: str, *, announce: bool = True) -> None:
         """Tell staff to look at the order and, with `announce`, its user that it is being checked."""
@@ -262,7 +261,7 @@ class LockedOrder:
         self._run(statement, order_id_=self.id, status=status, updated_at=now, **change)
         self.work.at_end[sql.ADD_EVENT].append({"order_id": self.id, "kind": status, "at": now})
 
-    def _announce(self, event: str, lines: Sequence[OrderLine], order_id: str = "") -> None:
+    def _announce(self, event: str, lines: Sequence[LineItem], order_id: str = "") -> None:
         message = {
             "event": event,
             "order_id": order_id or self.id,
@@ -293,18 +292,22 @@ class Orders:
 
     def lock_named(self, events: Sequence[PaymentEvent]) -> None:
         """Look up the orders that events name, and lock them."""
-        self._look_up(
-            [event.provider_order_id for event in events if event.provider_order_id], sql.BY_PROVIDER_ORDER
-        )
+        provider_orders = [event.provider_order_id for event in events if event.provider_order_id]
+        self._look_up(sql.BY_PROVIDER_ORDER, provider_orders, self.by_provider_order)
         # A payment names its order, as a rule, and its transaction is new.
         self._look_up_transactions(event for event in events if event.kind is not EventKind.PAID)
-        self.lock_all([name for event in events for name in self._names(event)])
+        self.lock_all(name for event in events for name in self._names(event))
         if unknown := [event for event in events if not self.named(event)[0]]:
             self._look_up_transactions(unknown)
-            self.lock_all([name for event in unknown for name in self._names(event)])
+            self.lock_all(name for event in unknown for name in self._names(event))
 
     def _look_up_transactions(self, events: Iterable[PaymentEvent]) -> None:
-        self._look_up([event.transaction_id for event in events if event.transaction_id], sql.BY_TRANSACTION)
+        transactions = [event.transaction_id for event in events if event.transaction_id]
+        self._look_up(sql.BY_TRANSACTION, transactions, self.by_transaction)
+
+    def _look_up(self, statement: Select[Any], ids: Sequence[str], found: dict[tuple[str, str], str]) -> None:
+        for provider, id_, order_id in self._run(statement, ids_=ids) if ids else ():
+            found[provider, id_] = order_id
 
     def named(self, event: PaymentEvent) -> tuple[list[LockedOrder], bool]:
         """Return the locked orders that an event names, and whether it also names one that does not exist."""
@@ -323,11 +326,6 @@ class Orders:
         if event.kind is not EventKind.PAID or self.locked.keys().isdisjoint(names):
             names.append(self.by_transaction.get((event.provider, event.transaction_id), ""))
         return [name for name in dict.fromkeys(names) if name]
-
-    def _look_up(self, ids: Sequence[str], statement: Select[Any]) -> None:
-        found = self.by_provider_order if statement is sql.BY_PROVIDER_ORDER else self.by_transaction
-        for provider, id_, order_id in self._run(statement, ids_=ids) if ids else ():
-            found[provider, id_] = order_id
 
     def lock(self, order_id: str) -> LockedOrder:
         """Return an order, locked.
@@ -354,11 +352,11 @@ class Orders:
             order = LockedOrder(self._work, *row)
             order.buyer_is_closed = order.id in closed
             order.facts = [Fact(*fact[1:]) for fact in facts[order.id]]
-            order.pending = [OrderLine(*line[1:]) for line in pending[order.id]]
+            order.pending = [LineItem(*line[1:]) for line in pending[order.id]]
             self.locked[order.id] = order
 
     def _run(self, statement: Executable, **values: object) -> CursorResult[*tuple[Any, ...]]:
-        return _run(self._work, statement, **values)
+        return self._work.connection().execute(statement, values)
 
     def _by_order(self, statement: Select[Any], rows: Sequence[_Row]) -> dict[str, list[_Row]]:
         found: dict[str, list[_Row]] = {row.id: [] for row in rows}
@@ -381,8 +379,7 @@ class Orders:
         self._work.connection().execute(sql.ADD_LINES, [_pending_line(order, line, now) for line in lines])
         self._work.at_end[sql.ADD_EVENT].append({"order_id": order.id, "kind": "placed", "at": now})
         order.pending = [
-            OrderLine(line.item.id, line.item.sku, line.item.name, line.quantity, line.item.price)
-            for line in lines
+            LineItem(line.item.id, line.item.sku, line.item.name, line.quantity, line.item.price) for line in lines
         ]
         order.known_attempts = []
         self.locked[order.id] = order
@@ -393,11 +390,6 @@ class Orders:
         due = self._run(sql.DUE, now_=utc_now(), limit_=limit).scalars().all()
         self.lock_all(due)
         return sum(self.locked[order_id].expire() for order_id in due)
-
-
-def _run(work: UnitOfWork, statement: Executable, **values: object) -> CursorResult[*tuple[Any, ...]]:
-    # On the connection itself: a session would search for changed objects to flush before each statement.
-    return work.connection().execute(statement, values)
 
 
 def _pending_line(order: LockedOrder, line: NewLine, at: datetime) -> Mapping[str, object]:

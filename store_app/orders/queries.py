@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import bindparam, exists
 from sqlalchemy import select as select_columns
+from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
 from store_app.errors import NotFound
@@ -16,7 +17,9 @@ from store_app.models import (
     ItemStatus,
     Order,
     OrderEvent,
+    Payment,
     PaymentAttempt,
+    PaymentKind,
     PendingPurchase,
     Purchase,
     PurchaseStatus,
@@ -35,6 +38,48 @@ _UNDER_REVIEW = (
         col(Order.status).in_(OPEN),
     )
     .correlate(Order)
+)
+_GONE = aliased(Payment)
+# Whether money was taken for an order, and did not go back: the notification that it is paid has yet to come.
+_MONEY_TAKEN = (
+    exists()
+    .where(
+        col(Payment.order_id) == col(Order.id),
+        col(Payment.kind) == PaymentKind.CHARGE,
+        col(Payment.amount).is_not(None),
+        ~exists().where(
+            col(_GONE.order_id) == col(Payment.order_id),
+            col(_GONE.provider) == col(Payment.provider),
+            col(_GONE.transaction_id) == col(Payment.transaction_id),
+            col(_GONE.kind).in_([PaymentKind.REFUND, PaymentKind.CHARGEBACK]),
+        ),
+    )
+    .correlate(Order)
+)
+_OWNED = exists().where(
+    col(Purchase.user_id) == col(PendingPurchase.user_id),
+    col(Purchase.item_id) == col(PendingPurchase.item_id),
+    col(Purchase.owned_once),
+    col(Purchase.status) == PurchaseStatus.GRANTED,
+    col(PendingPurchase.owned_once),
+)
+# The lines of an unpaid order beside their items, as they are now, and what is known of its payment.
+_PAYABILITY = (
+    select_columns(
+        col(Item.name),
+        col(Item.status),
+        ((col(Item.price) == PendingPurchase.unit_price) & (col(Item.currency) == PendingPurchase.currency)).label(
+            "same_price"
+        ),
+        _OWNED.label("owned"),
+        _UNDER_REVIEW.label("under_review"),
+        _MONEY_TAKEN.label("money_taken"),
+    )
+    .select_from(PendingPurchase)
+    .join(Item, col(Item.id) == PendingPurchase.item_id)
+    .join(Order, col(Order.id) == PendingPurchase.order_id)
+    .where(col(PendingPurchase.order_id) == bindparam("order_id_"))
+    .order_by(col(PendingPurchase.id))
 )
 # The lines of a user's open orders with any of some items, newest order first.
 LINES_OF_OPEN_ORDERS = (
@@ -72,18 +117,28 @@ class OrderLine:
 
 
 @dataclass(frozen=True, slots=True)
-class OrderDetails:
-    """An order with its lines, its timeline, and where it can be paid (empty when it cannot).
+class Payability:
+    """Whether an open order can be paid. `outdated` says how its items have changed; empty if they have not."""
 
-    `obstacle` says why an open order cannot be paid, except that a payment is being checked.
-    """
+    under_review: bool = False
+    money_taken: bool = False
+    outdated: str = ""
+
+    @property
+    def obstacle(self) -> str:
+        """Why it cannot be paid; empty if it can."""
+        return UNDER_REVIEW if self.under_review or self.money_taken else self.outdated
+
+
+@dataclass(frozen=True, slots=True)
+class OrderDetails:
+    """An order with its lines, its timeline, and where it can be paid (empty when it cannot)."""
 
     order: Order
     lines: list[OrderLine]
     events: list[OrderEvent]
     payment_url: str
-    under_review: bool = False
-    obstacle: str = ""
+    payability: Payability = Payability()
 
     @property
     def wanted(self) -> dict[str, int]:
@@ -119,54 +174,34 @@ def find_order(session: Session, user_id: str, order_id: str) -> OrderDetails:
     if order is None or order.user_id != user_id:
         raise NotFound("order")
     events = select(OrderEvent).where(OrderEvent.order_id == order_id).order_by(col(OrderEvent.id))
-    is_open = order.status in OPEN
-    under_review = is_open and _is_under_review(session, order_id)
-    obstacle = _outdated(session, order_id) if is_open else ""
-    payable = is_open and not (under_review or obstacle)
+    payability = find_payability(session, order_id) if order.status in OPEN else Payability()
+    payable = order.status in OPEN and not payability.obstacle
     return OrderDetails(
         order,
         _lines(session, order_id),
         list(session.exec(events)),
         _payment_url(session, order_id) if payable else "",
-        under_review,
-        obstacle,
+        payability,
     )
 
 
-def payment_obstacle(session: Session, order_id: str) -> str:
-    """Say why an open order cannot be paid; empty if it can."""
-    return UNDER_REVIEW if _is_under_review(session, order_id) else _outdated(session, order_id)
-
-
-def _is_under_review(session: Session, order_id: str) -> bool:
-    return bool(session.execute(select_columns(_UNDER_REVIEW).where(col(Order.id) == order_id)).scalar())
-
-
-def _outdated(session: Session, order_id: str) -> str:
-    """Compare the lines of an unpaid order with their items, as they are now; return what has changed."""
-    owned = exists().where(
-        col(Purchase.user_id) == col(PendingPurchase.user_id),
-        col(Purchase.item_id) == col(PendingPurchase.item_id),
-        col(Purchase.owned_once),
-        col(Purchase.status) == PurchaseStatus.GRANTED,
-        col(PendingPurchase.owned_once),
+def find_payability(session: Session, order_id: str) -> Payability:
+    """Compare the lines of an open order with their items, as they are now, and look at its payments."""
+    lines = session.execute(_PAYABILITY, {"order_id_": order_id}).all()
+    changes = (change for line in lines if (change := _change_of(line)))
+    return Payability(
+        under_review=any(line.under_review for line in lines),
+        money_taken=any(line.money_taken for line in lines),
+        outdated=next(changes, ""),
     )
-    now = (col(Item.price) == PendingPurchase.unit_price) & (col(Item.currency) == PendingPurchase.currency)
-    lines = (
-        select_columns(col(Item.name), col(Item.status), now.label("same_price"), owned.label("owned"))
-        .select_from(PendingPurchase)
-        .join(Item, col(Item.id) == PendingPurchase.item_id)
-        .where(col(PendingPurchase.order_id) == order_id)
-        .order_by(col(PendingPurchase.id))
-    )
-    for line in session.execute(lines):
-        if line.owned:
-            return f"{line.name} is in your library already."
-        if line.status != ItemStatus.ACTIVE:
-            return f"{line.name} is no longer sold."
-        if not line.same_price:
-            return f"The price of {line.name} has changed."
-    return ""
+
+
+def _change_of(line: Any) -> str:
+    if line.owned:
+        return f"{line.name} is in your library already."
+    if line.status != ItemStatus.ACTIVE:
+        return f"{line.name} is no longer sold."
+    return "" if line.same_price else f"The price of {line.name} has changed."
 
 
 def _payment_url(session: Session, order_id: str) -> str:

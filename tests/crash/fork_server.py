@@ -15,6 +15,7 @@ import traceback
 from types import TracebackType
 from typing import Any, NoReturn, Self
 
+from store_app import failpoints
 from store_app.checkout.reconcile import reconcile_due
 from store_app.db.engine import get_engine
 from store_app.db.unit_of_work import dry_run_session
@@ -71,6 +72,7 @@ def run_job(job: Json) -> int:
 
 def _run_as_child(job: Json, result: int) -> NoReturn:
     os.environ["FAILPOINT"] = job["failpoint"]
+    failpoints.arm()
     try:
         os.write(result, str(run_job(job)).encode())
     except Exception:  # noqa: BLE001 - a child that fails must not return into the server's loop

@@ -15,6 +15,7 @@ UNPAID = OPEN | {"canceled", "expired"}
 NEW_ORDER = "a new order"
 OWNED_ALREADY = "paid for something owned already"
 BUYER_CLOSED = "paid after the buyer's account was closed"
+NEVER_PAID = "money was taken, but the provider never said that the order was paid"
 # The message that a user receives when an order gets a status.
 MESSAGE_FOR_STATUS = {
     "pending": "payment_started",
@@ -83,6 +84,8 @@ class ModelOrder:
     purchases: dict[ModelItem, str] = field(default_factory=dict)
     timeline: list[str] = field(default_factory=lambda: ["pending"])
     messages: list[str] = field(default_factory=list)
+    # Whether money had been taken for it when it expired.
+    expired_after_charge: bool = False
     # Reasons that its facts do not give.
     flags: set[str] = field(default_factory=set)
 
@@ -112,10 +115,17 @@ class ModelOrder:
         return {fact.transaction for fact in self.facts} - {""}
 
     @property
+    def charges(self) -> set[str]:
+        """The transactions that took its price, and neither paid it nor went back."""
+        settled = {fact.transaction for fact in self.facts if fact.kind in {"payment", "refund", "chargeback"}}
+        return {fact.transaction for fact in self.facts if fact.kind == "charge"} - settled
+
+    @property
     def open_flags(self) -> set[str]:
         """The reasons why staff must look at it."""
         held = {OWNED_ALREADY} if "held" in self.purchases.values() else set()
-        return self.flags | self.money.doubts | held
+        never_paid = {NEVER_PAID} if self.expired_after_charge else set()
+        return self.flags | self.money.doubts | held | never_paid
 
     def new_attempts(self) -> list[Attempt]:
         """Return the attempts that can be paid at the provider."""
@@ -143,6 +153,8 @@ class Model:
     """All orders, and what each fact changes in them when the store is notified of it."""
 
     orders: list[ModelOrder] = field(default_factory=list)
+    # Those that were paid, in the sequence of their first payments.
+    paid: list[ModelOrder] = field(default_factory=list)
     prices: dict[ModelItem, int] = field(default_factory=dict)
     closed_users: set[str] = field(default_factory=set)
     # Notifications that name only a transaction which the store does not know yet.
@@ -171,7 +183,7 @@ class Model:
     def obstructs(self, order: ModelOrder) -> bool:
         """Whether an open order must not be paid: it is out of date, or staff must look at it."""
         owned = any(self.owns(order.user_id, item) for item in order.items_owned_once)
-        return bool(order.open_flags) or owned or self._has_other_prices(order)
+        return bool(order.open_flags or order.charges) or owned or self._has_other_prices(order)
 
     def open_attempt(self, attempt: Attempt) -> None:
         """Apply that the payment page of an attempt was recorded."""
@@ -194,6 +206,7 @@ class Model:
         """Apply what a notification says: facts, and how it closes attempts with these numbers."""
         before = order.status
         order.facts |= set(facts)
+        order.expired_after_charge &= bool(order.charges)
         if closing:
             self._close_attempts(order, closing, numbers)
         self._settle(order, before)
@@ -223,6 +236,11 @@ class Model:
             else:
                 self.deferred.append((transaction, apply))
 
+    def expire(self, order: ModelOrder) -> None:
+        """Apply that the time of an order is over."""
+        order.expired_after_charge |= order.status in OPEN and bool(order.charges)
+        self.close(order, "expired")
+
     def close_account(self, user_id: str) -> None:
         """Apply that a user closed the account."""
         for order in self.orders:
@@ -236,6 +254,8 @@ class Model:
         if after in UNPAID or after == before:
             return
         _note(order, after)
+        if order not in self.paid:
+            self.paid.append(order)
         if after in GRANTING and before not in GRANTING:
             if order.user_id in self.closed_users:
                 order.flags.add(BUYER_CLOSED)
@@ -247,8 +267,8 @@ class Model:
             self._grant_held(order)
 
     def _grant_held(self, revoked: ModelOrder) -> None:
-        """Grant the lines of other orders that were held for what has been revoked now."""
-        for order in self.orders:
+        """Grant the lines of other orders that were held for what has been revoked now, the oldest first."""
+        for order in self.paid:
             if order.user_id == revoked.user_id:
                 held = [item for item, status in order.purchases.items() if status == "held"]
                 granted = [item for item in held if not self.owns(order.user_id, item)]

@@ -273,16 +273,18 @@ def _as_transaction(paid: Transaction) -> Json:
 
 
 def reconcile(model: Model, order: ModelOrder) -> None:
-    """Apply the provider's answers about an order to the model."""
+    """Apply the provider's answers about an order to the model; all questions are asked at once."""
     paid = [fact for fact in order.facts if fact.kind == "payment"]
-    if paid:
-        _find_refunds(model, order, {fact.transaction for fact in paid})
+    if paid and order.status not in {"paid", "partially_refunded"}:
         return
+    # Attempts of which no payment is known, as far as a payment names the provider's order.
+    paid_orders = {fact.provider_order for fact in paid} - {""}
     for attempt in order.attempts:
         if order.by_merchant_token:
             _find_payments(model, attempt)
-        elif attempt.state != "opening":
+        elif attempt.state != "opening" and attempt.provider_order_id not in paid_orders:
             _find_order(model, attempt)
+    _find_refunds(model, order, {fact.transaction for fact in paid})
 
 
 def _find_order(model: Model, attempt: Attempt) -> None:
@@ -304,8 +306,6 @@ def _find_payments(model: Model, attempt: Attempt) -> None:
 
 
 def _find_refunds(model: Model, order: ModelOrder, transactions: set[str]) -> None:
-    if order.status not in {"paid", "partially_refunded"}:
-        return
     for attempt in order.attempts:
         for paid in attempt.transactions:
             if paid.id in transactions:

@@ -160,7 +160,7 @@ class StoreAndModel:
         self.shop.age(order.id)
         with unit_of_work() as work:
             Orders.of(work).expire_due()
-        self.model.close(order, "expired")
+        self.model.expire(order)
 
     # --- deliveries
 

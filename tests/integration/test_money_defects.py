@@ -487,6 +487,8 @@ def test_an_order_whose_money_was_taken_is_not_sold_again_and_flagged_when_it_ex
     shop.age(order.id)
     tidy()
     assert (shop.read(order.id).status, shop.flags(order.id)) == ("expired", [NEVER_PAID])
+    shop.notify(order_paid(order))
+    assert (shop.read(order.id).status, shop.flags(order.id)) == ("paid", [])
 
 
 def test_an_order_is_compared_again_after_the_provider_was_called(shop: Shop) -> None:

@@ -57,7 +57,7 @@ class _Payment:
 
     @property
     def charged(self) -> int | None:
-        return max(self.amounts, default=None)
+        return min(self.amounts, default=None)
 
     @property
     def known_parts(self) -> list[int]:

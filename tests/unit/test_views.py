@@ -18,7 +18,7 @@ from store_app.models import (
     OrderStatus,
     PurchaseStatus,
 )
-from store_app.orders.queries import OrderDetails, OrderLine
+from store_app.orders.queries import OrderDetails, OrderLine, Payability
 from store_app.orders.transitions import MESSAGES, TRANSITIONS, Event
 from store_app.web.catalogue.view import card_view, cover_of, item_view
 from store_app.web.checkout.view import cart_rows, cart_total
@@ -108,7 +108,7 @@ def test_a_user_is_told_of_no_charge_only_when_that_is_true(status: OrderStatus)
 
 @pytest.mark.parametrize("status", sorted(UNPAID))
 def test_a_flagged_order_offers_no_action_that_could_charge_again(status: OrderStatus) -> None:
-    view = order_view(_details(status, under_review=True), "Acme Pay")
+    view = order_view(_details(status, payability=Payability(under_review=True)), "Acme Pay")
     assert not any((view.can_pay, view.can_retry, view.can_cancel))
     assert view.status == "checking"
     assert order_row(_order(status), under_review=True).status_label == view.status_label
@@ -116,7 +116,9 @@ def test_a_flagged_order_offers_no_action_that_could_charge_again(status: OrderS
 
 @pytest.mark.parametrize("status", sorted(UNPAID))
 def test_an_order_that_is_out_of_date_says_why_and_can_only_be_canceled(status: OrderStatus) -> None:
-    view = order_view(_details(status, obstacle="The price of Sword has changed."), "Acme Pay")
+    view = order_view(
+        _details(status, payability=Payability(outdated="The price of Sword has changed.")), "Acme Pay"
+    )
     assert "The price of Sword has changed." in view.text
     assert (view.can_pay, view.can_retry, view.can_cancel) == (False, False, True)
 

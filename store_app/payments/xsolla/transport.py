@@ -130,6 +130,7 @@ async def _session() -> AsyncGenerator[aiohttp.ClientSession]:
             yield session
 
 
+# aiohttp's `trust_env` does the same, with two threads for each call, and would add credentials of a netrc file.
 @lru_cache(maxsize=32)
 def _proxy(scheme: str, host: str) -> str | None:
     return None if proxy_bypass(host) else getproxies().get(scheme)

@@ -90,9 +90,9 @@ def order_row(order: Order, *, under_review: bool) -> OrderRow:
 
 def order_view(details: OrderDetails, provider_name: str) -> OrderView:
     """Return what the page of an order shows."""
-    order, status, checked = details.order, details.order.status, details.under_review
-    words = _words(order, under_review=checked, obstacle=details.obstacle)
-    payable = not (checked or details.obstacle)
+    order, status, checked = details.order, details.order.status, details.payability.under_review
+    words = _words(order, under_review=checked, obstacle=details.payability.outdated)
+    payable = not (checked or details.payability.outdated)
     return OrderView(
         **{**vars(order_row(order, under_review=checked)), "status_label": words.chip, "tone": words.tone},
         order_id=order.id,
