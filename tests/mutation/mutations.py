@@ -99,14 +99,21 @@ MUTATIONS = (
     Mutation(
         "the order's row is not locked",
         SQL,
-        "    .with_for_update(key_share=True, of=Order)\n)",
-        ")",
-        (RACE_TESTS,),
+        "can still be written.\n    .with_for_update(key_share=True)\n)",
+        "can still be written.\n)",
+        ("tests/integration/test_mutations.py",),
+    ),
+    Mutation(
+        "payments of one user do not wait for each other",
+        SQL,
+        "    .with_for_update(key_share=True, of=User)\n",
+        "",
+        (MONEY_TESTS,),
     ),
     Mutation(
         "a payment is booked twice",
         PAYMENT_EVENTS,
-        "    return Fact(kind, key, event.provider,",
+        "    return Fact(kind, key[:_MAX_KEY_LENGTH], event.provider,",
         '    return Fact(kind, f"{key}{len(order.facts)}", event.provider,',
         (ORDER_TESTS,),
     ),
@@ -210,7 +217,7 @@ MUTATIONS = (
     Mutation(
         "a cancellation without a transaction has no effect",
         LEDGER,
-        "            else:\n                loose[",
+        "            elif fact.transaction_id not in charged:\n                loose[",
         "            elif fact.transaction_id:\n                loose[",
         (
             LEDGER_TESTS,
@@ -510,15 +517,15 @@ MUTATIONS = (
     Mutation(
         "a payment of a closed account is not flagged",
         ORDER,
-        "        if granting and self.buyer_is_closed:\n",
+        "        if granting and self.status not in _GRANTING and self.buyer_is_closed:\n",
         "        if not granting and self.buyer_is_closed:\n",
         (MONEY_TESTS,),
     ),
     Mutation(
         "a doubt that no longer applies stays flagged",
         ORDER,
-        "        self._settle_flags(before.doubts - after.doubts)\n",
-        "",
+        "        self._settle_flags((before.doubts - after.doubts) | settled)\n",
+        "        self._settle_flags(settled)\n",
         (MONEY_TESTS,),
     ),
     Mutation(
@@ -529,10 +536,10 @@ MUTATIONS = (
         (MONEY_TESTS,),
     ),
     Mutation(
-        "a flag that staff settled is opened again",
+        "a flag that staff settled stays settled when its reason arises again",
         SQL,
+        "        where=col(AttentionFlag.settled_at).is_not(None),\n",
         '        where=col(AttentionFlag.settled_by) == "store",\n',
-        "",
         (MONEY_TESTS,),
     ),
     Mutation(
