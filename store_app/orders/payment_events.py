@@ -49,8 +49,10 @@ def _apply(orders: Orders, event: PaymentEvent) -> Outcome:
     if unknown:
         order.flag(_about(OTHER_ORDER_NAMED, event))
     outcome = _HANDLERS[event.kind](order, event)
-    if event.transaction_id and outcome.verdict is Verdict.DONE:
-        orders.by_transaction[event.provider, event.transaction_id] = order.id
+    transaction = event.provider, event.transaction_id
+    # As the ledger says: a decline, for example, records nothing.
+    if event.transaction_id and transaction in {(fact.provider, fact.transaction_id) for fact in order.facts}:
+        orders.by_transaction[transaction] = order.id
     return outcome
 
 

@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from store_app.models import Order, Verdict
 from store_app.payments.provider import Outcome
-from tests.integration.shop import Json, Shop, order_paid, refund, sign, wait_until
+from tests.integration.shop import Json, Shop, declined, order_paid, refund, sign, wait_until
 from tests.support.deliveries import delivery
 from tests.support.invariants import check
 from webhook.group_commit import MAX_BATCH, GroupCommit
@@ -149,6 +149,15 @@ def test_a_locked_order_delays_only_its_own_delivery(shop: Shop) -> None:
     assert isinstance(outcomes[0], SQLAlchemyError)
     assert isinstance(outcomes[1], Outcome)
     assert (shop.read(held.id).status, shop.read(free.id).status) == ("pending", "paid")
+
+
+def test_what_records_nothing_does_not_tie_its_transaction_to_an_order(shop: Shop) -> None:
+    first, second = _orders(shop, 2)
+    # Both name the same transaction.
+    outcomes = receive_all([_delivery(declined(order)) for order in (first, second)])
+    assert [outcome.order_id for outcome in outcomes] == [first.id, second.id]
+    assert [shop.read(order.id).status for order in (first, second)] == ["failed", "failed"]
+    assert [shop.flags(order.id) for order in (first, second)] == [[], []]
 
 
 def test_an_order_paid_refunded_and_paid_again_in_one_batch_is_granted(shop: Shop) -> None:
