@@ -55,7 +55,6 @@ def _same_statements(body: bytes, order_id: str, user_id: str, number: str) -> N
     with unit_of_work() as work:
         connection, dialect = work.connection(), work.dialect
         connection.execute(sql.BY_PROVIDER_ORDER, {"ids_": [number]}).one()
-        connection.execute(sql.LOCK_USERS, orders).one()
         connection.execute(sql.LOCK, orders).one()
         connection.execute(sql.FACTS, orders).all()
         connection.execute(sql.PENDING_LINES, orders).all()

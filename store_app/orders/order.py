@@ -7,7 +7,7 @@ An order is loaded with its row locked, decides, and writes. Once anything was p
 import secrets
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, Self
 
@@ -79,10 +79,24 @@ class LockedOrder:
     total: int
     currency: str
     buyer_is_closed: bool = False
-    facts: list[Fact] = field(default_factory=list)
-    # The lines that are not paid.
-    pending: Sequence[LineItem] = ()
+    # Read when they are first used.
+    known_facts: list[Fact] | None = None
+    known_pending: Sequence[LineItem] = ()
     known_attempts: list[PaymentAttempt] | None = None
+
+    @property
+    def facts(self) -> list[Fact]:
+        """Its rows of the ledger."""
+        if self.known_facts is None:
+            Orders.of(self.work).read_ledgers()
+        return self.known_facts or []
+
+    @property
+    def pending(self) -> Sequence[LineItem]:
+        """Its lines, until they are paid."""
+        if self.known_facts is None:
+            Orders.of(self.work).read_ledgers()
+        return self.known_pending
 
     def _run(self, statement: Executable, **values: object) -> CursorResult[*tuple[Any, ...]]:
         # On the connection itself: a session would search for changed objects to flush before each statement.
@@ -102,7 +116,7 @@ class LockedOrder:
         if not self._run(sql.add_fact(self.work.dialect), **row).rowcount:
             raise TransactionUsed
         before = standing(self.facts) if self.facts else Standing()
-        self.facts.append(fact)
+        self.known_facts = [*self.facts, fact]
         self._settle(before, standing(self.facts))
         return True
 
@@ -140,7 +154,7 @@ class LockedOrder:
             statuses = [*statuses, *self._run(statement, order_id_=self.id, at_=utc_now()).scalars()]
         self._run(sql.FORGET_PENDING, order_id_=self.id)
         self._flag_held(statuses)
-        self.pending = ()
+        self.known_pending = ()
         self._run(sql.EMPTY_CART, order_id_=self.id, user_id_=self.user_id)
 
     def _flag_held(self, statuses: Iterable[str]) -> None:
@@ -339,27 +353,24 @@ class Orders:
         return self.locked[order_id]
 
     def lock_all(self, order_ids: Iterable[str]) -> None:
-        """Lock orders, as far as they exist, and read what paying them needs, with one query each."""
-        new = sorted(
-            {order_id for order_id in order_ids if order_id.isprintable() and order_id not in self.locked}
-        )
-        if not new:
-            return
-        closed = {row.id for row in self._run(sql.LOCK_USERS, order_ids_=new) if row.is_closed}
-        rows = self._run(sql.LOCK, order_ids_=new).all()
-        facts, pending = self._by_order(sql.FACTS, rows), self._by_order(sql.PENDING_LINES, rows)
-        for row in rows:
-            order = LockedOrder(self._work, *row)
-            order.buyer_is_closed = order.id in closed
-            order.facts = [Fact(*fact[1:]) for fact in facts[order.id]]
-            order.pending = [LineItem(*line[1:]) for line in pending[order.id]]
-            self.locked[order.id] = order
+        """Lock orders, as far as they exist, and their users."""
+        new = {order_id for order_id in order_ids if order_id.isprintable() and order_id not in self.locked}
+        for row in self._run(sql.LOCK, order_ids_=list(new)) if new else ():
+            self.locked[row.id] = LockedOrder(self._work, *row)
+
+    def read_ledgers(self) -> None:
+        """Read what paying the locked orders needs, with one query each, as far as it is not known."""
+        unread = [order for order in self.locked.values() if order.known_facts is None]
+        facts, pending = self._by_order(sql.FACTS, unread), self._by_order(sql.PENDING_LINES, unread)
+        for order in unread:
+            order.known_facts = [Fact(*fact[1:]) for fact in facts[order.id]]
+            order.known_pending = [LineItem(*line[1:]) for line in pending[order.id]]
 
     def _run(self, statement: Executable, **values: object) -> CursorResult[*tuple[Any, ...]]:
         return self._work.connection().execute(statement, values)
 
-    def _by_order(self, statement: Select[Any], rows: Sequence[_Row]) -> dict[str, list[_Row]]:
-        found: dict[str, list[_Row]] = {row.id: [] for row in rows}
+    def _by_order(self, statement: Select[Any], orders: Sequence[LockedOrder]) -> dict[str, list[_Row]]:
+        found: dict[str, list[_Row]] = {order.id: [] for order in orders}
         for row in self._run(statement, order_ids_=list(found)):
             found[row.order_id].append(row)
         return found
@@ -378,10 +389,10 @@ class Orders:
         lines = sorted(lines, key=lambda line: line.item.id)
         self._work.connection().execute(sql.ADD_LINES, [_pending_line(order, line, now) for line in lines])
         self._work.at_end[sql.ADD_EVENT].append({"order_id": order.id, "kind": "placed", "at": now})
-        order.pending = [
+        order.known_facts, order.known_attempts = [], []
+        order.known_pending = [
             LineItem(line.item.id, line.item.sku, line.item.name, line.quantity, line.item.price) for line in lines
         ]
-        order.known_attempts = []
         self.locked[order.id] = order
         return order
 

@@ -187,7 +187,7 @@ def find_order(session: Session, user_id: str, order_id: str) -> OrderDetails:
 
 def find_payability(session: Session, order_id: str) -> Payability:
     """Compare the lines of an open order with their items, as they are now, and look at its payments."""
-    lines = session.execute(_PAYABILITY, {"order_id_": order_id}).all()
+    lines = session.connection().execute(_PAYABILITY, {"order_id_": order_id}).all()
     changes = (change for line in lines if (change := _change_of(line)))
     return Payability(
         under_review=any(line.under_review for line in lines),

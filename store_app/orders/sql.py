@@ -46,20 +46,17 @@ def _columns(model: Any, names: Sequence[str]) -> list[Any]:
 # --- locking and reading orders
 
 # Payments of one user wait for each other: what can be owned once is granted to one order, and held for others.
-LOCK_USERS = (
-    select(col(Order.id), col(User.closed_at).is_not(None).label("is_closed"))
+# All transactions lock a user before its orders, and these by id, to avoid deadlocks.
+LOCK = (
+    select(
+        *_columns(Order, ("id", "number", "user_id", "status", "total", "currency")),
+        col(User.closed_at).is_not(None).label("buyer_is_closed"),
+    )
     .join(User, col(User.id) == col(Order.user_id))
     .where(col(Order.id).in_(_ORDERS))
-    .order_by(col(User.id))
-    .with_for_update(key_share=True, of=User)
-)
-# Always lock in id order, to avoid deadlocks.
-LOCK = (
-    select(*_columns(Order, ("id", "number", "user_id", "status", "total", "currency")))
-    .where(col(Order.id).in_(_ORDERS))
-    .order_by(col(Order.id))
-    # FOR NO KEY UPDATE: rows that only refer to the order can still be written.
-    .with_for_update(key_share=True)
+    .order_by(col(User.id), col(Order.id))
+    # FOR NO KEY UPDATE: rows that only refer to these can still be written.
+    .with_for_update(key_share=True, of=[User, Order])
 )
 DUE = (
     select(col(Order.id))

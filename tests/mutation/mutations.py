@@ -99,15 +99,15 @@ MUTATIONS = (
     Mutation(
         "the order's row is not locked",
         SQL,
-        "can still be written.\n    .with_for_update(key_share=True)\n)",
-        "can still be written.\n)",
+        "    .with_for_update(key_share=True, of=[User, Order])\n",
+        "    .with_for_update(key_share=True, of=[User])\n",
         ("tests/integration/test_mutations.py",),
     ),
     Mutation(
         "payments of one user do not wait for each other",
         SQL,
-        "    .with_for_update(key_share=True, of=User)\n",
-        "",
+        "    .with_for_update(key_share=True, of=[User, Order])\n",
+        "    .with_for_update(key_share=True, of=[Order])\n",
         (MONEY_TESTS,),
     ),
     Mutation(

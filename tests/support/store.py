@@ -32,7 +32,7 @@ class StoreProcess:
         samples: load the sample items.
         data_dir: the folder of its files; by default a temporary one, removed at the end.
         port, simulator_port: by default free ones.
-        root: the project to run; by default this one.
+        root: the project to run, with its own `.venv`; by default this one.
     """
 
     def __init__(
@@ -50,6 +50,7 @@ class StoreProcess:
         root: Path = ROOT,
     ) -> None:
         self.root = root
+        self._python = sys.executable if root == ROOT else str(root / ".venv/bin/python")
         self._own_folder = data_dir is None
         self.data_dir = data_dir or Path(tempfile.mkdtemp(prefix="store-"))
         self.port = port or free_port()
@@ -132,7 +133,7 @@ class StoreProcess:
     def run(self, module: str, *arguments: str) -> str:
         """Run `python -m module` with the store's settings and return what it printed."""
         done = subprocess.run(
-            [sys.executable, "-m", module, *arguments],
+            [self._python, "-m", module, *arguments],
             cwd=self.root,
             env=self.env,
             stdin=subprocess.DEVNULL,
@@ -191,7 +192,7 @@ class StoreProcess:
         }
 
     def _child(self, name: str, module: str, log: Path, *arguments: str) -> Child:
-        return Child(name, [sys.executable, "-m", module, *arguments], env=self.env, log=log, cwd=self.root)
+        return Child(name, [self._python, "-m", module, *arguments], env=self.env, log=log, cwd=self.root)
 
 
 def _clean(environ: Mapping[str, str]) -> dict[str, str]:

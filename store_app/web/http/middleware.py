@@ -1,13 +1,12 @@
 """ASGI middleware around the whole application: origins, body size, addresses of pages, headers."""
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
 from typing import Any
 
 from fastapi import HTTPException as EndpointError
-from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -93,15 +92,15 @@ def at_path(path: str, scope: Scope) -> Scope:
     return {**scope, "path": path, "raw_path": path.encode()}
 
 
-_ONE_YEAR = "public, max-age=31536000, immutable"
+_ONE_YEAR = b"public, max-age=31536000, immutable"
 # Without a header browsers guess how long a page is fresh, and would show one of an older build.
-_REVALIDATED = ("text/html", "text/css")
-_HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "strict-origin-when-cross-origin",
-    "X-Frame-Options": "DENY",
-    "Cross-Origin-Opener-Policy": "same-origin",
-}
+_REVALIDATED = (b"text/html", b"text/css")
+_HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"strict-origin-when-cross-origin"),
+    (b"x-frame-options", b"DENY"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+)
 
 
 @middleware
@@ -113,22 +112,29 @@ async def add_headers(app: ASGIApp, scope: Scope, receive: Receive, send: Send) 
 
     async def send_with_headers(message: Message) -> None:
         if message["type"] == "http.response.start":
-            headers = MutableHeaders(scope=message)
-            if vary := headers.getlist("Vary"):
-                headers["Vary"] = _each_once(vary)
-            for name, value in _HEADERS.items():
-                headers.setdefault(name, value)
-            if scope["path"].startswith("/assets/"):
-                headers["Cache-Control"] = _ONE_YEAR
-            elif scope["path"].startswith(("/api/", "/auth/")):
-                headers.setdefault("Cache-Control", "no-store")
-            elif headers.get("Content-Type", "").startswith(_REVALIDATED):
-                headers.setdefault("Cache-Control", "no-cache")
+            message["headers"] = _completed(message.get("headers", ()), scope["path"])
         await send(message)
 
     await app(scope, receive, send_with_headers if scope["type"] == "http" else send)
 
 
-def _each_once(values: list[str]) -> str:
-    names = [name.strip() for value in values for name in value.split(",")]
-    return ", ".join(dict.fromkeys(names))
+def _completed(headers: Iterable[tuple[bytes, bytes]], path: str) -> list[tuple[bytes, bytes]]:
+    # On the bytes themselves: `MutableHeaders` searches all of them for each name, on every response.
+    vary, kept, present = [], [], {}
+    for name, value in headers:
+        present[name] = value
+        if name == b"vary":
+            vary += [one.strip() for one in value.split(b",")]
+        else:
+            kept.append((name, value))
+    if vary:
+        kept.append((b"vary", b", ".join(dict.fromkeys(vary))))
+    kept += [header for header in _HEADERS if header[0] not in present]
+    if path.startswith("/assets/"):
+        return [*(header for header in kept if header[0] != b"cache-control"), (b"cache-control", _ONE_YEAR)]
+    if b"cache-control" not in present:
+        if path.startswith(("/api/", "/auth/")):
+            kept.append((b"cache-control", b"no-store"))
+        elif present.get(b"content-type", b"").startswith(_REVALIDATED):
+            kept.append((b"cache-control", b"no-cache"))
+    return kept
