@@ -6,7 +6,7 @@ ARGS ?=
 
 export ARGS
 .DEFAULT_GOAL := help
-.PHONY: help run dev env install develop test lint fix unit integration e2e torture fuzz mutation benchmark \
+.PHONY: help run dev env install develop test lint fix unit integration e2e torture storm fuzz mutation benchmark \
   image clean
 
 help: ## List these commands
@@ -47,6 +47,9 @@ e2e: develop ## Run the tests in a real browser
 
 torture: develop ## Kill the store 500 times under load, then send 10,000 notifications (ARGS="--kills 50")
 	@exec $(RUN) tests.chaos.torture $(ARGS)
+
+storm: develop ## Do everything at once with a few orders, on PostgreSQL (ARGS="--seconds 10 --seed 2")
+	@exec $(RUN) tests.chaos.storm $(ARGS)
 
 fuzz: develop ## Send 100,000 malformed requests to a real store (ARGS="--examples 5000 --seed 7 --postgres")
 	@exec $(RUN) tests.chaos.fuzz $(ARGS)

@@ -13,6 +13,7 @@ from store_app.models import OrderStatus, PaymentKind
 PAID_TWICE = "paid twice: one payment must be refunded"
 PART_UNKNOWN = "partly refunded, but it is not known how much"
 PAYMENT_UNKNOWN = "money went back, but it is not known of which payment"
+REFUND_UNNAMED = "the provider canceled its order: it is not known whether the payment went back"
 REFUNDED_TOO_MUCH = "more was refunded than was paid"
 TAX_DIFFERS = "one payment was reported with different amounts"
 
@@ -41,8 +42,8 @@ class PaymentStanding:
     provider_order_id: str
     amount: int
     charged: int | None
-    # The kinds of the facts that took all of it back.
-    reversed_by: set[str] = field(default_factory=set)
+    # The facts that took all of it back.
+    reversed_by: list[Fact] = field(default_factory=list)
     parts: list[Fact] = field(default_factory=list)
 
     @property
@@ -56,7 +57,10 @@ class PaymentStanding:
         return not self.reversed_by and (self.left > 0 or self.amount == 0)
 
     def doubts(self) -> Iterable[str]:
-        """Say what is doubtful about its partial refunds."""
+        """Say what is doubtful about its refunds."""
+        # A provider's order that was canceled before it was paid looks the same.
+        if self.transaction_id and self.reversed_by and not any(fact.transaction_id for fact in self.reversed_by):
+            yield REFUND_UNNAMED
         if self.left and any(self._is_unknown(part) for part in self.parts):
             yield PART_UNKNOWN
         if self._parts_in_price()[1]:
@@ -117,19 +121,23 @@ def standing(facts: Sequence[Fact]) -> Standing:
         differs = any(len(amounts) > 1 for amounts in _reported(of_provider)[0].values())
         doubts.update({PAYMENT_UNKNOWN} if unmatched else (), {TAX_DIFFERS} if differs else ())
         payments += found
-    gone = {payment.transaction_id for payment in payments} | {
-        fact.transaction_id for fact in facts if fact.kind in _WHOLE
-    }
-    charges = frozenset(
-        fact.transaction_id for fact in facts if fact.kind == PaymentKind.CHARGE and fact.amount is not None
-    )
+    charges = _unpaid_charges(facts, payments)
     if not payments:
-        return Standing(charges=charges - gone)
+        return Standing(charges=charges)
     doubts.update(doubt for payment in payments for doubt in payment.doubts())
     standing_ = [payment for payment in payments if payment.stands]
     if len(standing_) > 1:
         doubts.add(PAID_TWICE)
-    return Standing(_status(payments, standing_), tuple(payments), frozenset(doubts), charges - gone)
+    return Standing(_status(payments, standing_), tuple(payments), frozenset(doubts), charges)
+
+
+def _unpaid_charges(facts: Sequence[Fact], payments: Sequence[PaymentStanding]) -> frozenset[str]:
+    settled = {payment.transaction_id for payment in payments}
+    settled |= {fact.transaction_id for fact in facts if fact.kind in _WHOLE}
+    taken = {fact.transaction_id for fact in facts if fact.kind == PaymentKind.CHARGE and fact.amount is not None}
+    # A payment that was reported without its transaction is one of them.
+    unnamed = sum(not payment.transaction_id for payment in payments)
+    return frozenset(sorted(taken - settled)[unnamed:])
 
 
 def _is_summary(fact: Fact) -> bool:
@@ -142,8 +150,8 @@ def _status(payments: Sequence[PaymentStanding], standing_: Sequence[PaymentStan
         return OrderStatus.PAID
     if standing_:
         return OrderStatus.PARTIALLY_REFUNDED
-    charged_back = any(PaymentKind.CHARGEBACK in payment.reversed_by for payment in payments)
-    return OrderStatus.CHARGED_BACK if charged_back else OrderStatus.REFUNDED
+    reversals = {fact.kind for payment in payments for fact in payment.reversed_by}
+    return OrderStatus.CHARGED_BACK if PaymentKind.CHARGEBACK in reversals else OrderStatus.REFUNDED
 
 
 def _payments(facts: Sequence[Fact]) -> list[PaymentStanding]:
@@ -216,23 +224,26 @@ def _match_loose(refunds: Sequence[Fact], payments: Sequence[PaymentStanding]) -
     which payment they are about.
     """
     if len(payments) == 1:
-        payments[0].reversed_by.update(fact.kind for fact in refunds)
+        payments[0].reversed_by += refunds
         return False
-    kinds: dict[str, set[str]] = defaultdict(set)
+    of_transaction: dict[str, list[Fact]] = defaultdict(list)
     for fact in refunds:
-        kinds[fact.transaction_id].add(fact.kind)
-    if len(kinds) > 1:
+        of_transaction[fact.transaction_id].append(fact)
+    if len(of_transaction) > 1:
         # The refund without a transaction reports one of the others again.
-        nameless = kinds.pop("", set())
-        kinds[min(kinds)] |= nameless
-    if not any(payment.reversed_by for payment in payments):
-        for payment, transaction in zip(payments, sorted(kinds), strict=False):
-            payment.reversed_by |= kinds[transaction]
-    return bool(kinds)
+        unnamed = of_transaction.pop("", [])
+        of_transaction[min(of_transaction)] += unnamed
+    reversed_ = [payment for payment in payments if payment.reversed_by]
+    for payment in reversed_:
+        payment.reversed_by += refunds
+    if not reversed_:
+        for payment, transaction in zip(payments, sorted(of_transaction), strict=False):
+            payment.reversed_by += of_transaction[transaction]
+    return bool(of_transaction)
 
 
 def _take_back(payment: PaymentStanding, fact: Fact) -> None:
     if fact.kind in _WHOLE:
-        payment.reversed_by.add(fact.kind)
+        payment.reversed_by.append(fact)
     else:
         payment.parts.append(fact)

@@ -125,11 +125,22 @@ class LockedOrder:
         return any(one.key == fact.key for one in known)
 
     def _settle(self, before: Standing, after: Standing) -> None:
-        for reason in sorted(after.doubts - before.doubts):
+        doubts = self._doubts(before)
+        self._follow(after)
+        self._review(doubts, self._doubts(after))
+
+    def _doubts(self, found: Standing) -> set[str]:
+        # While the order is open, the notification that it is paid may still come.
+        never_paid = {NEVER_PAID} if found.charges and self.status not in OPEN else set()
+        return never_paid | found.doubts
+
+    def _review(self, before: set[str], after: set[str]) -> None:
+        for reason in sorted(after - before):
             self._flag(reason)
-        # Raised when an order expires: not looked for while it is open.
-        settled = {NEVER_PAID} if self.status not in OPEN and before.charges and not after.charges else set()
-        self._settle_flags((before.doubts - after.doubts) | settled)
+        self._settle_flags(before - after)
+
+    def _follow(self, after: Standing) -> None:
+        """Take the status that the ledger says."""
         if after.status is None or after.status == self.status:
             return
         lines, granting = self.pending or self._purchased(self.id), after.status in _GRANTING
@@ -242,8 +253,6 @@ class LockedOrder:
 
     def expire(self) -> bool:
         """Expire the order, if it is open. False when nothing changes."""
-        if standing(self.facts).charges:
-            self._flag(NEVER_PAID)
         return self._transition(Event.EXPIRED)
 
     def flag(self, reason: str, *, announce: bool = True) -> None:
@@ -264,7 +273,10 @@ class LockedOrder:
         after = TRANSITIONS.get((self.status, event))
         if after is None:
             return False
+        found = Standing() if after in OPEN else standing(self.facts)
+        doubts = self._doubts(found)
         self._change_status(after)
+        self._review(doubts, self._doubts(found))
         self._announce(MESSAGES[after], [])
         return True
 

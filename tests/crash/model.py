@@ -84,8 +84,6 @@ class ModelOrder:
     purchases: dict[ModelItem, str] = field(default_factory=dict)
     timeline: list[str] = field(default_factory=lambda: ["pending"])
     messages: list[str] = field(default_factory=list)
-    # Whether money had been taken for it when it expired.
-    expired_after_charge: bool = False
     # Reasons that its facts do not give.
     flags: set[str] = field(default_factory=set)
 
@@ -117,14 +115,13 @@ class ModelOrder:
     @property
     def charges(self) -> set[str]:
         """The transactions that took its price, and neither paid it nor went back."""
-        settled = {fact.transaction for fact in self.facts if fact.kind in {"payment", "refund", "chargeback"}}
-        return {fact.transaction for fact in self.facts if fact.kind == "charge"} - settled
+        return set(self.money.charges)
 
     @property
     def open_flags(self) -> set[str]:
         """The reasons why staff must look at it."""
         held = {OWNED_ALREADY} if "held" in self.purchases.values() else set()
-        never_paid = {NEVER_PAID} if self.expired_after_charge else set()
+        never_paid = {NEVER_PAID} if self.charges and self.status not in OPEN else set()
         return self.flags | self.money.doubts | held | never_paid
 
     def new_attempts(self) -> list[Attempt]:
@@ -206,7 +203,6 @@ class Model:
         """Apply what a notification says: facts, and how it closes attempts with these numbers."""
         before = order.status
         order.facts |= set(facts)
-        order.expired_after_charge &= bool(order.charges)
         if closing:
             self._close_attempts(order, closing, numbers)
         self._settle(order, before)
@@ -238,7 +234,6 @@ class Model:
 
     def expire(self, order: ModelOrder) -> None:
         """Apply that the time of an order is over."""
-        order.expired_after_charge |= order.status in OPEN and bool(order.charges)
         self.close(order, "expired")
 
     def close_account(self, user_id: str) -> None:

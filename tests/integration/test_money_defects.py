@@ -17,7 +17,7 @@ from store_app.db.unit_of_work import unit_of_work
 from store_app.errors import AlreadyOwned, Invalid, OrderNotPayable, ProviderPriceDiffers, ProviderUnavailable
 from store_app.models import AttemptKind, Order, PaymentAttempt, Verdict, utc_now
 from store_app.orders import service
-from store_app.orders.ledger import PAID_TWICE, PART_UNKNOWN, PAYMENT_UNKNOWN, Fact
+from store_app.orders.ledger import PAID_TWICE, PART_UNKNOWN, PAYMENT_UNKNOWN, REFUND_UNNAMED, Fact
 from store_app.orders.order import BUYER_CLOSED, NEVER_PAID, OWNED_ALREADY, PRICE_DIFFERS, Orders
 from store_app.orders.payment_events import NAMES_DISAGREE, OTHER_USER
 from store_app.payments.provider import EventKind, PaymentEvent
@@ -489,6 +489,37 @@ def test_an_order_whose_money_was_taken_is_not_sold_again_and_flagged_when_it_ex
     assert (shop.read(order.id).status, shop.flags(order.id)) == ("expired", [NEVER_PAID])
     shop.notify(order_paid(order))
     assert (shop.read(order.id).status, shop.flags(order.id)) == ("paid", [])
+
+
+def test_money_that_is_taken_for_an_order_that_is_over_is_flagged(shop: Shop) -> None:
+    user, sword = shop.user(), shop.item()
+    order = shop.order(user, sword)
+    service.cancel(user.user_id, order.id)
+    shop.notify(payment(order, "T1"))
+    assert shop.flags(order.id) == [NEVER_PAID]
+    shop.notify(order_paid(order, "T1"))
+    assert shop.flags(order.id) == []
+    shop.notify(payment(order, "T2"))
+    assert (shop.read(order.id).status, shop.flags(order.id)) == ("paid", [NEVER_PAID])
+    shop.notify(refund(order, "T2"))
+    assert (shop.read(order.id).status, shop.flags(order.id)) == ("paid", [])
+
+
+def test_canceling_an_order_whose_money_was_taken_is_flagged(shop: Shop) -> None:
+    user = shop.user()
+    order = shop.order(user, shop.item())
+    shop.notify(payment(order))
+    service.cancel(user.user_id, order.id)
+    assert (shop.read(order.id).status, shop.flags(order.id)) == ("canceled", [NEVER_PAID])
+
+
+def test_a_payment_of_an_order_that_the_provider_had_canceled_is_flagged(shop: Shop) -> None:
+    order = shop.order(shop.user(), shop.item())
+    shop.notify(order_canceled(order, None))
+    shop.notify(order_paid(order, "T1"))
+    assert (shop.read(order.id).status, shop.flags(order.id)) == ("refunded", [REFUND_UNNAMED])
+    shop.notify(refund(order, "T1"))
+    assert (shop.read(order.id).status, shop.flags(order.id)) == ("refunded", [])
 
 
 def test_an_order_is_compared_again_after_the_provider_was_called(shop: Shop) -> None:

@@ -24,7 +24,7 @@ from store_app.accounts.service import CurrentUser
 from store_app.db.unit_of_work import unit_of_work
 from store_app.models import AttemptKind, Item
 from store_app.orders.ledger import standing
-from store_app.orders.order import LockedOrder, NewLine, Orders
+from store_app.orders.order import NEVER_PAID, LockedOrder, NewLine, Orders
 from tests.integration.shop import (
     Json,
     Shop,
@@ -253,10 +253,12 @@ def _expected(case_name: str, names: frozenset[str]) -> EndState:
         [(step.closing, number) for step in found if step.closing for number in step.attempts],
     )
     bought = {"": (), "paid": ("granted",), "partially_refunded": ("granted",)}
+    status = money.status or status_before_payment(attempts)
+    never_paid = {NEVER_PAID} if money.charges and status not in {"pending", "failed"} else set()
     return EndState(
-        money.status or status_before_payment(attempts),
+        status,
         bought.get(money.status, ("refunded",)),
-        money.doubts,
+        money.doubts | never_paid,
         tuple(attempts.items()),
         money.standing,
         money.left,

@@ -13,6 +13,7 @@ from typing import Literal
 PAID_TWICE = "paid twice: one payment must be refunded"
 UNKNOWN_PART = "partly refunded, but it is not known how much"
 UNKNOWN_PAYMENT = "money went back, but it is not known of which payment"
+UNNAMED_REFUND = "the provider canceled its order: it is not known whether the payment went back"
 TOO_MUCH = "more was refunded than was paid"
 DIFFERENT_AMOUNTS = "one payment was reported with different amounts"
 
@@ -44,6 +45,8 @@ class Money:
     # The transactions of which something is left, and what is left of the price in all of them.
     standing: frozenset[str] = frozenset()
     left: int = 0
+    # The transactions that took the price, and neither paid the order nor went back.
+    charges: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -53,6 +56,8 @@ class _Payment:
     amounts: set[int] = field(default_factory=set)
     # "refund", "chargeback": what took the whole of it back.
     taken_back_by: set[str] = field(default_factory=set)
+    # Whether one of those named a transaction.
+    refund_is_named: bool = False
     parts: list[int | None] = field(default_factory=list)
 
     @property
@@ -67,6 +72,10 @@ class _Payment:
     @property
     def has_unknown_part(self) -> bool:
         return len(self.known_parts) < len(self.parts)
+
+    @property
+    def has_unnamed_refund(self) -> bool:
+        return bool(self.transaction and self.taken_back_by) and not self.refund_is_named
 
     def tolerance(self, price: int) -> Fraction:
         """Return how far the sum of the parts may be from the whole: each tax is rounded by itself."""
@@ -90,6 +99,7 @@ class _Payment:
 def money_of(price: int, facts: Iterable[Fact]) -> Money:
     """Return what the facts of an order mean for it."""
     by_provider: defaultdict[str, set[Fact]] = defaultdict(set)
+    facts = set(facts)
     for fact in facts:
         by_provider[fact.provider].add(fact)
     payments: list[_Payment] = []
@@ -103,13 +113,15 @@ def money_of(price: int, facts: Iterable[Fact]) -> Money:
         unclear |= _take_back(found, refunds)
         unclear |= _take_parts(found, refunds)
         payments += found
+    charges = _charges(facts, sum(not payment.transaction for payment in payments))
     if not payments:
-        return Money()
+        return Money(charges=charges)
     standing = [payment for payment in payments if payment.left(price)]
     conditions = {
         PAID_TWICE: len(standing) > 1,
         UNKNOWN_PART: any(payment.has_unknown_part for payment in standing),
         UNKNOWN_PAYMENT: unclear,
+        UNNAMED_REFUND: any(payment.has_unnamed_refund for payment in payments),
         TOO_MUCH: any(payment.is_overdrawn(price) for payment in payments),
         DIFFERENT_AMOUNTS: any(len(payment.amounts) > 1 for payment in payments),
     }
@@ -118,7 +130,15 @@ def money_of(price: int, facts: Iterable[Fact]) -> Money:
         frozenset(doubt for doubt, applies in conditions.items() if applies),
         frozenset(payment.transaction for payment in standing),
         sum(payment.left(price) for payment in standing),
+        charges,
     )
+
+
+def _charges(facts: Collection[Fact], unnamed_payments: int) -> frozenset[str]:
+    accounted = {fact.transaction for fact in facts if fact.kind not in {"charge", "part"}}
+    # Each payment without a transaction accounts for one more.
+    open_charges = sorted({fact.transaction for fact in facts if fact.kind == "charge"} - accounted)
+    return frozenset(open_charges[unnamed_payments:])
 
 
 def _status(payments: Collection[_Payment], standing: Collection[_Payment]) -> str:
@@ -166,6 +186,7 @@ def _take_back(payments: Collection[_Payment], facts: Collection[Fact]) -> bool:
                 unclear |= not (fact.provider_order and elsewhere)
             case [payment]:
                 payment.taken_back_by.add(fact.kind)
+                payment.refund_is_named |= bool(fact.transaction)
             case _:
                 loose[fact.provider_order].append(fact)
     for provider_order, of_order in loose.items():
@@ -174,6 +195,7 @@ def _take_back(payments: Collection[_Payment], facts: Collection[Fact]) -> bool:
         transactions = {fact.transaction for fact in of_order} - {""}
         for payment in taken_back or on_order[: max(1, len(transactions))]:
             payment.taken_back_by |= {fact.kind for fact in of_order}
+            payment.refund_is_named |= bool(transactions)
     return unclear or bool(loose)
 
 

@@ -12,6 +12,7 @@ from store_app.orders.ledger import (
     PAID_TWICE,
     PART_UNKNOWN,
     PAYMENT_UNKNOWN,
+    REFUND_UNNAMED,
     REFUNDED_TOO_MUCH,
     TAX_DIFFERS,
     Fact,
@@ -19,6 +20,7 @@ from store_app.orders.ledger import (
 )
 
 PAID, PARTLY, REFUNDED = OrderStatus.PAID, OrderStatus.PARTIALLY_REFUNDED, OrderStatus.REFUNDED
+CHARGED_BACK = OrderStatus.CHARGED_BACK
 PRICE, CHARGED = 1000, 1250
 
 
@@ -50,9 +52,11 @@ CASES = [
     ([paid()], PAID, 1000, set()),
     ([FREE], PAID, 0, set()),
     ([paid(), refund()], REFUNDED, 0, set()),
-    ([paid(), refund("", "P")], REFUNDED, 0, set()),
-    ([paid(), chargeback()], OrderStatus.CHARGED_BACK, 0, set()),
-    ([paid(), refund(), chargeback("", "P")], OrderStatus.CHARGED_BACK, 0, set()),
+    ([paid(), refund("", "P")], REFUNDED, 0, {REFUND_UNNAMED}),
+    ([paid(), refund("", "P"), refund()], REFUNDED, 0, set()),
+    ([paid("", charged=None), refund("", "P")], REFUNDED, 0, set()),
+    ([paid(), chargeback()], CHARGED_BACK, 0, set()),
+    ([paid(), refund(), chargeback("", "P")], CHARGED_BACK, 0, set()),
     # A cancellation with a transaction of its own.
     ([paid(), refund("R1", "P")], REFUNDED, 0, set()),
     ([paid(), refund("T9")], PAID, 1000, {PAYMENT_UNKNOWN}),
@@ -69,8 +73,9 @@ CASES = [
     ([paid(), paid("T2"), refund("T2", "P")], PAID, 1000, set()),
     ([paid(), paid("T2"), refund("T2", "P"), refund("T1", "P")], REFUNDED, 0, set()),
     ([paid(), refund("T1", "P"), paid("T2")], PAID, 1000, set()),
-    ([paid(), paid("T2"), refund("", "P")], PAID, 1000, {PAYMENT_UNKNOWN}),
+    ([paid(), paid("T2"), refund("", "P")], PAID, 1000, {PAYMENT_UNKNOWN, REFUND_UNNAMED}),
     ([paid(), paid("T2"), refund("T2", "P"), refund("", "P")], PAID, 1000, {PAYMENT_UNKNOWN}),
+    ([paid(), refund(), paid("T2"), refund("T2"), chargeback("", "P")], CHARGED_BACK, 0, {PAYMENT_UNKNOWN}),
     ([paid(), paid("T2"), refund("R1", "P"), refund("R2", "P")], REFUNDED, 0, {PAYMENT_UNKNOWN}),
     ([paid(), paid("T2"), refund("R1", "P"), refund("", "P")], PAID, 1000, {PAYMENT_UNKNOWN}),
     # Parts.
@@ -98,6 +103,29 @@ def test_what_facts_mean(facts: list[Fact], status: OrderStatus | None, left: in
     for sequence in permutations(facts):
         found = standing(sequence)
         assert (found.status, found.left, set(found.doubts)) == (status, left, doubts)
+
+
+def taken(transaction: str) -> Fact:
+    return Fact(PaymentKind.CHARGE, transaction, "x", transaction, amount=1000)
+
+
+CHARGES = [
+    ([taken("T1")], {"T1"}),
+    ([taken("T1"), paid()], set()),
+    ([taken("T1"), refund()], set()),
+    ([taken("T1"), paid("T2")], {"T1"}),
+    # Only the tax is known, not that the price was taken.
+    ([charge()], set()),
+    # A payment that was reported without its transaction is one of them.
+    ([taken("T1"), paid("")], set()),
+    ([taken("T1"), taken("T2"), paid("")], {"T2"}),
+]
+
+
+@pytest.mark.parametrize(("facts", "charges"), CHARGES)
+def test_charges_are_what_was_taken_and_paid_nothing(facts: list[Fact], charges: set[str]) -> None:
+    for sequence in permutations(facts):
+        assert standing(sequence).charges == charges
 
 
 facts = st.one_of(

@@ -8,6 +8,7 @@ from tests.support.order_model import (
     TOO_MUCH,
     UNKNOWN_PART,
     UNKNOWN_PAYMENT,
+    UNNAMED_REFUND,
     Closing,
     Fact,
     Money,
@@ -33,7 +34,11 @@ def _money(status: str, *doubts: str, standing: str = "", left: int | None = Non
 CASES: dict[str, tuple[list[Fact], Money]] = {
     "nothing": ([], Money()),
     "a refund of nothing": ([Fact("refund", "T1", "P")], Money()),
-    "only the tax": ([Fact("charge", "T1", charged=249)], Money()),
+    "taken": ([Fact("charge", "T1", charged=249)], Money(charges=frozenset({"T1"}))),
+    "taken, and paid without a transaction": (
+        [Fact("charge", "T1", charged=249), Fact("charge", "T2", charged=249), Fact("payment", "", "P")],
+        Money("paid", frozenset(), frozenset({""}), PRICE, frozenset({"T2"})),
+    ),
     "paid": ([PAID], _money("paid", standing="T1")),
     "paid, reported twice": ([PAID, Fact("payment", "T1")], _money("paid", standing="T1")),
     "the same payment without its transaction": ([PAID, Fact("payment", "", "P")], _money("paid", standing="T1")),
@@ -49,7 +54,7 @@ CASES: dict[str, tuple[list[Fact], Money]] = {
     "refunded": ([PAID, Fact("refund", "T1")], _money("refunded")),
     "charged back": ([PAID, Fact("refund", "T1"), Fact("chargeback", "T1")], _money("charged_back")),
     "one of two refunded": ([PAID, PAID_AGAIN, Fact("refund", "T1")], _money("paid", standing="T2")),
-    "refunded by the order": ([PAID, Fact("refund", "", "P")], _money("refunded")),
+    "refunded by the order": ([PAID, Fact("refund", "", "P")], _money("refunded", UNNAMED_REFUND)),
     "refunded by the order, with another transaction": ([PAID, Fact("refund", "T9", "P")], _money("refunded")),
     "a refund that matches nothing": (
         [PAID, Fact("refund", "T9")],
@@ -57,7 +62,7 @@ CASES: dict[str, tuple[list[Fact], Money]] = {
     ),
     "one loose refund of two payments": (
         [PAID, PAID_AGAIN, Fact("refund", "", "P")],
-        _money("paid", UNKNOWN_PAYMENT, standing="T2"),
+        _money("paid", UNKNOWN_PAYMENT, UNNAMED_REFUND, standing="T2"),
     ),
     "two loose refunds of two payments": (
         [PAID, PAID_AGAIN, Fact("refund", "T8", "P"), Fact("refund", "T9", "P"), Fact("refund", "", "P")],
