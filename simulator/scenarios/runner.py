@@ -8,7 +8,7 @@ from decimal import Decimal
 from simulator.amounts import minor_unit, split_evenly
 from simulator.delivery.sender import SequenceOptions
 from simulator.payments import REQUESTED_BY_USER, ActionRefused, Payments
-from simulator.records import DeliveryOptions, Notification, Order, OrderStatus, Sale
+from simulator.records import DeliveryOptions, Notification, Order, OrderStatus, Sale, TokenType
 from simulator.scenarios import HOLD_SECONDS, Scenario
 
 _BURST_SIZE = 50
@@ -88,6 +88,13 @@ async def _late(payments: Payments, order: Order, hold_seconds: float) -> list[N
     validation = await _take_payment(payments, order)
     options = SequenceOptions(hold_seconds=hold_seconds)
     return validation + payments.notify(order, payments.payment_payloads(order), options)
+
+
+async def _cancel(payments: Payments, order: Order) -> list[Notification]:
+    """The order is canceled; of a merchant token, which has no order, the user leaves the page without paying."""
+    if order.payment is None and order.sale.token_type is TokenType.MERCHANT:
+        return []
+    return await payments.cancel(order)
 
 
 async def _refund_first(payments: Payments, order: Order) -> list[Notification]:
@@ -195,7 +202,7 @@ _FOR_PAID_ORDERS = [
 _SCENARIOS: dict[Scenario, Callable[[Payments, Order], Awaitable[list[Notification]]]] = {
     Scenario.HAPPY: _happy,
     Scenario.DECLINE: Payments.decline,
-    Scenario.CANCEL: Payments.cancel,
+    Scenario.CANCEL: _cancel,
     Scenario.REFUND: _refund,
     Scenario.DUPLICATE: _duplicate,
     Scenario.BURST: _burst,

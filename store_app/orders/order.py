@@ -6,7 +6,7 @@ An order is loaded with its row locked, decides, and writes. Once anything was p
 
 import secrets
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, Self
@@ -220,6 +220,9 @@ class LockedOrder:
         self._change_attempt(attempt, AttemptState.OPEN)
         # If no notification comes, `checkout.reconcile` asks the provider.
         self._run(sql.START_CHECKS, order_id_=self.id, next_check_at=utc_now() + FIRST_CHECK_AFTER)
+        # An earlier attempt may have found another price.
+        if number > 1:
+            self._settle_flags([PRICE_DIFFERS])
         self._transition(Event.RETRIED)
 
     def close_attempts(self, attempts: Iterable[PaymentAttempt], state: AttemptState) -> bool:
@@ -317,23 +320,23 @@ class Orders:
         return orders
 
     def lock_named(self, events: Sequence[PaymentEvent]) -> None:
-        """Look up the orders that events name, and lock them."""
-        provider_orders = [event.provider_order_id for event in events if event.provider_order_id]
-        self._look_up(sql.BY_PROVIDER_ORDER, provider_orders, self.by_provider_order)
-        # A payment names its order, as a rule, and its transaction is new.
-        self._look_up_transactions(event for event in events if event.kind is not EventKind.PAID)
-        self.lock_all(name for event in events for name in self._names(event))
-        if unknown := [event for event in events if not self.named(event)[0]]:
-            self._look_up_transactions(unknown)
-            self.lock_all(name for event in unknown for name in self._names(event))
-
-    def _look_up_transactions(self, events: Iterable[PaymentEvent]) -> None:
-        transactions = [event.transaction_id for event in events if event.transaction_id]
+        """Look up the orders that events name, and lock them, all at once: see `sql.LOCK`."""
+        self._look_up(sql.BY_PROVIDER_ORDER, {event.provider_order_id for event in events}, self.by_provider_order)
+        # The transaction of a payment is new, as a rule, and its order is known.
+        transactions = {
+            event.transaction_id
+            for event in events
+            if event.kind is not EventKind.PAID
+            or (event.provider, event.provider_order_id) not in self.by_provider_order
+        }
         self._look_up(sql.BY_TRANSACTION, transactions, self.by_transaction)
+        self.lock_all(name for event in events for name in self._names(event))
 
-    def _look_up(self, statement: Select[Any], ids: Sequence[str], found: dict[tuple[str, str], str]) -> None:
-        for provider, id_, order_id in self._run(statement, ids_=ids) if ids else ():
-            found[provider, id_] = order_id
+    def _look_up(self, statement: Select[Any], ids: Set[str], found: dict[tuple[str, str], str]) -> None:
+        if named := list(ids - {""}):
+            found.update(
+                {(provider, id_): order_id for provider, id_, order_id in self._run(statement, ids_=named)}
+            )
 
     def named(self, event: PaymentEvent) -> tuple[list[LockedOrder], bool]:
         """Return the locked orders that an event names, and whether it also names one that does not exist."""

@@ -94,6 +94,7 @@ def test_2_a_price_that_the_provider_would_not_charge_is_refused_before_paying(s
     shop.provider.meanwhile = lambda _body: None
     shop.change("UPDATE items SET price = 700")
     assert "token=" in shop.buy(user, {sword.sku: 1}).payment_url
+    assert shop.flags(order_id) == []
 
 
 def test_2_a_price_in_another_currency_is_refused_before_paying(shop: Shop) -> None:

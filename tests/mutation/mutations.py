@@ -8,7 +8,7 @@ INTAKE, CHECKOUT_SERVICE = "webhook/intake.py", "store_app/checkout/service.py"
 WEBHOOK_TESTS, ORDER_TESTS = "tests/integration/test_webhook.py", "tests/integration/test_orders.py"
 CHECKOUT_TESTS, ARRIVAL_TESTS = "tests/integration/test_checkout.py", "tests/integration/test_sequences.py"
 MONEY_TESTS, LEDGER_TESTS = "tests/integration/test_money_defects.py", "tests/unit/test_ledger.py"
-TWO_PROVIDERS_TESTS, FOUND_TESTS = "tests/integration/test_two_providers.py", "tests/integration/test_found.py"
+TWO_PROVIDERS_TESTS = "tests/integration/test_two_providers.py"
 GROUP_COMMIT_TESTS, CRASH_TESTS = "tests/integration/test_group_commit.py", "tests/crash/test_webhook_crashes.py"
 # For what depends on races, which the other tests notice only most of the time.
 RACE_TESTS = "tests/integration/test_mutations.py"
@@ -596,7 +596,7 @@ MUTATIONS = (
         INTAKE,
         "    (outcome,) = payment_events.apply(work, [event])\n",
         "    outcome = Outcome(Verdict.DONE)\n",
-        (FOUND_TESTS,),
+        (MONEY_TESTS,),
     ),
     Mutation(
         "a delivery that was applied late stays flagged",
