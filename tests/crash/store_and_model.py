@@ -222,8 +222,8 @@ class StoreAndModel:
             return
         reconcile(self.model, order)
         self._catch_up()
-        if sum(bool(attempt.transactions or attempt.canceled_by_provider) for attempt in order.attempts) > 1:
-            # The provider was asked about several attempts at once, and answers in any order.
+        if sum(len(attempt.transactions) + attempt.canceled_by_provider for attempt in order.attempts) > 1:
+            # The provider was asked about several attempts and payments at once, and answers in any order.
             order.timeline, order.messages = self._timelines()[order.id], self._messages()[order.id]
 
     # --- comparing
