@@ -61,6 +61,12 @@ class Settings(BaseSettings):
 
     order_expires_minutes: int = Field(1440, ge=1, le=43_200, description="Minutes until an unpaid order expires.")
     trusted_proxies: str = Field("", description="Comma-separated proxies whose X-Forwarded-For is trusted.")
+    max_sockets_per_address: int = Field(
+        50, ge=0, description="Open websockets of one network address, in each worker; 0: no limit."
+    )
+    max_sockets_per_user: int = Field(
+        20, ge=0, description="Open websockets of one user, in each worker; 0: no limit."
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="The lowest level logged.")
     log_format: Literal["text", "json"] = Field(
         "text", description="Format of a record: a line of text, or a JSON object."

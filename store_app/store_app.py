@@ -24,6 +24,7 @@ from store_app.web.checkout import api as checkout_api
 from store_app.web.http import health, middleware, problems
 from store_app.web.library import api as library_api
 from store_app.web.live import api as live_api
+from store_app.web.live.event_limits import count_events, drop_unstarted
 from store_app.web.live.event_socket import guard_event_socket
 from store_app.web.live.refresh import refresh
 from store_app.web.live.tabs import Tab
@@ -60,6 +61,10 @@ async def _refresh(tab: Tab, message: Message) -> None:
     await refresh(app, tab, message)
 
 
+def _drop_events(tab: Tab) -> None:
+    drop_unstarted(app.event_processor, tab)
+
+
 class StoreApp(rx.App):
     """Reflex's app, wrapped in the store's outermost middleware."""
 
@@ -77,7 +82,7 @@ app = StoreApp(
     # Innermost first: the API wraps Reflex, and the middleware below wraps both.
     api_transformer=[
         create_api(),
-        partial(guard_event_socket, refresh=_refresh),
+        partial(guard_event_socket, refresh=_refresh, drop_events=_drop_events),
         answer_unknown_items,
         partial(middleware.clean_urls, paths={page.route for page in PAGES if page.is_file}),
         middleware.middleware(webhook.fast_path),
@@ -90,6 +95,7 @@ app = StoreApp(
 @asynccontextmanager
 async def background_work() -> AsyncIterator[None]:
     """Run the background work while the server runs."""
+    count_events(app.event_processor)
     jobs = (
         get_bus().run(),
         reconcile.run_forever(),

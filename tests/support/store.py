@@ -17,7 +17,17 @@ from tests.support.processes import ROOT, Child, ChildFailed, show_log
 
 SECONDS_TO_START = 60
 # Variables of the developer's environment with these prefixes must not reach the store under test.
-SETTING_PREFIXES = ("XSOLLA_", "SIMULATOR_", "REFLEX_", "GRANIAN_", "REDIS_", "DATABASE_", "LOG_")
+SETTING_PREFIXES = (
+    "XSOLLA_",
+    "SIMULATOR_",
+    "REFLEX_",
+    "GRANIAN_",
+    "REDIS_",
+    "DATABASE_",
+    "LOG_",
+    "MAX_",
+    "LIMIT_",
+)
 
 
 class StoreProcess:
@@ -32,7 +42,7 @@ class StoreProcess:
         samples: load the sample items.
         data_dir: the folder of its files; by default a temporary one, removed at the end.
         port, simulator_port: by default free ones.
-        root: the project to run, with its own `.venv`; by default this one.
+        root: the project to run, with its own `.venv` if it has one; by default this one.
     """
 
     def __init__(
@@ -50,7 +60,8 @@ class StoreProcess:
         root: Path = ROOT,
     ) -> None:
         self.root = root
-        self._python = sys.executable if root == ROOT else str(root / ".venv/bin/python")
+        own_python = root / ".venv/bin/python"
+        self._python = str(own_python) if own_python.exists() else sys.executable
         self._own_folder = data_dir is None
         self.data_dir = data_dir or Path(tempfile.mkdtemp(prefix="store-"))
         self.port = port or free_port()
@@ -184,6 +195,9 @@ class StoreProcess:
             "XSOLLA_PAYSTATION_URL": self.simulator_url,
             "ORDER_EXPIRES_MINUTES": "1440",
             "TRUSTED_PROXIES": "",
+            # Everything in a test comes from one address.
+            "MAX_SOCKETS_PER_ADDRESS": "0",
+            "MAX_SOCKETS_PER_USER": "0",
             "LOG_LEVEL": "INFO",
             "LOG_FORMAT": "text",
             "SIMULATOR_HOST": "127.0.0.1",

@@ -12,7 +12,8 @@ from store_app.accounts.service import CurrentUser, find_current_user, session_i
 from store_app.db.outbox import Message
 from store_app.db.threads import in_database_thread, read
 from store_app.live.hub import hub
-from store_app.web.http.session_cookie import current_user_of
+from store_app.web.http.session_cookie import client_address, current_user_of
+from store_app.web.live.connection_limits import TOO_MANY_CONNECTIONS, connection_slot
 from store_app.web.live.event_socket import EndableConnection
 
 router = APIRouter()
@@ -60,11 +61,23 @@ async def _current_user(socket: WebSocket) -> CurrentUser | None:
 @router.websocket("/ws")
 async def messages(socket: WebSocket) -> None:
     """Send a user's own messages until either side disconnects. GET /api/purchases shows what was missed."""
-    await socket.accept()
-    with suppress(WebSocketDisconnect):
-        current_user = await _current_user(socket)
-        if current_user is None:
-            await socket.close(NOT_SIGNED_IN, 'send {"token": "..."} first')
+    with connection_slot(client_address(socket)) as has_slot:
+        if not has_slot:
+            await socket.close(TOO_MANY_CONNECTIONS, "too many connections")
+            return
+        await socket.accept()
+        with suppress(WebSocketDisconnect):
+            await _serve(socket)
+
+
+async def _serve(socket: WebSocket) -> None:
+    current_user = await _current_user(socket)
+    if current_user is None:
+        await socket.close(NOT_SIGNED_IN, 'send {"token": "..."} first')
+        return
+    with connection_slot(user_id=current_user.user_id) as has_slot:
+        if not has_slot:
+            await socket.close(TOO_MANY_CONNECTIONS, "too many connections")
             return
         connection = EndableConnection(socket.receive, NOT_SIGNED_IN)
         client = SocketClient(socket, current_user.user_id, current_user.session_hash, connection.disconnect)

@@ -11,6 +11,7 @@ as a listener of that user's messages.
 import asyncio
 import secrets
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 from urllib.parse import parse_qs, urlencode
 
@@ -19,7 +20,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from store_app.db import outbox
 from store_app.web.http.middleware import middleware
-from store_app.web.http.session_cookie import current_user_of
+from store_app.web.http.session_cookie import client_address, current_user_of
+from store_app.web.live.connection_limits import TOO_MANY_CONNECTIONS, connection_slot
+from store_app.web.live.event_limits import (
+    MAX_UNFINISHED_EVENTS,
+    MAX_WAITING_FRAMES,
+    Allowance,
+    UnwantedFrame,
+    is_allowed,
+    is_event,
+)
 from store_app.web.live.tabs import Tab
 
 EVENT_PATH = "/_event"
@@ -38,28 +48,84 @@ Refresh = Callable[[Tab, outbox.Message], Awaitable[None]]
 
 @middleware
 async def guard_event_socket(
-    app: ASGIApp, scope: Scope, receive: Receive, send: Send, *, refresh: Refresh
+    app: ASGIApp,
+    scope: Scope,
+    receive: Receive,
+    send: Send,
+    *,
+    refresh: Refresh,
+    drop_events: Callable[[Tab], None],
 ) -> None:
-    """Guard Reflex's event socket; `refresh` shows a message in a tab."""
+    """Guard Reflex's event socket; `refresh` shows a message in a tab, `drop_events` ends what a tab left."""
     if scope["type"] != "websocket" or not scope["path"].startswith(EVENT_PATH):
         await app(scope, receive, send)
         return
-    current_user = await current_user_of(HTTPConnection(scope))
-    connection = EndableConnection(receive, SESSION_ENDED)
-    tab = Tab(secrets.token_hex(16), current_user, connection.disconnect, refresh)
-    tab.register()
-    try:
-        await app(_with_token(scope, tab.token), connection.receive, send)
-    finally:
-        tab.unregister()
-        await connection.close(send)
+    handshake = HTTPConnection(scope)
+    current_user = await current_user_of(handshake)
+    with connection_slot(client_address(handshake), current_user.user_id if current_user else "") as has_slot:
+        if not has_slot:
+            await send({"type": "websocket.close", "code": TOO_MANY_CONNECTIONS, "reason": "too many connections"})
+            return
+        connection = EndableConnection(receive, SESSION_ENDED)
+        tab = Tab(secrets.token_hex(16), current_user, connection.disconnect, refresh)
+        tab.register()
+        receiver = BoundedReceiver(connection, tab)
+        reading = asyncio.create_task(receiver.run())
+        try:
+            await app(_with_token(scope, tab.token), receiver.receive, connection.sender(send))
+        finally:
+            reading.cancel()
+            tab.unregister()
+            drop_events(tab)
+            await connection.close(send)
+
+
+class BoundedReceiver:
+    """Receives what a page sends, no faster than the tab's events are done.
+
+    It reads ahead, to notice at once that the client sends too much or has gone; what waits then is dropped.
+    """
+
+    def __init__(self, connection: "EndableConnection", tab: Tab) -> None:
+        """Read from `connection` while `run` runs."""
+        self._connection, self._tab, self._allowance = connection, tab, Allowance()
+        self._waiting: asyncio.Queue[Message] = asyncio.Queue(MAX_WAITING_FRAMES)
+        self._disconnect: Message | None = None
+
+    async def run(self) -> None:
+        """Read until the connection ends."""
+        while self._disconnect is None:
+            message = await self._connection.receive()
+            try:
+                if is_event(message):
+                    self._allowance.take()
+                passes = is_allowed(message)
+            except UnwantedFrame as unwanted:
+                self._connection.disconnect(unwanted.code, "the store's pages send no such frames")
+                continue
+            if message["type"] == "websocket.disconnect":
+                self._disconnect = message
+                self._tab.event_ended.set()
+                # Wakes `receive`, where it waits for a frame.
+                with suppress(asyncio.QueueFull):
+                    self._waiting.put_nowait(message)
+            elif passes:
+                await self._waiting.put(message)
+
+    async def receive(self) -> Message:
+        """Return the next message, once fewer than `MAX_UNFINISHED_EVENTS` are unfinished."""
+        while len(self._tab.unfinished) >= MAX_UNFINISHED_EVENTS and self._disconnect is None:
+            self._tab.event_ended.clear()
+            await self._tab.event_ended.wait()
+        message = await self._waiting.get() if self._disconnect is None else self._disconnect
+        return self._disconnect or message
 
 
 class EndableConnection:
     """A connection that the server can end: the app then receives a disconnect, as if the client had left."""
 
     def __init__(self, receive: Receive, close_code: int) -> None:
-        self._receive, self._close_code = receive, close_code
+        self._receive, self._close_code, self._reason = receive, close_code, "signed out"
         self._ended: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
     async def receive(self) -> Message:
@@ -71,12 +137,23 @@ class EndableConnection:
         finally:
             received.cancel()
 
-    def disconnect(self) -> None:
-        """Have `receive` return a disconnect."""
+    def disconnect(self, code: int = 0, reason: str = "") -> None:
+        """Have `receive` return a disconnect; `code` and `reason` say why, unless the session has ended."""
         if not self._ended.done():
+            self._close_code, self._reason = code or self._close_code, reason or self._reason
             self._ended.set_result(None)
+
+    def sender(self, send: Send) -> Send:
+        """Return a `send` that closes with our own code, if it was the server that ended the connection."""
+
+        async def with_own_code(message: Message) -> None:
+            if message["type"] == "websocket.close" and self._ended.done():
+                message = {**message, "code": self._close_code, "reason": self._reason}
+            await send(message)
+
+        return with_own_code
 
     async def close(self, send: Send) -> None:
         """Tell the client, if it was the server that ended the connection."""
         if self._ended.done():
-            await send({"type": "websocket.close", "code": self._close_code, "reason": "signed out"})
+            await send({"type": "websocket.close", "code": self._close_code, "reason": self._reason})

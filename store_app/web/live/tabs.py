@@ -1,10 +1,12 @@
 """The open tabs of this process: the user of each, and which States it shows."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import reflex as rx
+from reflex_base.event.processor import EventFuture
 
 from store_app.accounts.service import CurrentUser
 from store_app.db.outbox import Message
@@ -25,6 +27,8 @@ class Tab:
         refresh: shows a message in the tab.
         watching: the States on the page that messages refresh, with the parameters of their queries.
         is_polling: whether a task of this tab waits for the page's data to change.
+        unfinished: its events that were accepted and have not ended.
+        event_ended: set when one of them ends.
     """
 
     token: str
@@ -33,6 +37,8 @@ class Tab:
     refresh: Callable[["Tab", Message], Awaitable[None]]
     watching: dict[type[rx.State], tuple[str, ...]] = field(default_factory=dict)
     is_polling: bool = False
+    unfinished: set[EventFuture] = field(default_factory=set)
+    event_ended: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def user_id(self) -> str:
@@ -54,6 +60,15 @@ class Tab:
         """Remove the tab, whose connection has ended."""
         _open.pop(self.token, None)
         hub.remove(self)
+
+    def add_event(self, future: EventFuture) -> None:
+        """Count an event as unfinished until its future is done."""
+        self.unfinished.add(future)
+        future.add_done_callback(self._remove_event)
+
+    def _remove_event(self, future: EventFuture) -> None:
+        self.unfinished.discard(future)
+        self.event_ended.set()
 
     async def send(self, message: Message) -> None:
         """Show a message."""

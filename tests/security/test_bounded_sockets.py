@@ -1,0 +1,152 @@
+"""One client cannot take the store down over its sockets: what it sends is bounded."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
+
+import aiohttp
+import httpx
+import pytest
+
+from tests.security.event_socket import SHELF, SHELL, Tab
+from tests.security.users import SignedInUser
+from tests.support.store import StoreProcess
+
+pytestmark = pytest.mark.anyio
+LOAD = {"name": f"{SHELF}.load", "payload": {}, "router_data": {"pathname": "/", "asPath": "/?q=a"}}
+EVENT = "42/_event," + json.dumps(["event", LOAD])
+SOCKETS, EVENTS = 10, 600
+
+
+@asynccontextmanager
+async def _raw(
+    store: StoreProcess, path: str = "/_event/?EIO=4&transport=websocket&token=x"
+) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
+    async with aiohttp.ClientSession() as session, session.ws_connect(f"{store.url}{path}") as socket:
+        yield socket
+
+
+async def _connected(store: StoreProcess, stack: AsyncExitStack) -> aiohttp.ClientWebSocketResponse:
+    socket = await stack.enter_async_context(_raw(store))
+    await socket.send_str("40/_event,")
+    return socket
+
+
+async def _seconds_of_items(store: StoreProcess, calls: int = 15) -> float:
+    """Return the median time of a request."""
+    times = []
+    async with httpx.AsyncClient() as client:
+        for _ in range(calls):
+            begin = time.perf_counter()
+            assert (await client.get(f"{store.url}/api/items")).status_code == 200
+            times.append(time.perf_counter() - begin)
+    return sorted(times)[calls // 2]
+
+
+async def test_events_of_a_connection_that_closed_are_not_worked_off(store: StoreProcess) -> None:
+    quiet = await _seconds_of_items(store)
+    async with AsyncExitStack() as stack:
+        sockets = [await _connected(store, stack) for _ in range(SOCKETS)]
+        flood = [asyncio.create_task(_send_many(socket)) for socket in sockets]
+        await asyncio.wait(flood, timeout=2)
+        for task in flood:
+            task.cancel()
+        # Hang up without waiting for anything.
+        for socket in sockets:
+            transport = socket._writer.transport
+            assert transport is not None
+            transport.abort()
+    busy = _cpu_seconds(store)
+    await asyncio.sleep(2)
+    # Thousands of events were sent; without a limit the worker would be busy with them for long.
+    assert _cpu_seconds(store) - busy < 1
+    assert await _seconds_of_items(store) < 5 * quiet + 0.02
+
+
+async def _send_many(socket: aiohttp.ClientWebSocketResponse) -> None:
+    # The server closes the connection long before the end.
+    with suppress(ConnectionError, aiohttp.ClientError):
+        for _ in range(EVENTS):
+            await socket.send_str(EVENT)
+
+
+def _cpu_seconds(store: StoreProcess) -> float:
+    fields = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in store.worker_pids()]
+    return sum(int(user) + int(system) for *_, user, system in (row[:13] for row in fields)) / 100
+
+
+@pytest.mark.parametrize(
+    ("frames", "code"),
+    [
+        # The first frame promises attachments, for which Socket.IO would wait.
+        (['459999-/_event,["event",{"_placeholder":true,"num":0}]'], 1003),
+        ([b"\x00" * 100_000], 1003),
+        (["42/_event," + json.dumps(["event", {"name": f"{SHELL}.load", "payload": {"x": "y" * 70_000}}])], 1009),
+    ],
+)
+async def test_frames_that_no_page_sends_close_the_connection(
+    store: StoreProcess, frames: list[str | bytes], code: int
+) -> None:
+    async with AsyncExitStack() as stack:
+        socket = await _connected(store, stack)
+        for frame in frames:
+            await (socket.send_str(frame) if isinstance(frame, str) else socket.send_bytes(frame))
+        async with asyncio.timeout(10):
+            while (await socket.receive()).type not in {aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED}:
+                pass
+        assert socket.close_code == code
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"name": f"{SHELL}.no_such_handler", "payload": {}},
+        {"name": f"{SHELL}.load", "payload": {"no_such_argument": 1}},
+        {"name": [], "payload": {}},
+        {"name": f"{SHELL}.load", "payload": "x"},
+    ],
+)
+async def test_events_that_no_page_sends_are_dropped_and_the_next_one_is_served(
+    anna: SignedInUser, event: dict[str, object]
+) -> None:
+    begin = len(anna.store.log())
+    async with Tab(anna.store.url, cookie=anna.token) as tab:
+        for _ in range(20):
+            await tab.emit("event", event)
+        await tab.call(f"{SHELL}.load")
+        await tab.wait_for_text(anna.name)
+    log = anna.store.log()[begin:]
+    assert log.count("\n") <= 3
+    assert "Traceback" not in log
+
+
+@pytest.fixture
+def limited_store() -> Iterator[StoreProcess]:
+    with StoreProcess(env={"MAX_SOCKETS_PER_ADDRESS": "4", "MAX_SOCKETS_PER_USER": "2"}) as store:
+        yield store
+
+
+async def test_an_address_may_keep_so_many_sockets_open(limited_store: StoreProcess) -> None:
+    async with AsyncExitStack() as stack:
+        for _ in range(4):
+            await stack.enter_async_context(_raw(limited_store))
+        for path in ("/_event/?EIO=4&transport=websocket&token=x", "/ws"):
+            with pytest.raises(aiohttp.WSServerHandshakeError, match="403"):
+                await stack.enter_async_context(_raw(limited_store, path))
+    # Those that closed no longer count.
+    async with _raw(limited_store) as socket:
+        assert (await socket.receive_str()).startswith("0")
+
+
+async def test_a_user_may_keep_so_many_sockets_open(limited_store: StoreProcess) -> None:
+    user = SignedInUser(limited_store)
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(Tab(limited_store.url, cookie=user.token))
+        await stack.enter_async_context(Tab(limited_store.url, cookie=user.token))
+        refused = await stack.enter_async_context(_raw(limited_store, "/ws"))
+        await refused.send_json({"token": user.token})
+        await refused.receive()
+        assert refused.close_code == 1013
