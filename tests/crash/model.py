@@ -208,6 +208,9 @@ class Model:
         self._settle(order, before)
 
     def _close_attempts(self, order: ModelOrder, closing: Closing, numbers: Collection[int]) -> None:
+        if order.attempts and not any(attempt.number in numbers for attempt in order.attempts):
+            # The page that it is about may just be opened.
+            return
         for attempt in order.attempts:
             if attempt.number in numbers and attempt.state != "canceled":
                 attempt.state = closing
