@@ -61,7 +61,7 @@ def _same_statements(body: bytes, order_id: str, user_id: str, number: str) -> N
         payment = {"order_id": order_id, "kind": "payment", "amount": 4999, "charged": 4999, "currency": "USD"}
         rest = {"transaction_id": order_id, "key": order_id, "provider_order_id": order_id, "at": now}
         connection.execute(sql.add_fact(dialect), payment | rest | {"provider": "xsolla"})
-        connection.execute(sql.move_lines(dialect, granting=True), order | {"at_": now}).all()
+        connection.execute(sql.move_lines(granting=True), order | {"at_": now}).all()
         connection.execute(sql.FORGET_PENDING, order)
         connection.execute(sql.EMPTY_CART, order | {"user_id_": user_id})
         status = {"status": "paid", "updated_at": now, "next_check_at": now}

@@ -85,6 +85,17 @@ class TooManyTries(Refusal):
         super().__init__(sentence, {"Retry-After": str(retry_after)})
 
 
+class Busy(Refusal):
+    """More of such work waits than can be done in about a second."""
+
+    status = 503
+    code = "busy"
+    sentence = "The store is very busy. Try again in a few seconds."
+
+    def __init__(self) -> None:
+        super().__init__(headers={"Retry-After": "2"})
+
+
 class WrongPassword(Refusal):
     """The name is unknown or the password is wrong; the caller is not told which."""
 
@@ -118,6 +129,15 @@ class InOpenOrder(Conflict):
         sentence = f"{name} is part of an order you have not paid yet. Pay or cancel that order first."
         super().__init__(sentence, order_id=order_id)
         self.order_id = order_id
+
+
+class TooManyOpenOrders(Conflict):
+    """The user has as many unpaid orders as a user may have."""
+
+    code = "too-many-open-orders"
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"You have {most} unpaid orders. Pay or cancel one of them first.")
 
 
 class OrderClosed(Conflict):

@@ -5,6 +5,7 @@ from ipaddress import IPv6Address, ip_address
 from typing import Literal, Self
 from urllib.parse import urlsplit
 
+from limits import parse_many
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -67,6 +68,13 @@ class Settings(BaseSettings):
     max_sockets_per_user: int = Field(
         20, ge=0, description="Open websockets of one user, in each worker; 0: no limit."
     )
+    max_open_orders: int = Field(20, ge=1, description="Unpaid orders that one user may have at a time.")
+    limit_sign_ins_per_name: str = Field("10/5minutes", description="Sign-ins with one name from one address.")
+    limit_sign_ins_per_address: str = Field("100/5minutes", description="Sign-ins from one address.")
+    limit_registrations: str = Field("30/hour", description="New accounts from one address.")
+    limit_orders: str = Field("30/minute", description="Orders of one user.")
+    limit_searches: str = Field("120/minute", description="Searches over the API from one address.")
+    limit_sockets: str = Field("120/minute", description="New websockets from one address.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="The lowest level logged.")
     log_format: Literal["text", "json"] = Field(
         "text", description="Format of a record: a line of text, or a JSON object."
@@ -91,6 +99,23 @@ class Settings(BaseSettings):
         if url and (parts.scheme not in {"http", "https"} or not parts.hostname or parts.port == 0):
             raise ValueError("must be an address such as https://shop.example")
         return url.rstrip("/")
+
+    @field_validator(
+        "limit_sign_ins_per_name",
+        "limit_sign_ins_per_address",
+        "limit_registrations",
+        "limit_orders",
+        "limit_searches",
+        "limit_sockets",
+    )
+    @classmethod
+    def _must_be_limit(cls, text: str) -> str:
+        try:
+            if text:
+                parse_many(text)
+        except ValueError:
+            raise ValueError("must be a limit such as 10/minute or 10/5minutes, or empty for none") from None
+        return text
 
     @model_validator(mode="after")
     def _refuse_unsafe_values(self) -> Self:

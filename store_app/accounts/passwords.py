@@ -1,21 +1,54 @@
 """Argon2id hashes, computed and verified off the event loop, a few at a time."""
 
 import asyncio
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from store_app.errors import Invalid
+from store_app.errors import Busy, Invalid
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 MIN_LENGTH, MAX_LENGTH = 8, 128
 RULE = f"Enter a password with {MIN_LENGTH} to {MAX_LENGTH} characters that is not easy to guess."
 
 # OWASP's parameters for Argon2id with the fewest passes: 46 MiB, one pass, one lane.
 _hasher = PasswordHasher(time_cost=1, memory_cost=47_104, parallelism=1)
-# Each hash takes 46 MiB and one core for about 40 ms: two at a time leave room for everything else.
-_threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="password")
+
+
+class HashQueue:
+    """Threads that compute hashes, and a bound for how many calls may wait for them."""
+
+    def __init__(self, name: str, threads: int, max_waiting: int) -> None:
+        """Begin with an empty queue."""
+        self._threads = ThreadPoolExecutor(max_workers=threads, thread_name_prefix=name)
+        self._max_waiting, self._waiting = max_waiting, 0
+
+    async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a function in a thread.
+
+        Raises:
+            Busy: too many calls wait already.
+        """
+        if self._waiting >= self._max_waiting:
+            raise Busy
+        self._waiting += 1
+        try:
+            work = partial(function, *args, **kwargs)
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        finally:
+            self._waiting -= 1
+
+
+# Each hash takes 46 MiB and one core for about 60 ms. Sign-ins and registrations each have threads of their own:
+# neither waits for the other. As many may wait as are done in about a second.
+_sign_ins, _registrations = HashQueue("sign-in", 2, 24), HashQueue("registration", 1, 12)
 # The password of an unknown user is checked against this hash, so that it takes as long as for a known one.
 _DUMMY_HASH = _hasher.hash("nobody has this password")
 
@@ -46,12 +79,19 @@ def _verify(password: str, hashed: str) -> bool:
 
 
 async def hash_password(password: str) -> str:
-    """Return the Argon2id hash of `password`."""
-    return await asyncio.get_running_loop().run_in_executor(_threads, _hasher.hash, _bytes(password))
+    """Return the Argon2id hash of `password`.
+
+    Raises:
+        Busy: too many registrations wait.
+    """
+    return await _registrations.run(_hasher.hash, _bytes(password))
 
 
 async def password_matches(password: str, hashed: str | None) -> bool:
-    """Check a password. Without a hash (unknown user) the check takes as long and returns False."""
-    loop = asyncio.get_running_loop()
-    matches = await loop.run_in_executor(_threads, _verify, password[: MAX_LENGTH + 1], hashed or _DUMMY_HASH)
+    """Check a password. Without a hash (unknown user) the check takes as long and returns False.
+
+    Raises:
+        Busy: too many sign-ins wait.
+    """
+    matches = await _sign_ins.run(_verify, password[: MAX_LENGTH + 1], hashed or _DUMMY_HASH)
     return matches and bool(hashed)

@@ -8,23 +8,21 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import ColumnElement, bindparam, delete, update
 from sqlalchemy.exc import IntegrityError
-from sqlmodel import Session, col, func, select
+from sqlmodel import Session, col, select
 
+from store_app import limits
 from store_app.accounts import passwords
 from store_app.db.threads import in_database_thread
 from store_app.db.unit_of_work import UnitOfWork, read_session, unit_of_work
-from store_app.errors import Invalid, NameTaken, NotYours, TooManyTries, WrongPassword
+from store_app.errors import Invalid, NameTaken, NotYours, WrongPassword
 from store_app.failpoints import failpoint
-from store_app.models import CartLine, SignInFailure, User, UserSession, utc_now
+from store_app.limits import Limit, address_group
+from store_app.models import CartLine, User, UserSession, utc_now
 from store_app.models.base import UtcDateTime
 
 SESSION_LIFETIME = timedelta(days=30)
 # The message that follows the end of sessions: their connections are closed in every process.
 SESSIONS_ENDED = "sessions_ended"
-SIGN_IN_WINDOW = timedelta(minutes=5)
-# Limits of failures for one name from one address, and for all names from one address. A limit for the name
-# alone would let anybody lock a user out.
-TRIES_PER_NAME, TRIES_PER_ADDRESS = 10, 50
 MIN_NAME_LENGTH, MAX_NAME_LENGTH = 3, 32
 NAME_RULE = f"Enter a user name with {MIN_NAME_LENGTH} to {MAX_NAME_LENGTH} letters, digits, spaces or signs."
 # Every request of a signed-in user runs one of these statements: building one costs more than running it.
@@ -78,15 +76,18 @@ def token_hash(token: str) -> str:
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-async def register(username: str, password: str) -> User:
-    """Create an account.
+async def register(username: str, password: str, address: str) -> User:
+    """Create an account. `address` is the caller's network address.
 
     Raises:
         Invalid: the name or the password is not acceptable.
+        TooManyTries: too many accounts were created from this address.
+        Busy: too many others register at the moment.
         NameTaken: the name is taken, in any letter case.
     """
     name = _checked_username(username)
     passwords.check_strength(password, name)
+    await limits.count(Limit.REGISTRATIONS, address_group(address))
     hashed = await passwords.hash_password(password)
     user = User(username=name, username_key=username_key(name), password=hashed)
 
@@ -106,37 +107,26 @@ async def sign_in(username: str, password: str, address: str) -> SignedIn:
 
     Raises:
         WrongPassword: unknown name or wrong password.
-        TooManyTries: too many failures in the last minutes.
+        TooManyTries: too many tries in the last minutes.
+        Busy: too many others sign in at the moment.
     """
-    # Count unprintable names as an empty name: no account has one, and PostgreSQL cannot store some of them in
-    # `sign_in_failures`.
+    # Unprintable names count as an empty one: no account has one.
     name = username[: MAX_NAME_LENGTH * 4] if username.isprintable() else ""
     key = username_key(name)[:128]
-    user = await in_database_thread(_look_up, key, address[:64])
+    group = address_group(address)
+    # For a name from one address: a limit for the name alone would let anybody lock a user out.
+    await limits.count(Limit.SIGN_INS_PER_NAME, key, group)
+    await limits.count(Limit.SIGN_INS_PER_ADDRESS, group)
+    user = await in_database_thread(_look_up, key)
     if not await passwords.password_matches(password, user.password if user else None) or user is None:
-        await in_database_thread(_note_failure, key, address[:64])
         raise WrongPassword
+    await limits.forget(Limit.SIGN_INS_PER_NAME, key, group)
     return await in_database_thread(open_session, user.id)
 
 
-def _look_up(key: str, address: str) -> User | None:
+def _look_up(key: str) -> User | None:
     with read_session() as session:
-        _check_limits(session, key, address)
         return session.exec(select(User).where(User.username_key == key, col(User.closed_at).is_(None))).first()
-
-
-def _check_limits(session: Session, key: str, address: str) -> None:
-    recent = (SignInFailure.address == address, SignInFailure.at > utc_now() - SIGN_IN_WINDOW)
-    by_name = func.count().filter(col(SignInFailure.username_key) == key)
-    total, named = session.exec(select(func.count(), by_name).select_from(SignInFailure).where(*recent)).one()
-    if named >= TRIES_PER_NAME or total >= TRIES_PER_ADDRESS:
-        raise TooManyTries(int(SIGN_IN_WINDOW.total_seconds()))
-
-
-def _note_failure(key: str, address: str) -> None:
-    with unit_of_work() as session:
-        session.execute(delete(SignInFailure).where(col(SignInFailure.at) < utc_now() - SIGN_IN_WINDOW))
-        session.add(SignInFailure(username_key=key, address=address))
 
 
 def open_session(user_id: str) -> SignedIn:

@@ -10,7 +10,7 @@ from sqlalchemy import bindparam
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
-from store_app import money, routes
+from store_app import limits, money, routes
 from store_app.accounts.service import CurrentUser
 from store_app.checkout import catalogue_sync
 from store_app.db.threads import in_database_thread
@@ -25,9 +25,11 @@ from store_app.errors import (
     OrderNotPayable,
     ProviderPriceDiffers,
     ProviderUnavailable,
+    TooManyOpenOrders,
 )
 from store_app.failpoints import failpoint
 from store_app.library.queries import owned_skus
+from store_app.limits import Limit
 from store_app.models import OPEN, IdempotencyKey, Item, ItemKind, ItemStatus, PaymentKind, User
 from store_app.orders import queries
 from store_app.orders.ledger import Fact
@@ -86,9 +88,12 @@ async def buy(
 
     Raises:
         Invalid: an unknown item, a bad quantity, no items, or an idempotency key that was used for other items.
+        TooManyTries: the user placed too many orders in the last minute.
+        TooManyOpenOrders: the user has too many unpaid orders.
         AlreadyOwned, InOpenOrder: a non-consumable item is owned, or is part of another open order.
         OrderNotPayable, ProviderUnavailable, ProviderRefused: see `open_payment_page`.
     """
+    await limits.count(Limit.ORDERS, current_user.user_id)
     buyer = Buyer(current_user, provider or default_provider(), address)
     try:
         prepared = await in_database_thread(_place, buyer, wanted, idempotency_key)
@@ -144,6 +149,7 @@ def _place(buyer: Buyer, wanted: Mapping[str, int], idempotency_key: str | None)
         order = _find_open(work, user_id, lines, idempotency_key)
         is_new = order is None
         if order is None:
+            _refuse_many(work, user_id)
             expires_in = timedelta(minutes=get_settings().order_expires_minutes)
             order = Orders.of(work).place(user_id, lines, expires_in)
         if idempotency_key:
@@ -192,6 +198,12 @@ def _refuse_owned(session: Session, user_id: str, lines: Sequence[NewLine]) -> N
         raise AlreadyOwned(once[min(owned)].name)
 
 
+def _refuse_many(work: UnitOfWork, user_id: str) -> None:
+    most = get_settings().max_open_orders
+    if queries.count_open_orders(work, user_id, most) >= most:
+        raise TooManyOpenOrders(most)
+
+
 def _find_open(
     work: UnitOfWork, user_id: str, lines: Sequence[NewLine], idempotency_key: str | None
 ) -> LockedOrder | None:
@@ -202,7 +214,8 @@ def _find_open(
     """
     same = {line.item.id: (line.quantity, line.item.price) for line in lines}
     once = {line.item.id: line.item.name for line in lines if line.item.kind == ItemKind.NON_CONSUMABLE}
-    wanted = {"user_id_": user_id, "item_ids_": list(same)}
+    # Of the newest orders only: who has more can place none, and reading all would take long.
+    wanted = {"user_id_": user_id, "most_": get_settings().max_open_orders}
     placed: dict[str, dict[int, tuple[int, int]]] = defaultdict(dict)
     for line in work.connection().execute(queries.LINES_OF_OPEN_ORDERS, wanted):
         placed[line.order_id][line.item_id] = line.quantity, line.unit_price

@@ -2,7 +2,7 @@
 
 from sqlmodel import SQLModel
 
-from store_app.models.account import SignInFailure, User, UserSession
+from store_app.models.account import User, UserSession
 from store_app.models.attention import AttentionFlag
 from store_app.models.base import utc_now
 from store_app.models.cart import CartLine

@@ -1,11 +1,11 @@
-"""The `users`, `sessions` and `sign_in_failures` tables."""
+"""The `users` and `sessions` tables."""
 
 from datetime import datetime
 from uuid import uuid4
 
 from sqlmodel import Field, SQLModel
 
-from store_app.models.base import BigId, UtcDateTime, utc_now
+from store_app.models.base import UtcDateTime, utc_now
 
 
 class User(SQLModel, table=True):
@@ -35,14 +35,3 @@ class UserSession(SQLModel, table=True):
     created_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
     expires_at: datetime = Field(sa_type=UtcDateTime)
     ended_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
-
-
-class SignInFailure(SQLModel, table=True):
-    """A failed sign-in, kept as long as it counts toward the limit."""
-
-    __tablename__ = "sign_in_failures"
-
-    id: int = Field(default=None, primary_key=True, sa_type=BigId)
-    username_key: str = Field(max_length=128)
-    address: str = Field(max_length=64, index=True)
-    at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime, index=True)

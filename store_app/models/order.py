@@ -43,6 +43,7 @@ class Order(SQLModel, table=True):
         Index("ix_orders_next_check", "next_check_at", **only_where("next_check_at IS NOT NULL")),
         # Few orders are open at any time: finding those that expire must not read the others.
         Index("ix_orders_open", "expires_at", **only_where("status IN ('pending', 'failed')")),
+        Index("ix_orders_open_of_user", "user_id", "created_at", **only_where("status IN ('pending', 'failed')")),
     )
 
     # Public and unguessable: 128 random bits in hexadecimal.

@@ -158,11 +158,8 @@ class LockedOrder:
         self._announce(MESSAGES[after.status], lines)
 
     def _move_lines(self, *, granting: bool) -> None:
-        statement = sql.move_lines(self.work.dialect, granting=granting)
+        statement = sql.move_lines(granting=granting)
         statuses = self._run(statement, order_id_=self.id, at_=utc_now()).scalars().all()
-        if len(statuses) < len(self.pending):
-            # Another order granted one of the items at the same moment: this time it is held.
-            statuses = [*statuses, *self._run(statement, order_id_=self.id, at_=utc_now()).scalars()]
         self._run(sql.FORGET_PENDING, order_id_=self.id)
         self._flag_held(statuses)
         self.known_pending = ()

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, exists
+from sqlalchemy import Integer, bindparam, exists, text
 from sqlalchemy import select as select_columns
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
@@ -26,6 +26,7 @@ from store_app.models import (
     utc_now,
 )
 from store_app.orders.order import PRICE_DIFFERS
+from store_app.settings import get_settings
 
 UNDER_REVIEW = "A payment for this order is being checked. You need not pay again."
 # Whether an open order has a payment that does not match it: its user must not pay again.
@@ -81,22 +82,20 @@ _PAYABILITY = (
     .where(col(PendingPurchase.order_id) == bindparam("order_id_"))
     .order_by(col(PendingPurchase.id))
 )
-# The lines of a user's open orders with any of some items, newest order first.
+# A user's newest open orders. The statuses are written out, so that the index of the few open orders is used.
+_OPEN_ORDERS = (
+    select_columns(col(Order.id))
+    .where(col(Order.user_id) == bindparam("user_id_"), text("orders.status IN ('pending', 'failed')"))
+    .order_by(col(Order.created_at).desc())
+    .limit(bindparam("most_", type_=Integer()))
+)
+# Their lines, newest order first.
 LINES_OF_OPEN_ORDERS = (
     select_columns(
         *(col(getattr(PendingPurchase, name)) for name in ("order_id", "item_id", "quantity", "unit_price"))
     )
     .join(Order, col(Order.id) == col(PendingPurchase.order_id))
-    .where(
-        col(PendingPurchase.order_id).in_(
-            select_columns(col(PendingPurchase.order_id)).where(
-                col(PendingPurchase.user_id) == bindparam("user_id_"),
-                col(PendingPurchase.item_id).in_(bindparam("item_ids_", expanding=True)),
-            )
-        ),
-        col(Order.user_id) == bindparam("user_id_"),
-        col(Order.status).in_(OPEN),
-    )
+    .where(col(PendingPurchase.order_id).in_(_OPEN_ORDERS))
     .order_by(col(Order.created_at).desc())
 )
 
@@ -220,7 +219,13 @@ def list_orders(session: Session, user_id: str, limit: int = 50) -> list[tuple[O
     return [(order, under_review) for order, under_review in rows]
 
 
+def count_open_orders(session: Session, user_id: str, most: int) -> int:
+    """Return how many open orders a user has; `most` if there are more."""
+    return len(session.connection().execute(_OPEN_ORDERS, {"user_id_": user_id, "most_": most}).all())
+
+
 def find_open_order_with(session: Session, user_id: str, item_id: int) -> str:
     """Return the id of a user's newest open order with an item; empty if there is none."""
-    found = session.execute(LINES_OF_OPEN_ORDERS, {"user_id_": user_id, "item_ids_": [item_id]}).first()
-    return str(found.order_id) if found else ""
+    wanted = {"user_id_": user_id, "most_": get_settings().max_open_orders}
+    lines = session.connection().execute(LINES_OF_OPEN_ORDERS, wanted)
+    return next((str(line.order_id) for line in lines if line.item_id == item_id), "")

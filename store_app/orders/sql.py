@@ -163,19 +163,15 @@ def _granted_or_held(line: Any) -> Any:
 
 
 @lru_cache
-def move_lines(dialect: str, *, granting: bool) -> Any:
-    """Return an INSERT that copies an order's pending lines to purchases, granted or held, or refunded.
-
-    It leaves out a line whose item another order granted at the same moment: run again, it holds that line.
-    """
+def move_lines(*, granting: bool) -> Any:
+    """Return an INSERT that copies an order's pending lines to purchases, granted or held, or refunded."""
     status = _granted_or_held(PendingPurchase) if granting else bindparam("status_", PurchaseStatus.REFUNDED)
     lines = (
         select(*_columns(PendingPurchase, _COPIED), _AT, status)
         .where(col(PendingPurchase.order_id) == _ORDER)
-        # Always insert in item order: two orders for the same items could deadlock otherwise.
         .order_by(col(PendingPurchase.item_id))
     )
-    moved = insert_or_ignore(dialect, Purchase).from_select([*_COPIED, "timestamp", "status"], lines)
+    moved = insert(Purchase).from_select([*_COPIED, "timestamp", "status"], lines)
     return moved.returning(col(Purchase.status))
 
 

@@ -48,6 +48,13 @@ SETTINGS = {
     "XSOLLA_PAYSTATION_URL": "http://provider.test",
     "ORDER_EXPIRES_MINUTES": "1440",
     "TRUSTED_PROXIES": "",
+    "MAX_OPEN_ORDERS": "1000",
+    "LIMIT_SIGN_INS_PER_NAME": "10/5minutes",
+    "LIMIT_SIGN_INS_PER_ADDRESS": "",
+    "LIMIT_REGISTRATIONS": "",
+    "LIMIT_ORDERS": "",
+    "LIMIT_SEARCHES": "",
+    "LIMIT_SOCKETS": "",
     "LOG_LEVEL": "ERROR",
     "LOG_FORMAT": "text",
 }

@@ -52,6 +52,7 @@ def test_a_checkout_waits_for_another_one_of_its_user(shop: Shop) -> None:
             connection.execute(lock, {"id": user.user_id})
             placed = threads.submit(shop.buy, user, {sword.sku: 1})
             wait_until(lambda: shop.rows(WAITING) == [(1,)])
+            assert shop.rows("SELECT id FROM orders") == []
         assert placed.result().status == "pending"
 
 

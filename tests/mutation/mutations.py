@@ -285,7 +285,7 @@ MUTATIONS = (
         "store_app/orders/queries.py",
         "if order is None or order.user_id != user_id:",
         "if order is None:",
-        (CHECKOUT_TESTS,),
+        ("tests/integration/test_api_orders.py",),
     ),
     Mutation(
         "a user cancels the order of another user",
@@ -522,13 +522,6 @@ MUTATIONS = (
         (ORDER_TESTS,),
     ),
     Mutation(
-        "a line granted elsewhere at the same moment is lost",
-        ORDER,
-        "        if len(statuses) < len(self.pending):\n",
-        "        if len(statuses) > len(self.pending):\n",
-        (RACE_TESTS,),
-    ),
-    Mutation(
         "a payment of a closed account is not flagged",
         ORDER,
         "        if granting and self.status not in _GRANTING and self.buyer_is_closed:\n",
@@ -602,7 +595,7 @@ MUTATIONS = (
         "a delivery that was applied late stays flagged",
         INTAKE,
         "    settle(work, delivery_id)\n",
-        "",
+        "    pass\n",
         (MONEY_TESTS,),
     ),
     Mutation(

@@ -19,7 +19,7 @@ WRONG = "wrong, all wrong"
 @pytest.fixture
 def fresh_store() -> Iterator[StoreProcess]:
     """Return a store of the test's own, so that the rate limits reached by one test do not affect the others."""
-    with StoreProcess(samples=False) as store:
+    with StoreProcess(samples=False, env={"LIMIT_SIGN_INS_PER_ADDRESS": "50/5minutes"}) as store:
         yield store
 
 
@@ -124,7 +124,10 @@ def test_hashing_many_passwords_at_once_does_not_block_the_store(fresh_store: St
             begin = time.perf_counter()
             assert client.get(f"{fresh_store.url}/livez").status_code == 200
             times.append(time.perf_counter() - begin)
-    assert [registration.result() for registration in registrations] == [201] * 20
+    # More than about a second of work is not queued.
+    statuses = [registration.result() for registration in registrations]
+    assert set(statuses) <= {201, 503}
+    assert statuses.count(201) >= 10
     # Hashing on the event loop would make many responses slow; a busy machine delays only a few.
     assert statistics.quantiles(times, n=20)[-1] < 0.2
 

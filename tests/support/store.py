@@ -12,10 +12,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from store_app.settings import Settings
 from tests.support.ports import free_port
 from tests.support.processes import ROOT, Child, ChildFailed, show_log
 
 SECONDS_TO_START = 60
+LIMITS = [name.upper() for name in Settings.model_fields if name.startswith("limit_")]
 # Variables of the developer's environment with these prefixes must not reach the store under test.
 SETTING_PREFIXES = (
     "XSOLLA_",
@@ -196,8 +198,12 @@ class StoreProcess:
             "ORDER_EXPIRES_MINUTES": "1440",
             "TRUSTED_PROXIES": "",
             # Everything in a test comes from one address.
+            **dict.fromkeys(LIMITS, ""),
+            # Names differ from test to test.
+            "LIMIT_SIGN_INS_PER_NAME": "10/5minutes",
             "MAX_SOCKETS_PER_ADDRESS": "0",
             "MAX_SOCKETS_PER_USER": "0",
+            "MAX_OPEN_ORDERS": "1000",
             "LOG_LEVEL": "INFO",
             "LOG_FORMAT": "text",
             "SIMULATOR_HOST": "127.0.0.1",

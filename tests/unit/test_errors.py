@@ -13,6 +13,8 @@ EXAMPLES = [
     errors.NotFound("order"),
     errors.Invalid("quantity", "The quantity must be 1."),
     errors.TooManyTries(300),
+    errors.Busy(),
+    errors.TooManyOpenOrders(20),
     errors.WrongPassword(),
     errors.NameTaken(),
     errors.AlreadyOwned("Dragon Sword"),
@@ -65,6 +67,7 @@ def test_refusals_have_their_own_headers_and_members() -> None:
 
 
 def test_the_forms_have_a_text_for_every_refusal_they_can_get() -> None:
-    refusals = [errors.WrongPassword(), errors.TooManyTries(300), errors.NameTaken()]
+    refusals = [errors.WrongPassword(), errors.Busy(), errors.NameTaken()]
     assert {refusal.code: str(refusal) for refusal in refusals}.items() <= PROBLEMS.items()
-    assert PROBLEMS.keys() - {refusal.code for refusal in refusals} == {"username", "password"}
+    others = {errors.TooManyTries.code, "username", "password"}
+    assert PROBLEMS.keys() - {refusal.code for refusal in refusals} == others

@@ -36,10 +36,12 @@ class SessionOut(BaseModel):
     user_id: str
 
 
-@router.post("/users", status_code=201, summary="Create an account", responses=problems(*BAD_BODY, 409, 422))
-async def create_user(credentials: Credentials) -> UserOut:
+@router.post(
+    "/users", status_code=201, summary="Create an account", responses=problems(*BAD_BODY, 409, 422, 429, 503)
+)
+async def create_user(credentials: Credentials, request: Request) -> UserOut:
     """Create an account; the name must be free in every letter case."""
-    user = await service.register(credentials.username, credentials.password)
+    user = await service.register(credentials.username, credentials.password, client_address(request))
     return UserOut(id=user.id, username=user.username)
 
 
@@ -52,7 +54,7 @@ async def close_account(user_id: str, current_user: RequiredUser) -> Response:
     return _signed_out()
 
 
-@router.post("/sessions", status_code=201, summary="Sign in", responses=problems(*BAD_BODY, 401, 422, 429))
+@router.post("/sessions", status_code=201, summary="Sign in", responses=problems(*BAD_BODY, 401, 422, 429, 503))
 async def create_session(credentials: Credentials, request: Request) -> SessionOut:
     """Sign in and get a token."""
     address = client_address(request)

@@ -67,11 +67,11 @@ async def login(request: Request, form: PostedForm) -> RedirectResponse:
 @router.post("/register")
 async def register(request: Request, form: PostedForm) -> RedirectResponse:
     """Create an account and sign in."""
-    return await _answer(request, form, routes.REGISTER, _register(form))
+    return await _answer(request, form, routes.REGISTER, _register(form, client_address(request)))
 
 
-async def _register(form: SignInForm) -> SignedIn:
-    user = await service.register(form.username, form.password)
+async def _register(form: SignInForm, address: str) -> SignedIn:
+    user = await service.register(form.username, form.password, address)
     return await in_database_thread(service.open_session, user.id)
 
 

@@ -5,9 +5,9 @@ from reflex.event import EventSpec
 
 from store_app import routes
 from store_app.accounts import passwords
-from store_app.accounts.service import NAME_RULE, SIGN_IN_WINDOW
+from store_app.accounts.service import NAME_RULE
 from store_app.db.threads import read
-from store_app.errors import NameTaken, TooManyTries, WrongPassword
+from store_app.errors import Busy, NameTaken, TooManyTries, WrongPassword
 from store_app.orders.queries import list_orders
 from store_app.web.orders.view import OrderRow, order_row
 from store_app.web.ui.session import SessionMixin, query_parameter
@@ -16,7 +16,8 @@ from store_app.web.ui.session import SessionMixin, query_parameter
 # looked up here, so that a link cannot put a text of its own on the page.
 PROBLEMS = {
     WrongPassword.code: str(WrongPassword()),
-    TooManyTries.code: str(TooManyTries(int(SIGN_IN_WINDOW.total_seconds()))),
+    TooManyTries.code: "Too many tries. Try again in a few minutes.",
+    Busy.code: Busy.sentence,
     NameTaken.code: str(NameTaken()),
     "username": NAME_RULE,
     "password": passwords.RULE,

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from store_app import money
+from store_app import limits, money
 from store_app.catalogue import queries
 from store_app.catalogue.queries import ItemFilter, Sort
 from store_app.db.threads import read
@@ -16,6 +16,7 @@ from store_app.models import Item, ItemKind, ItemRow
 from store_app.web.catalogue.cover import generated_cover
 from store_app.web.catalogue.view import cover_of
 from store_app.web.http.problems import CursorParameter, Limit, list_response, problems
+from store_app.web.http.session_cookie import client_address
 
 router = APIRouter(prefix="/api/items", tags=["items"])
 CURRENCY = "USD"
@@ -60,7 +61,7 @@ def _minor(field: str, amount: Decimal | None) -> int | None:
 Price = Annotated[Decimal | None, Query(ge=0, le=_MAX_PRICE, description="In major units, such as 9.99.")]
 
 
-@router.get("", response_model=list[ItemOut], summary="List items on sale", responses=problems(422))
+@router.get("", response_model=list[ItemOut], summary="List items on sale", responses=problems(422, 429))
 async def list_items(
     request: Request,
     q: Annotated[str, Query(max_length=100, description="Words in the name or description.")] = "",
@@ -72,6 +73,8 @@ async def list_items(
     cursor: CursorParameter = "",
 ) -> Response:
     """Return a page of items; the `Link` header leads to the next one."""
+    if q:
+        await limits.count(limits.Limit.SEARCHES, limits.address_group(client_address(request)))
     if not q.isprintable():
         raise Invalid("q", "The search must be printable text.")
     lowest, highest = _minor("min_price", min_price), _minor("max_price", max_price)

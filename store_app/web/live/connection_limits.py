@@ -3,24 +3,13 @@
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from ipaddress import ip_address
 
+from store_app.limits import address_group
 from store_app.settings import get_settings
 
 # Try again later (registered with IANA as 1013).
 TOO_MANY_CONNECTIONS = 1013
 _open: Counter[tuple[str, str]] = Counter()
-
-
-def _group(address: str) -> str:
-    """Return what counts as one address: of IPv6 a provider gives each customer a whole /64."""
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return address
-    if parsed.version == 4:
-        return address
-    return str(parsed.ipv4_mapped) if parsed.ipv4_mapped else parsed.exploded[:19]
 
 
 @contextmanager
@@ -29,7 +18,7 @@ def connection_slot(address: str = "", user_id: str = "") -> Iterator[bool]:
     settings = get_settings()
     limits = {}
     if address:
-        limits["address", _group(address)] = settings.max_sockets_per_address
+        limits["address", address_group(address)] = settings.max_sockets_per_address
     if user_id:
         limits["user", user_id] = settings.max_sockets_per_user
     if any(0 < most <= _open[key] for key, most in limits.items()):

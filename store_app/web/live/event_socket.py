@@ -18,7 +18,10 @@ from urllib.parse import parse_qs, urlencode
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from store_app import limits
 from store_app.db import outbox
+from store_app.errors import TooManyTries
+from store_app.limits import Limit, address_group
 from store_app.web.http.middleware import middleware
 from store_app.web.http.session_cookie import client_address, current_user_of
 from store_app.web.live.connection_limits import TOO_MANY_CONNECTIONS, connection_slot
@@ -61,6 +64,11 @@ async def guard_event_socket(
         await app(scope, receive, send)
         return
     handshake = HTTPConnection(scope)
+    try:
+        await limits.count(Limit.SOCKETS, address_group(client_address(handshake)))
+    except TooManyTries:
+        await send({"type": "websocket.close", "code": TOO_MANY_CONNECTIONS, "reason": "too many connections"})
+        return
     current_user = await current_user_of(handshake)
     with connection_slot(client_address(handshake), current_user.user_id if current_user else "") as has_slot:
         if not has_slot:
