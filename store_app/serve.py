@@ -24,6 +24,7 @@ from granian.server import MPServer
 from reflex_base.constants import Env
 from reflex_base.environment import environment
 
+from store_app.logs import GRANIAN_LOGGING
 from store_app.payments.registry import default_provider
 from store_app.settings import BadSettings, get_settings
 
@@ -127,6 +128,7 @@ def _server(bind: Bind) -> MPServer:
         backpressure=OPEN_CONNECTIONS,
         websockets=True,
         log_level=LogLevels.warning,
+        log_dictconfig=GRANIAN_LOGGING,
         log_access=False,
     )
     # Few cores and several workers are what we want: a worker that waits for the database frees its core.

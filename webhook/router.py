@@ -6,14 +6,17 @@ registered when PAYMENT_PROVIDER changes. `/api/webhooks/<name>` takes those of 
 
 import logging
 from collections.abc import Mapping, Sequence
+from http import HTTPStatus
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from store_app.errors import NotFound
+from store_app.logs import MAX_CLIENT_TEXT, counted, note_security_event
 from store_app.models import Verdict
 from store_app.payments.provider import Outcome, PaymentProvider, RefusalReason
 from store_app.payments.registry import PROVIDERS, configured_providers, get_provider
@@ -81,14 +84,26 @@ async def take_notification_of(provider: str, request: Request) -> Response:
 
 
 async def _take(providers: Sequence[PaymentProvider], request: Request) -> Response:
-    body = await _read_body(request)
+    try:
+        body = await _read_body(request)
+    except ClientDisconnect:
+        # Nobody waits for this answer; the provider sends the delivery again.
+        return Response(status_code=HTTPStatus.BAD_REQUEST)
     signer, outcome = (providers[0], _TOO_LARGE) if body is None else await _receive(providers, body, request)
     if outcome.refusal:
-        logger.warning("delivery refused: %s: %s", outcome.refusal, outcome.reason)
+        _log_refusal(outcome.refusal, outcome.reason)
     answer = signer.respond(outcome)
     if answer.body is None:
         return Response(status_code=answer.status)
     return JSONResponse(answer.body, status_code=answer.status)
+
+
+def _log_refusal(refusal: RefusalReason, reason: str) -> None:
+    if refusal is RefusalReason.BAD_SIGNATURE:
+        note_security_event("bad_signature", "a delivery was refused")
+    else:
+        kind = f"delivery refused: {refusal}"
+        logger.warning("%s: %s", kind, reason[:MAX_CLIENT_TEXT], extra=counted(kind))
 
 
 def _signer(providers: Sequence[PaymentProvider], body: bytes, headers: Mapping[str, str]) -> PaymentProvider:

@@ -1,6 +1,7 @@
 """Accounts and sessions: register, sign in, sign out, close an account, find the user of a session token."""
 
 import hashlib
+import logging
 import secrets
 import unicodedata
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from store_app.db.threads import in_database_thread
 from store_app.db.unit_of_work import UnitOfWork, read_session, unit_of_work
 from store_app.errors import Invalid, NameTaken, NotYours, TooManyTries, WrongPassword
 from store_app.failpoints import failpoint
+from store_app.logs import note_security_event
 from store_app.models import CartLine, SignInFailure, User, UserSession, utc_now
 from store_app.models.base import UtcDateTime
 
@@ -130,6 +132,7 @@ def _check_limits(session: Session, key: str, address: str) -> None:
     by_name = func.count().filter(col(SignInFailure.username_key) == key)
     total, named = session.exec(select(func.count(), by_name).select_from(SignInFailure).where(*recent)).one()
     if named >= TRIES_PER_NAME or total >= TRIES_PER_ADDRESS:
+        note_security_event("sign_in_limit", "too many failed sign-ins from %s", address)
         raise TooManyTries(int(SIGN_IN_WINDOW.total_seconds()))
 
 
@@ -177,6 +180,8 @@ def sign_out(current_user: CurrentUser) -> None:
 def _end_sessions(work: UnitOfWork, user_id: str, which: ColumnElement[bool]) -> None:
     ended = update(UserSession).where(which, col(UserSession.ended_at).is_(None)).values(ended_at=utc_now())
     if hashes := work.execute(ended.returning(col(UserSession.token_hash))).scalars().all():
+        ended_sessions = ("%d sessions of user %s ended", len(hashes), user_id)
+        note_security_event("session_ended", *ended_sessions, level=logging.INFO)
         work.messages.append((user_id, {"event": SESSIONS_ENDED, "sessions": [*hashes]}))
 
 

@@ -202,7 +202,10 @@ def test_responses_are_not_cached_and_not_sniffed(web: Web) -> None:
 
 
 @pytest.mark.parametrize("store", ["small"], indirect=True)  # one worker, which handles all requests in turn
-@pytest.mark.parametrize("path", ["/api/webhooks/payment", "/api/users", "/api/sessions", "/auth/login"])
+@pytest.mark.parametrize(
+    "path",
+    ["/api/webhooks/payment", "/api/webhooks/xsolla", "/api/users", "/api/sessions", "/auth/login"],
+)
 @pytest.mark.parametrize("length", ["Content-Length: 1000", "Transfer-Encoding: chunked"])
 def test_a_client_that_disconnects_in_its_body_leaves_no_traceback(web: Web, path: str, length: str) -> None:
     head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n{length}\r\n\r\n"

@@ -10,6 +10,7 @@ from fastapi import HTTPException as EndpointError
 from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from store_app.logs import note_security_event
 from store_app.settings import get_settings
 from store_app.web.http.problems import problem
 
@@ -35,6 +36,7 @@ async def guard_origin(app: ASGIApp, scope: Scope, receive: Receive, send: Send)
     if scope["type"] in {"http", "websocket"}:
         origin = HTTPConnection(scope).headers.get("origin")
         if origin is not None and origin not in get_settings().allowed_origins:
+            note_security_event("refused_origin", "a request of a page of another site was refused")
             await _refuse_origin(scope, receive, send)
             return
     await app(scope, receive, send)
