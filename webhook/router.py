@@ -4,6 +4,7 @@
 registered when PAYMENT_PROVIDER changes. `/api/webhooks/<name>` takes those of one.
 """
 
+import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
@@ -15,6 +16,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from store_app import network
 from store_app.errors import NotFound
 from store_app.logs import MAX_CLIENT_TEXT, counted, note_security_event
 from store_app.models import Verdict
@@ -30,6 +32,7 @@ router = APIRouter(tags=["webhook"])
 
 MAX_NOTIFICATION_BYTES = 256 * 1024
 _TOO_LARGE = Outcome(Verdict.REFUSED, "The body is larger than 256 kB.", RefusalReason.TOO_LARGE)
+_TOO_SLOW = Outcome(Verdict.FAILED, "The body took too long to arrive. Send it again.", RefusalReason.UNAVAILABLE)
 _UNAVAILABLE = Outcome(Verdict.FAILED, "The store cannot take this now. Send it again.", RefusalReason.UNAVAILABLE)
 _INTERNAL_ERROR = Outcome(Verdict.FAILED, "The store has a problem. Send it again.", RefusalReason.INTERNAL_ERROR)
 
@@ -85,17 +88,27 @@ async def take_notification_of(provider: str, request: Request) -> Response:
 
 async def _take(providers: Sequence[PaymentProvider], request: Request) -> Response:
     try:
-        body = await _read_body(request)
+        signer, outcome = await _read_and_receive(providers, request)
     except ClientDisconnect:
         # Nobody waits for this answer; the provider sends the delivery again.
         return Response(status_code=HTTPStatus.BAD_REQUEST)
-    signer, outcome = (providers[0], _TOO_LARGE) if body is None else await _receive(providers, body, request)
     if outcome.refusal:
         _log_refusal(outcome.refusal, outcome.reason)
     answer = signer.respond(outcome)
     if answer.body is None:
         return Response(status_code=answer.status)
     return JSONResponse(answer.body, status_code=answer.status)
+
+
+async def _read_and_receive(
+    providers: Sequence[PaymentProvider], request: Request
+) -> tuple[PaymentProvider, Outcome]:
+    try:
+        async with asyncio.timeout(network.BODY_TIMEOUT_SECONDS):
+            body = await _read_body(request)
+    except TimeoutError:
+        return providers[0], _TOO_SLOW
+    return (providers[0], _TOO_LARGE) if body is None else await _receive(providers, body, request)
 
 
 def _log_refusal(refusal: RefusalReason, reason: str) -> None:

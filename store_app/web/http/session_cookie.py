@@ -9,6 +9,7 @@ from starlette.responses import Response
 from store_app.accounts.service import SESSION_LIFETIME, CurrentUser, SignedIn, find_current_user
 from store_app.db.threads import in_database_thread
 from store_app.errors import NotSignedIn
+from store_app.network import address_behind_proxies
 from store_app.settings import get_settings
 
 
@@ -66,12 +67,3 @@ def client_address(connection: HTTPConnection) -> str:
     """Return the client's network address."""
     address = connection.client.host if connection.client else ""
     return address_behind_proxies(address, connection.headers.get("x-forwarded-for", ""))
-
-
-def address_behind_proxies(address: str, forwarded_for: str) -> str:
-    """Return the client's network address; X-Forwarded-For is used only if TRUSTED_PROXIES sent it."""
-    trusted = {proxy.strip() for proxy in get_settings().trusted_proxies.split(",")} - {""}
-    hops = [hop.strip() for hop in forwarded_for.split(",") if hop.strip()]
-    while address in trusted and hops:
-        address = hops.pop()
-    return address
