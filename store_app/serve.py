@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from granian.constants import Interfaces
+from granian.constants import HTTPModes, Interfaces
 from granian.log import LogLevels
 from granian.server import MPServer
 from reflex_base.constants import Env
@@ -124,6 +124,8 @@ def _server(bind: Bind) -> MPServer:
         workers=bind.workers,
         workers_kill_timeout=SECONDS_TO_DRAIN,
         respawn_failed_workers=True,
+        # Only a proxy would use HTTP/2 without TLS; for others it is a way past limits of connections.
+        http=HTTPModes.http1,
         backlog=WAITING_CONNECTIONS,
         backpressure=OPEN_CONNECTIONS,
         websockets=True,

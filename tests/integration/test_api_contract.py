@@ -218,6 +218,17 @@ def test_a_client_that_disconnects_in_its_body_leaves_no_traceback(web: Web, pat
     assert "Traceback" not in web.log()
 
 
+@pytest.mark.parametrize("store", ["small"], indirect=True)
+def test_http_2_without_tls_is_not_answered(web: Web) -> None:
+    with socket.create_connection(("127.0.0.1", web.store.port), timeout=10) as client:
+        # The preface of HTTP/2 with prior knowledge, and an empty SETTINGS frame (RFC 9113, 3.4).
+        client.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0]))
+        answer = client.recv(65_536)
+    # Of HTTP/2 the server's first frame would be its SETTINGS.
+    assert answer[3:4] != b"\x04"
+    assert answer.startswith(b"HTTP/1.1 400") or not answer
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("store", ["small"], indirect=True)
 def test_a_body_that_takes_too_long_is_refused_in_the_format_of_the_route(web: Web) -> None:
