@@ -32,6 +32,7 @@ router = APIRouter(tags=["webhook"])
 
 MAX_NOTIFICATION_BYTES = 256 * 1024
 _TOO_LARGE = Outcome(Verdict.REFUSED, "The body is larger than 256 kB.", RefusalReason.TOO_LARGE)
+_FOREIGN = Outcome(Verdict.REFUSED, "This address may not send deliveries.", RefusalReason.FOREIGN_ADDRESS)
 _TOO_SLOW = Outcome(Verdict.FAILED, "The body took too long to arrive. Send it again.", RefusalReason.UNAVAILABLE)
 _UNAVAILABLE = Outcome(Verdict.FAILED, "The store cannot take this now. Send it again.", RefusalReason.UNAVAILABLE)
 _INTERNAL_ERROR = Outcome(Verdict.FAILED, "The store has a problem. Send it again.", RefusalReason.INTERNAL_ERROR)
@@ -62,6 +63,7 @@ def _headers(request: Request) -> dict[str, str]:
     responses={
         204: {"description": "Accepted: done, a repeat, ignored, or kept for staff."},
         400: {"description": "Refused for good; the code says why."},
+        403: {"description": "WEBHOOK_ALLOWED_NETWORKS does not have the sender's address."},
         413: {"description": "The body is over 256 kB."},
         503: {"description": "Retryable: send it again."},
     },
@@ -103,6 +105,9 @@ async def _take(providers: Sequence[PaymentProvider], request: Request) -> Respo
 async def _read_and_receive(
     providers: Sequence[PaymentProvider], request: Request
 ) -> tuple[PaymentProvider, Outcome]:
+    if not network.may_deliver(network.client_address(request)):
+        # Before the body is read, so that it costs neither a signature nor a row of the inbox.
+        return providers[0], _FOREIGN
     try:
         async with asyncio.timeout(network.BODY_TIMEOUT_SECONDS):
             body = await _read_body(request)
@@ -112,8 +117,8 @@ async def _read_and_receive(
 
 
 def _log_refusal(refusal: RefusalReason, reason: str) -> None:
-    if refusal is RefusalReason.BAD_SIGNATURE:
-        note_security_event("bad_signature", "a delivery was refused")
+    if refusal in {RefusalReason.BAD_SIGNATURE, RefusalReason.FOREIGN_ADDRESS}:
+        note_security_event(refusal, "a delivery was refused")
     else:
         kind = f"delivery refused: {refusal}"
         logger.warning("%s: %s", kind, reason[:MAX_CLIENT_TEXT], extra=counted(kind))

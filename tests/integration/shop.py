@@ -48,6 +48,7 @@ SETTINGS = {
     "XSOLLA_PAYSTATION_URL": "http://provider.test",
     "ORDER_EXPIRES_MINUTES": "1440",
     "TRUSTED_PROXIES": "",
+    "WEBHOOK_ALLOWED_NETWORKS": "",
     "LOG_LEVEL": "ERROR",
     "LOG_FORMAT": "text",
 }

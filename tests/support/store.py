@@ -184,6 +184,7 @@ class StoreProcess:
             "XSOLLA_PAYSTATION_URL": self.simulator_url,
             "ORDER_EXPIRES_MINUTES": "1440",
             "TRUSTED_PROXIES": "",
+            "WEBHOOK_ALLOWED_NETWORKS": "",
             "LOG_LEVEL": "INFO",
             "LOG_FORMAT": "text",
             "SIMULATOR_HOST": "127.0.0.1",

@@ -9,7 +9,6 @@ from starlette.responses import Response
 from store_app.accounts.service import SESSION_LIFETIME, CurrentUser, SignedIn, find_current_user
 from store_app.db.threads import in_database_thread
 from store_app.errors import NotSignedIn
-from store_app.network import address_behind_proxies
 from store_app.settings import get_settings
 
 
@@ -61,9 +60,3 @@ async def _required_user(request: Request) -> CurrentUser:
 
 
 RequiredUser = Annotated[CurrentUser, Depends(_required_user)]
-
-
-def client_address(connection: HTTPConnection) -> str:
-    """Return the client's network address."""
-    address = connection.client.host if connection.client else ""
-    return address_behind_proxies(address, connection.headers.get("x-forwarded-for", ""))
