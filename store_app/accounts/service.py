@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, bindparam, delete, update
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, func, select
 
-from store_app.accounts import passwords
+from store_app.accounts import passwords, usernames
 from store_app.db.threads import in_database_thread
 from store_app.db.unit_of_work import UnitOfWork, read_session, unit_of_work
 from store_app.errors import Invalid, NameTaken, NotYours, TooManyTries, WrongPassword
@@ -28,7 +28,10 @@ SIGN_IN_WINDOW = timedelta(minutes=5)
 # alone would let anybody lock a user out.
 TRIES_PER_NAME, TRIES_PER_ADDRESS = 10, 50
 MIN_NAME_LENGTH, MAX_NAME_LENGTH = 3, 32
-NAME_RULE = f"Enter a user name with {MIN_NAME_LENGTH} to {MAX_NAME_LENGTH} letters, digits, spaces or signs."
+NAME_RULE = (
+    f"Enter a user name with {MIN_NAME_LENGTH} to {MAX_NAME_LENGTH} letters, digits, spaces or signs. It may not "
+    "mix alphabets, begin with = + - or @, or be a word such as admin."
+)
 # Every request of a signed-in user runs one of these statements: building one costs more than running it.
 _IS_OPEN = (
     col(UserSession.token_hash) == bindparam("hash"),
@@ -70,7 +73,7 @@ def _checked_username(username: str) -> str:
     name = unicodedata.normalize("NFKC", username[: MAX_NAME_LENGTH * 4]).strip()
     fits = MIN_NAME_LENGTH <= len(name) <= MAX_NAME_LENGTH and len(username) <= MAX_NAME_LENGTH * 4
     # Not printable: control, format, surrogate, private and unassigned characters, and line separators.
-    if not fits or not name.isprintable():
+    if not fits or not name.isprintable() or usernames.is_misleading(name):
         raise Invalid("username", NAME_RULE)
     return name
 
