@@ -3,6 +3,7 @@
 import atexit
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -13,9 +14,13 @@ import urllib.error
 import urllib.request
 import weakref
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import IO, Self
 
+# A log larger than this is put aside; the newest ones are kept.
+MAX_LOG_BYTES = 10 * 1024 * 1024
+OLD_LOGS = 3
 # Requests to our own servers must not go through a proxy that the environment names.
 _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -156,6 +161,18 @@ class Child:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
 
+    def _rotate_log(self) -> None:
+        """Copy a large log away and empty it: the process goes on to write to the same open file."""
+        old = [self.log.with_name(f"{self.log.name}.{number}") for number in range(1, OLD_LOGS + 1)]
+        for newer, older in reversed(list(pairwise(old))):
+            if newer.exists():
+                newer.replace(older)
+        with self.log.open("rb") as log, old[0].open("wb") as copy:
+            shutil.copyfileobj(log, copy)
+        # Opened for appending, so the next line of the process goes to the new end.
+        os.truncate(self.log, 0)
+        self._begin = 0
+
     def _echo(self, position: int) -> None:
         process, rest = self.process, b""
         with self.log.open("rb") as log:
@@ -167,6 +184,9 @@ class Child:
                     print(f"{self.name:>9} | {line.decode('utf-8', 'replace')}", file=sys.stderr, flush=True)
                 if ended:
                     return
+                if log.tell() > MAX_LOG_BYTES:
+                    self._rotate_log()
+                    log.seek(0)
                 time.sleep(0.1)
 
 

@@ -5,19 +5,22 @@ import logging
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
 
 from fastapi import FastAPI, Request
 from granian import Granian
 from granian.constants import Interfaces
 from granian.log import LogLevels
+from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from simulator.api import control_api, merchant_api, store_api
 from simulator.api.requests import ApiError
 from simulator.context import build_simulator
 from simulator.page import dashboard, payment_page
 from simulator.records import Clock, utc_now
-from simulator.settings import Settings, load
+from simulator.settings import Settings, is_loopback, load
 
 _ROUTERS = (
     store_api.router,
@@ -37,6 +40,8 @@ def create_app(settings: Settings | None = None, *, clock: Clock = utc_now) -> F
     app = FastAPI(title="Payment simulator", lifespan=_lifespan)
     app.state.simulator = build_simulator(settings or load(Settings), clock)
     app.exception_handler(ApiError)(_error_response)
+    if app.state.simulator.settings.listens_on_loopback:
+        app.add_middleware(_LoopbackNamesOnly)
     for router in _ROUTERS:
         app.include_router(router)
     return app
@@ -54,6 +59,12 @@ def serve(settings: Settings) -> None:
     """Run the server until a signal stops it; raise CannotListen before anything is started."""
     _require_free_port(settings.simulator_host, settings.simulator_port)
     print(f"Payment simulator: {settings.simulator_url}", flush=True)
+    if not settings.listens_on_loopback:
+        print(
+            f"WARNING: THE SIMULATOR LISTENS ON {settings.simulator_host}, NOT ONLY ON THIS MACHINE: whoever can "
+            "connect to it can have the store grant items.",
+            flush=True,
+        )
     Granian(
         f"{__name__}:{application.__name__}",
         address=settings.simulator_host,
@@ -72,6 +83,32 @@ def serve(settings: Settings) -> None:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     yield
     await app.state.simulator.close()
+
+
+class _LoopbackNamesOnly:
+    """Refuses requests for other host names than this machine's.
+
+    A page of another site could give its own name the address 127.0.0.1 (DNS rebinding) and would then have the
+    simulator's origin.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and not is_loopback(_host_name(Headers(scope=scope).get("host", ""))):
+            refusal = JSONResponse({"detail": "The simulator answers only for localhost."}, 421)
+            await refusal(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+
+def _host_name(host: str) -> str:
+    """Return the name or address in a Host header, without its port."""
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
 
 
 async def _error_response(_: Request, error: ApiError) -> JSONResponse:

@@ -18,6 +18,7 @@ from redis import ConnectionPool
 from redis.exceptions import RedisError
 
 from store_app.errors import TooManyTries
+from store_app.logs import note_security_event
 from store_app.settings import get_settings
 
 logger = logging.getLogger(__name__)
@@ -78,6 +79,7 @@ def _count(limiter: MovingWindowRateLimiter, items: tuple[RateLimitItem, ...], k
     for item in items:
         if not limiter.hit(item, *key):
             ends = limiter.get_window_stats(item, *key).reset_time
+            note_security_event("limit_reached", "%s", key[0])
             raise TooManyTries(max(1, math.ceil(ends - time.time())))
 
 

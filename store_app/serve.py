@@ -18,12 +18,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from granian.constants import Interfaces
+from granian.constants import HTTPModes, Interfaces
 from granian.log import LogLevels
 from granian.server import MPServer
 from reflex_base.constants import Env
 from reflex_base.environment import environment
 
+from store_app.logs import GRANIAN_LOGGING
 from store_app.payments.registry import default_provider
 from store_app.settings import BadSettings, get_settings
 
@@ -123,10 +124,13 @@ def _server(bind: Bind) -> MPServer:
         workers=bind.workers,
         workers_kill_timeout=SECONDS_TO_DRAIN,
         respawn_failed_workers=True,
+        # Only a proxy would use HTTP/2 without TLS; for others it is a way past limits of connections.
+        http=HTTPModes.http1,
         backlog=WAITING_CONNECTIONS,
         backpressure=OPEN_CONNECTIONS,
         websockets=True,
         log_level=LogLevels.warning,
+        log_dictconfig=GRANIAN_LOGGING,
         log_access=False,
     )
     # Few cores and several workers are what we want: a worker that waits for the database frees its core.

@@ -1,7 +1,7 @@
 """Settings, read once from the environment and `.env`; every bad value is refused with one sentence."""
 
 from functools import lru_cache
-from ipaddress import IPv6Address, ip_address
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Literal, Self
 from urllib.parse import urlsplit
 
@@ -23,6 +23,16 @@ def is_this_machine(host: str) -> bool:
     if isinstance(address, IPv6Address):
         address = address.ipv4_mapped or address
     return address.is_loopback or address.is_unspecified
+
+
+@lru_cache
+def parse_networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    """Return the networks of a comma-separated list; an address is a network of its own.
+
+    Raises:
+        ValueError: one of them is none; the message says which.
+    """
+    return tuple(ip_network(part.strip(), strict=False) for part in text.split(",") if part.strip())
 
 
 class BadSettings(Exception):
@@ -75,6 +85,9 @@ class Settings(BaseSettings):
     limit_orders: str = Field("30/minute", description="Orders of one user.")
     limit_searches: str = Field("120/minute", description="Searches over the API from one address.")
     limit_sockets: str = Field("120/minute", description="New websockets from one address.")
+    webhook_allowed_networks: str = Field(
+        "", description="Comma-separated addresses and networks that may send deliveries; empty means all."
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="The lowest level logged.")
     log_format: Literal["text", "json"] = Field(
         "text", description="Format of a record: a line of text, or a JSON object."
@@ -117,6 +130,12 @@ class Settings(BaseSettings):
             raise ValueError("must be a limit such as 10/minute or 10/5minutes, or empty for none") from None
         return text
 
+    @field_validator("webhook_allowed_networks")
+    @classmethod
+    def _check_networks(cls, text: str) -> str:
+        parse_networks(text)
+        return text
+
     @model_validator(mode="after")
     def _refuse_unsafe_values(self) -> Self:
         if self.payment_provider == "xsolla" and not self.webhook_secrets:
@@ -156,6 +175,11 @@ class Settings(BaseSettings):
     def webhook_secrets(self) -> tuple[str, ...]:
         """The accepted webhook secrets, newest first."""
         return tuple(secret.strip() for secret in self.xsolla_webhook_secret.split(",") if secret.strip())
+
+    @property
+    def webhook_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        """The networks that may send deliveries; empty means all."""
+        return parse_networks(self.webhook_allowed_networks)
 
     @property
     def secure_cookies(self) -> bool:

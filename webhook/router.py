@@ -4,16 +4,21 @@
 registered when PAYMENT_PROVIDER changes. `/api/webhooks/<name>` takes those of one.
 """
 
+import asyncio
 import logging
 from collections.abc import Mapping, Sequence
+from http import HTTPStatus
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from store_app import network
 from store_app.errors import NotFound
+from store_app.logs import MAX_CLIENT_TEXT, counted, note_security_event
 from store_app.models import Verdict
 from store_app.payments.provider import Outcome, PaymentProvider, RefusalReason
 from store_app.payments.registry import PROVIDERS, configured_providers, get_provider
@@ -27,6 +32,8 @@ router = APIRouter(tags=["webhook"])
 
 MAX_NOTIFICATION_BYTES = 256 * 1024
 _TOO_LARGE = Outcome(Verdict.REFUSED, "The body is larger than 256 kB.", RefusalReason.TOO_LARGE)
+_FOREIGN = Outcome(Verdict.REFUSED, "This address may not send deliveries.", RefusalReason.FOREIGN_ADDRESS)
+_TOO_SLOW = Outcome(Verdict.FAILED, "The body took too long to arrive. Send it again.", RefusalReason.UNAVAILABLE)
 _UNAVAILABLE = Outcome(Verdict.FAILED, "The store cannot take this now. Send it again.", RefusalReason.UNAVAILABLE)
 _INTERNAL_ERROR = Outcome(Verdict.FAILED, "The store has a problem. Send it again.", RefusalReason.INTERNAL_ERROR)
 
@@ -56,6 +63,7 @@ def _headers(request: Request) -> dict[str, str]:
     responses={
         204: {"description": "Accepted: done, a repeat, ignored, or kept for staff."},
         400: {"description": "Refused for good; the code says why."},
+        403: {"description": "WEBHOOK_ALLOWED_NETWORKS does not have the sender's address."},
         413: {"description": "The body is over 256 kB."},
         503: {"description": "Retryable: send it again."},
     },
@@ -81,14 +89,39 @@ async def take_notification_of(provider: str, request: Request) -> Response:
 
 
 async def _take(providers: Sequence[PaymentProvider], request: Request) -> Response:
-    body = await _read_body(request)
-    signer, outcome = (providers[0], _TOO_LARGE) if body is None else await _receive(providers, body, request)
+    try:
+        signer, outcome = await _read_and_receive(providers, request)
+    except ClientDisconnect:
+        # Nobody waits for this answer; the provider sends the delivery again.
+        return Response(status_code=HTTPStatus.BAD_REQUEST)
     if outcome.refusal:
-        logger.warning("delivery refused: %s: %s", outcome.refusal, outcome.reason)
+        _log_refusal(outcome.refusal, outcome.reason)
     answer = signer.respond(outcome)
     if answer.body is None:
         return Response(status_code=answer.status)
     return JSONResponse(answer.body, status_code=answer.status)
+
+
+async def _read_and_receive(
+    providers: Sequence[PaymentProvider], request: Request
+) -> tuple[PaymentProvider, Outcome]:
+    if not network.may_deliver(network.client_address(request)):
+        # Before the body is read, so that it costs neither a signature nor a row of the inbox.
+        return providers[0], _FOREIGN
+    try:
+        async with asyncio.timeout(network.BODY_TIMEOUT_SECONDS):
+            body = await _read_body(request)
+    except TimeoutError:
+        return providers[0], _TOO_SLOW
+    return (providers[0], _TOO_LARGE) if body is None else await _receive(providers, body, request)
+
+
+def _log_refusal(refusal: RefusalReason, reason: str) -> None:
+    if refusal in {RefusalReason.BAD_SIGNATURE, RefusalReason.FOREIGN_ADDRESS}:
+        note_security_event(refusal, "a delivery was refused")
+    else:
+        kind = f"delivery refused: {refusal}"
+        logger.warning("%s: %s", kind, reason[:MAX_CLIENT_TEXT], extra=counted(kind))
 
 
 def _signer(providers: Sequence[PaymentProvider], body: bytes, headers: Mapping[str, str]) -> PaymentProvider:

@@ -1,6 +1,7 @@
 """Accounts and sessions: register, sign in, sign out, close an account, find the user of a session token."""
 
 import hashlib
+import logging
 import secrets
 import unicodedata
 from dataclasses import dataclass
@@ -11,12 +12,13 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
 from store_app import limits
-from store_app.accounts import passwords
+from store_app.accounts import passwords, usernames
 from store_app.db.threads import in_database_thread
 from store_app.db.unit_of_work import UnitOfWork, read_session, unit_of_work
 from store_app.errors import Invalid, NameTaken, NotYours, WrongPassword
 from store_app.failpoints import failpoint
 from store_app.limits import Limit, address_group
+from store_app.logs import note_security_event
 from store_app.models import CartLine, User, UserSession, utc_now
 from store_app.models.base import UtcDateTime
 
@@ -24,7 +26,10 @@ SESSION_LIFETIME = timedelta(days=30)
 # The message that follows the end of sessions: their connections are closed in every process.
 SESSIONS_ENDED = "sessions_ended"
 MIN_NAME_LENGTH, MAX_NAME_LENGTH = 3, 32
-NAME_RULE = f"Enter a user name with {MIN_NAME_LENGTH} to {MAX_NAME_LENGTH} letters, digits, spaces or signs."
+NAME_RULE = (
+    f"Enter a user name with {MIN_NAME_LENGTH} to {MAX_NAME_LENGTH} letters, digits, spaces or signs. It may not "
+    "mix alphabets, begin with = + - or @, or be a word such as admin."
+)
 # Every request of a signed-in user runs one of these statements: building one costs more than running it.
 _IS_OPEN = (
     col(UserSession.token_hash) == bindparam("hash"),
@@ -66,7 +71,7 @@ def _checked_username(username: str) -> str:
     name = unicodedata.normalize("NFKC", username[: MAX_NAME_LENGTH * 4]).strip()
     fits = MIN_NAME_LENGTH <= len(name) <= MAX_NAME_LENGTH and len(username) <= MAX_NAME_LENGTH * 4
     # Not printable: control, format, surrogate, private and unassigned characters, and line separators.
-    if not fits or not name.isprintable():
+    if not fits or not name.isprintable() or usernames.is_misleading(name):
         raise Invalid("username", NAME_RULE)
     return name
 
@@ -167,6 +172,8 @@ def sign_out(current_user: CurrentUser) -> None:
 def _end_sessions(work: UnitOfWork, user_id: str, which: ColumnElement[bool]) -> None:
     ended = update(UserSession).where(which, col(UserSession.ended_at).is_(None)).values(ended_at=utc_now())
     if hashes := work.execute(ended.returning(col(UserSession.token_hash))).scalars().all():
+        ended_sessions = ("%d sessions of user %s ended", len(hashes), user_id)
+        note_security_event("session_ended", *ended_sessions, level=logging.INFO)
         work.messages.append((user_id, {"event": SESSIONS_ENDED, "sessions": [*hashes]}))
 
 

@@ -34,6 +34,7 @@ class EventKind(StrEnum):
 class RefusalReason(StrEnum):
     """Why a delivery is not processed. Each provider answers it with its own code."""
 
+    FOREIGN_ADDRESS = "foreign_address"
     BAD_SIGNATURE = "bad_signature"
     MALFORMED = "malformed"
     TOO_LARGE = "too_large"

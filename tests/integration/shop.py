@@ -55,6 +55,7 @@ SETTINGS = {
     "LIMIT_ORDERS": "",
     "LIMIT_SEARCHES": "",
     "LIMIT_SOCKETS": "",
+    "WEBHOOK_ALLOWED_NETWORKS": "",
     "LOG_LEVEL": "ERROR",
     "LOG_FORMAT": "text",
 }

@@ -4,6 +4,7 @@ import asyncio
 import re
 import socket
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import httpx
@@ -202,7 +203,10 @@ def test_responses_are_not_cached_and_not_sniffed(web: Web) -> None:
 
 
 @pytest.mark.parametrize("store", ["small"], indirect=True)  # one worker, which handles all requests in turn
-@pytest.mark.parametrize("path", ["/api/webhooks/payment", "/api/users", "/api/sessions", "/auth/login"])
+@pytest.mark.parametrize(
+    "path",
+    ["/api/webhooks/payment", "/api/webhooks/xsolla", "/api/users", "/api/sessions", "/auth/login"],
+)
 @pytest.mark.parametrize("length", ["Content-Length: 1000", "Transfer-Encoding: chunked"])
 def test_a_client_that_disconnects_in_its_body_leaves_no_traceback(web: Web, path: str, length: str) -> None:
     head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n{length}\r\n\r\n"
@@ -212,6 +216,42 @@ def test_a_client_that_disconnects_in_its_body_leaves_no_traceback(web: Web, pat
         # This request comes later, so that the one before has been handled when it is answered.
         assert web.deliver(b"{}").status_code == 400
     assert "Traceback" not in web.log()
+
+
+@pytest.mark.parametrize("store", ["small"], indirect=True)
+def test_http_2_without_tls_is_not_answered(web: Web) -> None:
+    with socket.create_connection(("127.0.0.1", web.store.port), timeout=10) as client:
+        # The preface of HTTP/2 with prior knowledge, and an empty SETTINGS frame (RFC 9113, 3.4).
+        client.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0]))
+        answer = client.recv(65_536)
+    # Of HTTP/2 the server's first frame would be its SETTINGS.
+    assert answer[3:4] != b"\x04"
+    assert answer.startswith(b"HTTP/1.1 400") or not answer
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("store", ["small"], indirect=True)
+def test_a_body_that_takes_too_long_is_refused_in_the_format_of_the_route(web: Web) -> None:
+    paths = ["/api/users", "/api/sessions", "/auth/login", "/api/webhooks/payment", "/api/webhooks/xsolla"]
+    with ExitStack() as stack:
+        clients = {path: stack.enter_context(_slow_client(web, path)) for path in paths}
+        answers = {path: client.recv(65_536).decode() for path, client in clients.items()}
+    for path in paths[:3]:
+        assert answers[path].startswith("HTTP/1.1 408"), path
+        assert "application/problem+json" in answers[path]
+    for path in paths[3:]:
+        assert answers[path].startswith("HTTP/1.1 503"), path
+        assert "TEMPORARY_FAULT" in answers[path]
+    assert "Traceback" not in web.log()
+
+
+def _slow_client(web: Web, path: str) -> socket.socket:
+    """Send the head of a request and a byte of its body."""
+    kind = "application/x-www-form-urlencoded" if path.startswith("/auth/") else "application/json"
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind}\r\nContent-Length: 9\r\n\r\n{{"
+    client = socket.create_connection(("127.0.0.1", web.store.port), timeout=20)
+    client.sendall(head.encode())
+    return client
 
 
 @pytest.mark.parametrize("origin", ["", "its own"])

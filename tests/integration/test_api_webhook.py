@@ -14,6 +14,7 @@ from store_app.payments.registry import PROVIDERS
 from tests.integration.shop import use_database
 from tests.integration.web import Json, Web
 from tests.support.invariants import check
+from tests.support.store import StoreProcess
 from tests.unit.test_signature import WRONG
 from webhook.router import router
 
@@ -198,3 +199,23 @@ def test_a_delivery_for_a_provider_without_settings_gets_a_503(
         response = client.post("/api/webhooks/acme", content=b"{}")
     assert response.status_code == 503
     assert "Traceback" not in caplog.text
+
+
+@pytest.mark.parametrize("path", ["/api/webhooks/payment", "/api/webhooks/xsolla"])
+def test_a_delivery_from_elsewhere_is_refused_and_not_kept(guarded: Web, path: str) -> None:
+    before = _deliveries(guarded)
+    body = json.dumps(_validation("nobody")).encode()
+    headers = {"Authorization": guarded.sign(body), "X-Forwarded-For": "203.0.113.9"}
+    _error(guarded.http.post(path, content=body, headers=headers), 403, "INVALID_PARAMETER")
+    assert _deliveries(guarded) == before
+    allowed = guarded.http.post(path, content=body, headers={**headers, "X-Forwarded-For": "192.0.2.9"})
+    assert allowed.status_code == 400
+    assert _deliveries(guarded) == before + 1
+
+
+@pytest.fixture(scope="module")
+def guarded() -> Iterator[Web]:
+    """Return a client of a store that takes deliveries of one network, behind a proxy."""
+    env = {"TRUSTED_PROXIES": "127.0.0.1,::1", "WEBHOOK_ALLOWED_NETWORKS": "192.0.2.0/24"}
+    with StoreProcess(env=env, samples=False) as store, Web(store) as web:
+        yield web

@@ -10,6 +10,7 @@ import pytest
 
 from tests.security.event_socket import SHELL, STATE, Tab
 from tests.security.users import SignedInUser
+from tests.support.store import StoreProcess
 
 pytestmark = pytest.mark.anyio
 MALFORMED: tuple[Any, ...] = (
@@ -101,3 +102,60 @@ async def test_a_tab_that_calls_too_often_is_disconnected(anna: SignedInUser, ma
             await tab.call(f"{SHELL}.load")
         await tab.wait_until_closed()
     await _is_served(anna)
+
+
+@pytest.mark.parametrize(
+    ("handler", "payload"),
+    [
+        (f"{SHELL}.setvar", {"x": 1}),
+        (f"{SHELL}.load", {"x" * 2_000: 1}),
+        (
+            f"{STATE}.reflex___state____frontend_event_exception_state.handle_frontend_exception",
+            {"info": "A" * 10_000, "component_stack": "B" * 10_000},
+        ),
+    ],
+)
+async def test_a_flood_of_odd_arguments_is_counted_and_not_logged_whole(
+    anna: SignedInUser, handler: str, payload: dict[str, object]
+) -> None:
+    begin = len(anna.store.log())
+    async with Tab(anna.store.url) as tab:
+        for _ in range(CALLS_OF_TAB):
+            await tab.call(handler, payload)
+        await asyncio.wait_for(tab.settle(), 30)
+    log = anna.store.log()[begin:]
+    assert "Traceback" not in log
+    assert all(len(line) < 700 for line in log.splitlines())
+    assert len(log) < CALLS_OF_TAB * 50
+
+
+async def test_an_event_whose_name_is_no_text_leaves_no_traceback(anna: SignedInUser) -> None:
+    begin = len(anna.store.log())
+    async with Tab(anna.store.url) as tab:
+        for _ in range(CALLS_OF_TAB):
+            await tab.emit("event", {"name": []})
+        await tab.settle()
+    await _is_served(anna)
+    log = anna.store.log()[begin:]
+    assert "Traceback" not in log
+    assert len(log) < CALLS * 50
+
+
+async def test_a_flood_of_bad_signatures_is_summed_up(anna: SignedInUser) -> None:
+    begin = len(anna.store.log())
+    async with httpx.AsyncClient() as client:
+        for _ in range(20):
+            answer = await client.post(f"{anna.store.url}/api/webhooks/payment", content=b"{}")
+            assert answer.status_code == 400
+        await _log_has(anna.store, begin, "bad_signature: ")
+        await _log_has(anna.store, begin, "more like this in the last second")
+        metrics = (await client.get(f"{anna.store.url}/metrics")).text
+    assert 'store_security_events_total{kind="bad_signature"}' in metrics
+    assert "WARNING store_app.security: bad_signature" in anna.store.log()[begin:]
+    assert len(anna.store.log()[begin:].splitlines()) < 15
+
+
+async def _log_has(store: StoreProcess, begin: int, text: str) -> None:
+    async with asyncio.timeout(15):
+        while text not in store.log()[begin:]:  # noqa: ASYNC110 - the log is a file of another process
+            await asyncio.sleep(0.05)

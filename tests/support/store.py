@@ -204,6 +204,7 @@ class StoreProcess:
             "MAX_SOCKETS_PER_ADDRESS": "0",
             "MAX_SOCKETS_PER_USER": "0",
             "MAX_OPEN_ORDERS": "1000",
+            "WEBHOOK_ALLOWED_NETWORKS": "",
             "LOG_LEVEL": "INFO",
             "LOG_FORMAT": "text",
             "SIMULATOR_HOST": "127.0.0.1",

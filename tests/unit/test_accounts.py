@@ -54,6 +54,44 @@ def test_invalid_names_are_refused(name: str) -> None:
     assert refusal.value.field == "username"
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Kir\u0430",  # the last letter is Cyrillic
+        "\u039aira",  # the first letter is Greek
+        "admin",
+        "Admin",
+        "adm1n",
+        "a d m i n",
+        "\u0430\u0501\u043c\u0456\u043f".replace("\u043c", "m"),
+        "\u0405upport",
+        "Supp0rt",
+        "s\u00fapport",
+        "MODERATOR",
+        "Closed account",
+        "c1osed-account",
+        "=HYPERLINK(1)",
+        "+1234",
+        "-1234",
+        "@SUM(1)",
+        "\uff1d1+1",  # a wide sign, which is normalized to =
+        " =1+1",
+    ],
+    ids=ascii,
+)
+def test_names_that_imitate_others_or_are_formulas_are_refused(name: str) -> None:
+    with pytest.raises(Invalid) as refusal:
+        _checked_username(name)
+    assert refusal.value.field == "username"
+
+
+@pytest.mark.parametrize(
+    "name", ["Admiral", "Кира", "Ελένη", "Владимир 7", "モデル abc", "a=b", "Supporter", "x-y+z@w"], ids=ascii
+)
+def test_names_of_one_alphabet_are_accepted(name: str) -> None:
+    assert _checked_username(name) == name
+
+
 @given(st.text(max_size=60))
 def test_every_accepted_name_fits_its_columns_and_is_accepted_again_unchanged(name: str) -> None:
     try:

@@ -18,7 +18,7 @@ from types import ModuleType
 import pytest
 from dotenv import dotenv_values
 
-from scripts import chromium, environment, page_script, pages, run
+from scripts import chromium, environment, page_script, pages, processes, run
 from scripts.processes import Child, ChildFailed, port_is_busy
 from tests.support.ports import free_port
 
@@ -384,6 +384,20 @@ class TestRun:
 class TestChild:
     def child(self, folder: Path, code: str) -> Child:
         return Child("child", [sys.executable, "-c", code], env=dict(os.environ), log=folder / "log", cwd=folder)
+
+    def test_a_large_log_is_put_aside_while_the_child_goes_on_writing(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setattr(processes, "MAX_LOG_BYTES", 1_000)
+        code = "import time\nfor number in range(80):\n print(number, 'x' * 200, flush=True)\n time.sleep(0.02)"
+        child = self.child(tmp_path, code)
+        child.echo = True
+        assert child.start().wait() == 0
+        logs = sorted(path.name for path in tmp_path.glob("log*"))
+        assert logs == ["log", "log.1", "log.2", "log.3"]
+        assert sum(path.stat().st_size for path in tmp_path.glob("log*")) < 80 * 200
+        assert "\0" not in child.tail()
+        assert "40 xxx" in capsys.readouterr().err
 
     def test_stopping_a_child_stops_its_children_too(self, tmp_path: Path) -> None:
         code = (

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from store_app import network
 from store_app.payments.registry import default_provider
 from store_app.settings import BadSettings, Settings, get_settings
 
@@ -164,3 +165,30 @@ def test_a_provider_that_is_not_registered_is_refused_and_the_known_ones_are_nam
 
 def test_a_store_without_xsolla_needs_no_secret_of_xsolla() -> None:
     assert Settings(_env_file=None, payment_provider="acme").webhook_secrets == ()
+
+
+@pytest.mark.parametrize("text", ["*", "10.0.0.0/33", "shop.example", "192.0.2.1, x"])
+def test_allowed_networks_that_are_none_are_refused(text: str) -> None:
+    with pytest.raises(BadSettings, match="WEBHOOK_ALLOWED_NETWORKS: "):
+        _read(**GOOD, WEBHOOK_ALLOWED_NETWORKS=text)
+
+
+@pytest.mark.parametrize(
+    ("address", "allowed"),
+    [
+        ("192.0.2.1", True),
+        ("198.51.100.77", True),
+        ("::ffff:198.51.100.77", True),
+        ("2001:db8::7", True),
+        ("192.0.2.2", False),
+        ("2001:db9::7", False),
+        ("", False),
+        ("testclient", False),
+    ],
+)
+def test_only_allowed_networks_may_deliver(
+    monkeypatch: pytest.MonkeyPatch, address: str, *, allowed: bool
+) -> None:
+    settings = _read(**GOOD, WEBHOOK_ALLOWED_NETWORKS="192.0.2.1, 198.51.100.0/24, 2001:db8::/32")
+    monkeypatch.setattr(network, "get_settings", lambda: settings)
+    assert network.may_deliver(address) is allowed

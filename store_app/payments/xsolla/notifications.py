@@ -41,6 +41,7 @@ UNREADABLE = "?"
 _SIGNATURE = re.compile(rb"Signature ([0-9a-f]{40})")
 # Xsolla does not retry after a 400; it retries after a 5xx.
 _ERRORS = {
+    RefusalReason.FOREIGN_ADDRESS: (403, "INVALID_PARAMETER"),
     RefusalReason.BAD_SIGNATURE: (400, "INVALID_SIGNATURE"),
     RefusalReason.MALFORMED: (400, "INVALID_PARAMETER"),
     RefusalReason.TOO_LARGE: (413, "INVALID_PARAMETER"),

@@ -7,9 +7,10 @@ from pydantic import BaseModel, Field
 
 from store_app.accounts import service
 from store_app.db.threads import in_database_thread
+from store_app.network import client_address
 from store_app.orders import service as orders
 from store_app.web.http.problems import BAD_BODY, problems
-from store_app.web.http.session_cookie import RequiredUser, clear_session_cookie, client_address
+from store_app.web.http.session_cookie import RequiredUser, clear_session_cookie
 
 router = APIRouter(prefix="/api", tags=["accounts"])
 

@@ -13,9 +13,9 @@ from store_app.accounts import service
 from store_app.accounts.service import SignedIn
 from store_app.db.threads import in_database_thread
 from store_app.errors import Invalid, Refusal
+from store_app.network import client_address
 from store_app.web.http.session_cookie import (
     clear_session_cookie,
-    client_address,
     current_user_of,
     set_session_cookie,
 )

@@ -13,10 +13,10 @@ from store_app.catalogue.queries import ItemFilter, Sort
 from store_app.db.threads import read
 from store_app.errors import Invalid
 from store_app.models import Item, ItemKind, ItemRow
+from store_app.network import client_address
 from store_app.web.catalogue.cover import generated_cover
 from store_app.web.catalogue.view import cover_of
 from store_app.web.http.problems import CursorParameter, Limit, list_response, problems
-from store_app.web.http.session_cookie import client_address
 
 router = APIRouter(prefix="/api/items", tags=["items"])
 CURRENCY = "USD"

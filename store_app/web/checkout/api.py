@@ -9,8 +9,9 @@ from store_app import money
 from store_app.checkout import service
 from store_app.errors import Invalid
 from store_app.models import OrderStatus
+from store_app.network import client_address
 from store_app.web.http.problems import BAD_BODY, problems
-from store_app.web.http.session_cookie import RequiredUser, client_address
+from store_app.web.http.session_cookie import RequiredUser
 
 router = APIRouter(prefix="/api/purchases", tags=["purchases"])
 

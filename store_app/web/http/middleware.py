@@ -1,5 +1,6 @@
 """ASGI middleware around the whole application: origins, body size, addresses of pages, headers."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from contextlib import suppress
 from functools import partial
@@ -10,6 +11,8 @@ from fastapi import HTTPException as EndpointError
 from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from store_app import network
+from store_app.logs import note_security_event
 from store_app.settings import get_settings
 from store_app.web.http.problems import problem
 
@@ -35,6 +38,7 @@ async def guard_origin(app: ASGIApp, scope: Scope, receive: Receive, send: Send)
     if scope["type"] in {"http", "websocket"}:
         origin = HTTPConnection(scope).headers.get("origin")
         if origin is not None and origin not in get_settings().allowed_origins:
+            note_security_event("refused_origin", "a request of a page of another site was refused")
             await _refuse_origin(scope, receive, send)
             return
     await app(scope, receive, send)
@@ -58,22 +62,45 @@ async def ignore_disconnects(app: ASGIApp, scope: Scope, receive: Receive, send:
 
 @middleware
 async def limit_body(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-    """Refuse bodies over `MAX_BODY_BYTES` with a problem document.
+    """Refuse bodies over `MAX_BODY_BYTES`, or over `BODY_TIMEOUT_SECONDS`, with a problem document.
 
     Counts while the body is read: Content-Length is not trusted. A route with a smaller limit answers by itself.
     """
-    size = 0
+    if scope["type"] == "http":
+        # The webhook answers in the provider's format.
+        is_timed = not scope["path"].startswith("/api/webhooks/")
+        receive = _LimitedBody(receive, is_timed=is_timed).receive
+    await app(scope, receive, send)
 
-    async def receive_within_limit() -> Message:
-        nonlocal size
-        message = await receive()
-        size += len(message.get("body", b""))
-        if size > MAX_BODY_BYTES:
-            # FastAPI reports any exception but its own as invalid JSON.
+
+class _LimitedBody:
+    """The body of a request, whose size and time are limited."""
+
+    def __init__(self, receive: Receive, *, is_timed: bool) -> None:
+        self._receive, self._is_timed = receive, is_timed
+        self._size = 0
+        self._deadline: float | None = None
+
+    async def receive(self) -> Message:
+        # FastAPI reports any exception but its own as invalid JSON.
+        try:
+            async with asyncio.timeout_at(self._next_deadline()):
+                message = await self._receive()
+        except TimeoutError:
+            raise EndpointError(HTTPStatus.REQUEST_TIMEOUT, "The body took too long to arrive.") from None
+        self._is_timed = self._is_timed and message.get("more_body", False)
+        self._size += len(message.get("body", b""))
+        if self._size > MAX_BODY_BYTES:
             raise EndpointError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The body is larger than 1 MiB.")
         return message
 
-    await app(scope, receive_within_limit if scope["type"] == "http" else receive, send)
+    def _next_deadline(self) -> float | None:
+        """Return when the body must be whole; None once it is, while the app waits for a disconnect."""
+        if not self._is_timed:
+            return None
+        if self._deadline is None:
+            self._deadline = asyncio.get_running_loop().time() + network.BODY_TIMEOUT_SECONDS
+        return self._deadline
 
 
 @middleware

@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 PROBLEM_TYPE = "application/problem+json"
 # Every route that reads JSON can also answer these: the body is not UTF-8, or too large.
-BAD_BODY = (400, 413)
+BAD_BODY = (400, 408, 413)
 Limit = Annotated[int, Query(ge=1, le=100, description="How many to return at most.")]
 CursorParameter = Annotated[
     str, Query(max_length=500, description='From the `Link: <...>; rel="next"` of the previous page.')

@@ -60,18 +60,3 @@ async def _required_user(request: Request) -> CurrentUser:
 
 
 RequiredUser = Annotated[CurrentUser, Depends(_required_user)]
-
-
-def client_address(connection: HTTPConnection) -> str:
-    """Return the client's network address."""
-    address = connection.client.host if connection.client else ""
-    return address_behind_proxies(address, connection.headers.get("x-forwarded-for", ""))
-
-
-def address_behind_proxies(address: str, forwarded_for: str) -> str:
-    """Return the client's network address; X-Forwarded-For is used only if TRUSTED_PROXIES sent it."""
-    trusted = {proxy.strip() for proxy in get_settings().trusted_proxies.split(",")} - {""}
-    hops = [hop.strip() for hop in forwarded_for.split(",") if hop.strip()]
-    while address in trusted and hops:
-        address = hops.pop()
-    return address

@@ -15,7 +15,8 @@ from store_app.db.threads import in_database_thread, read
 from store_app.errors import TooManyTries
 from store_app.limits import Limit, address_group
 from store_app.live.hub import hub
-from store_app.web.http.session_cookie import client_address, current_user_of
+from store_app.network import client_address
+from store_app.web.http.session_cookie import current_user_of
 from store_app.web.live.connection_limits import TOO_MANY_CONNECTIONS, connection_slot
 from store_app.web.live.event_socket import EndableConnection
 

@@ -8,7 +8,6 @@ import json
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -17,6 +16,7 @@ from reflex_base.event.processor import EventProcessor
 from reflex_base.registry import RegistrationContext
 from starlette.types import Message
 
+from store_app.logs import counted
 from store_app.web.live import tabs
 
 logger = logging.getLogger(__name__)
@@ -86,7 +86,7 @@ def is_allowed(message: Message) -> bool:
     allowed = _is_allowed_text(text)
     if not allowed:
         _dropped.inc()
-        _log.add()
+        logger.warning("dropped a frame that no page of the store sends", extra=counted("dropped_frame"))
     return allowed
 
 
@@ -148,34 +148,17 @@ def _arguments(handler: Callable[..., Any]) -> _Arguments:
     return _Arguments({one.name for one in parameters}, required)
 
 
-@dataclass(slots=True)
-class _Log:
-    """Says once a second at most how many frames were dropped."""
-
-    dropped: int = 0
-    next_at: float = 0.0
-
-    def add(self) -> None:
-        self.dropped += 1
-        if time.monotonic() >= self.next_at:
-            logger.warning("dropped %d frames of event sockets that no page of the store sends", self.dropped)
-            self.dropped, self.next_at = 0, time.monotonic() + 1
-
-
-_log = _Log()
-
-
 def count_events(processor: EventProcessor) -> None:
     """Count the unfinished events of each tab, so that its connection can wait for them, or drop them."""
     enqueue = processor.enqueue
 
-    async def counted(token: str, *arguments: Any, **named: Any) -> Any:
+    async def enqueue_counted(token: str, *arguments: Any, **named: Any) -> Any:
         future = await enqueue(token, *arguments, **named)
         if tab := tabs.find(token):
             tab.add_event(future)
         return future
 
-    processor.enqueue = counted  # type: ignore[method-assign]
+    processor.enqueue = enqueue_counted  # type: ignore[method-assign]
 
 
 def drop_unstarted(processor: EventProcessor, tab: tabs.Tab) -> None:

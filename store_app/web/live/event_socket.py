@@ -22,8 +22,9 @@ from store_app import limits
 from store_app.db import outbox
 from store_app.errors import TooManyTries
 from store_app.limits import Limit, address_group
+from store_app.network import client_address
 from store_app.web.http.middleware import middleware
-from store_app.web.http.session_cookie import client_address, current_user_of
+from store_app.web.http.session_cookie import current_user_of
 from store_app.web.live.connection_limits import TOO_MANY_CONNECTIONS, connection_slot
 from store_app.web.live.event_limits import (
     MAX_UNFINISHED_EVENTS,

@@ -12,7 +12,8 @@ from store_app import routes
 from store_app.accounts.service import CurrentUser, find_current_user
 from store_app.db.threads import in_database_thread
 from store_app.errors import InOpenOrder, NotSignedIn, Refusal
-from store_app.web.http.session_cookie import address_behind_proxies, token_of_cookies
+from store_app.network import address_behind_proxies
+from store_app.web.http.session_cookie import token_of_cookies
 from store_app.web.live import tabs
 
 

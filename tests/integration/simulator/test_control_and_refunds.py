@@ -255,3 +255,18 @@ def test_pages_of_other_sites_cannot_control_the_simulator(simulator: Driver) ->
 
 def test_livez_answers(simulator: Driver) -> None:
     assert simulator.http.get("/livez").text == "ok\n"
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:1", "localhost.evil.example", "", "[::1", "10.0.0.1"]
+)
+@pytest.mark.parametrize("path", ["/", "/simulator/deliveries", "/style.css"])
+def test_other_host_names_are_not_answered(simulator: Driver, host: str, path: str) -> None:
+    """DNS rebinding: a page of another site whose name has the address 127.0.0.1."""
+    headers = {"Host": host, "Origin": f"http://{host}"}
+    assert simulator.http.get(path, headers=headers).status_code in {400, 421}
+
+
+@pytest.mark.parametrize("host", ["localhost", "localhost:1", "127.0.0.1:8001", "[::1]:8001", "LOCALHOST"])
+def test_all_names_of_this_machine_are_answered(simulator: Driver, host: str) -> None:
+    assert simulator.http.get("/style.css", headers={"Host": host}).status_code == 200

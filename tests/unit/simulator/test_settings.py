@@ -2,6 +2,7 @@
 
 import pytest
 
+from simulator import app
 from simulator.settings import ClientSettings, Settings, SettingsError, load
 
 VALID = {
@@ -70,3 +71,22 @@ def test_a_missing_secret_is_reported_in_one_sentence(monkeypatch: pytest.Monkey
     monkeypatch.delenv("XSOLLA_WEBHOOK_SECRET")
     with pytest.raises(SettingsError, match=r"^XSOLLA_WEBHOOK_SECRET is missing: set it"):
         load(Settings)
+
+
+class _ServerThatEnds:
+    def __init__(self, *_arguments: object, **_options: object) -> None:
+        pass
+
+    def serve(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize(("host", "loud"), [("127.0.0.1", False), ("0.0.0.0", True)])  # noqa: S104 - not bound
+def test_listening_beyond_this_machine_is_announced(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], host: str, *, loud: bool
+) -> None:
+    monkeypatch.setenv("SIMULATOR_HOST", host)
+    monkeypatch.setattr(app, "_require_free_port", lambda *_: None)
+    monkeypatch.setattr(app, "Granian", _ServerThatEnds)
+    app.serve(load(Settings))
+    assert ("WARNING: THE SIMULATOR LISTENS ON" in capsys.readouterr().out) is loud

@@ -1,0 +1,43 @@
+"""Which user names could pass for somebody else's, or be taken for a formula by a spreadsheet."""
+
+import unicodedata
+
+from confusable_homoglyphs.confusables import confusables_data
+
+# Compared by their skeletons, so "Аdm1n" is one of them too.
+_RESERVED = (
+    *("admin", "administrator", "moderator", "mod", "staff", "support", "help desk", "official", "system", "root"),
+    *("security", "store", "digital game store", "xsolla", "closed account", "deleted account", "anonymous"),
+)
+_FORMULA_STARTS = ("=", "+", "-", "@")
+# Alphabets whose letters look alike.
+_LOOK_ALIKE_SCRIPTS = {"LATIN", "CYRILLIC", "GREEK"}
+# What confusables leave apart, or make of each other in turn.
+_SAME = str.maketrans({"i": "l", "1": "l", "|": "l", "0": "o"})
+
+
+def is_misleading(name: str) -> bool:
+    """Whether a normalized name mixes alphabets, is a reserved word, or begins as a formula does."""
+    return name.startswith(_FORMULA_STARTS) or _mixes_scripts(name) or skeleton(name) in _RESERVED_SKELETONS
+
+
+def skeleton(name: str) -> str:
+    """Return what names that look alike have in common: the Latin letters and digits that theirs resemble."""
+    latin = "".join(_as_latin(character) for character in name.casefold())
+    return "".join(character for character in latin.casefold().translate(_SAME) if character.isalnum())
+
+
+def _as_latin(character: str) -> str:
+    if character.isascii():
+        return character
+    alike = (other["c"] for other in confusables_data.get(character, ()))
+    # Otherwise without its accents.
+    return next((other for other in alike if other.isascii()), unicodedata.normalize("NFD", character)[0])
+
+
+def _mixes_scripts(name: str) -> bool:
+    scripts = {unicodedata.name(character, "").partition(" ")[0] for character in name if character.isalpha()}
+    return len(scripts & _LOOK_ALIKE_SCRIPTS) > 1
+
+
+_RESERVED_SKELETONS = {skeleton(word) for word in _RESERVED}
