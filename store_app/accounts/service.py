@@ -172,11 +172,20 @@ def session_is_open(session: Session, session_hash: str) -> bool:
 
 def sign_out(current_user: CurrentUser) -> None:
     """End the current user's session, for open tabs too."""
+    _sign_out(current_user.user_id, col(UserSession.token_hash) == current_user.session_hash)
+
+
+def sign_out_everywhere(current_user: CurrentUser) -> None:
+    """End all sessions of the current user, for open tabs too."""
+    _sign_out(current_user.user_id, col(UserSession.user_id) == current_user.user_id)
+
+
+def _sign_out(user_id: str, which: ColumnElement[bool]) -> None:
     with unit_of_work() as session:
-        # Lock the user before the session, as `close_account` does, to avoid a deadlock: the outbox row refers to
+        # Lock the user before the sessions, as `close_account` does, to avoid a deadlock: the outbox row refers to
         # the user.
-        session.exec(select(User.id).where(User.id == current_user.user_id).with_for_update(key_share=True)).one()
-        _end_sessions(session, current_user.user_id, col(UserSession.token_hash) == current_user.session_hash)
+        session.exec(select(User.id).where(User.id == user_id).with_for_update(key_share=True)).one()
+        _end_sessions(session, user_id, which)
     failpoint("sign-out: committed")
 
 
