@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import ColumnElement, bindparam, delete, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlmodel import Session, col, select
 
 from store_app import limits
@@ -22,7 +22,12 @@ from store_app.logs import note_security_event
 from store_app.models import CartLine, User, UserSession, utc_now
 from store_app.models.base import UtcDateTime
 
+logger = logging.getLogger(__name__)
+# A session ends after the lifetime, or sooner when it is not used for the idle time.
 SESSION_LIFETIME = timedelta(days=30)
+SESSION_IDLE_TIME = timedelta(days=14)
+# How old `last_seen_at` gets before it is written again: most requests write nothing.
+LAST_SEEN_ACCURACY = timedelta(days=1)
 # The message that follows the end of sessions: their connections are closed in every process.
 SESSIONS_ENDED = "sessions_ended"
 MIN_NAME_LENGTH, MAX_NAME_LENGTH = 3, 32
@@ -35,10 +40,11 @@ _IS_OPEN = (
     col(UserSession.token_hash) == bindparam("hash"),
     col(UserSession.ended_at).is_(None),
     col(UserSession.expires_at) > bindparam("now", type_=UtcDateTime()),
+    col(UserSession.last_seen_at) > bindparam("idle_since", type_=UtcDateTime()),
 )
 _OPEN_SESSION = select(UserSession.token_hash).where(*_IS_OPEN)
 _USER_OF_SESSION = (
-    select(User.id, User.username)
+    select(User.id, User.username, UserSession.last_seen_at)
     .join(UserSession, col(UserSession.user_id) == User.id)
     .where(*_IS_OPEN, col(User.closed_at).is_(None))
 )
@@ -144,28 +150,61 @@ def open_session(user_id: str) -> SignedIn:
 
 
 def find_current_user(token: str | None) -> CurrentUser | None:
-    """Return the user whose open session has this token, or None. One indexed query."""
+    """Return the user whose open session has this token, or None.
+
+    One indexed query; once a day also a statement that notes when the session was used.
+    """
     if not token:
         return None
     hashed = token_hash(token)
     with read_session() as session:
-        row = session.connection().execute(_USER_OF_SESSION, {"hash": hashed, "now": utc_now()}).first()
-    return CurrentUser(row.id, row.username, hashed) if row else None
+        row = session.connection().execute(_USER_OF_SESSION, _open_now(hashed)).first()
+    if row is None:
+        return None
+    if row.last_seen_at < utc_now() - LAST_SEEN_ACCURACY:
+        _note_use(hashed)
+    return CurrentUser(row.id, row.username, hashed)
+
+
+def _open_now(session_hash: str) -> dict[str, object]:
+    now = utc_now()
+    return {"hash": session_hash, "now": now, "idle_since": now - SESSION_IDLE_TIME}
+
+
+def _note_use(session_hash: str) -> None:
+    now = utc_now()
+    # Several requests may get here at once; the first one writes.
+    is_old = col(UserSession.last_seen_at) < now - LAST_SEEN_ACCURACY
+    which = (col(UserSession.token_hash) == session_hash, is_old)
+    try:
+        with unit_of_work() as work:
+            work.execute(update(UserSession).where(*which).values(last_seen_at=now))
+    except DBAPIError as error:
+        # The user is known; the next request tries to write it again.
+        logger.warning("the use of a session could not be noted: %s", error.orig)
 
 
 def session_is_open(session: Session, session_hash: str) -> bool:
     """Whether the session with this hash is still open."""
-    wanted = {"hash": session_hash, "now": utc_now()}
-    return session.connection().execute(_OPEN_SESSION, wanted).first() is not None
+    return session.connection().execute(_OPEN_SESSION, _open_now(session_hash)).first() is not None
 
 
 def sign_out(current_user: CurrentUser) -> None:
     """End the current user's session, for open tabs too."""
+    _sign_out(current_user.user_id, col(UserSession.token_hash) == current_user.session_hash)
+
+
+def sign_out_everywhere(current_user: CurrentUser) -> None:
+    """End all sessions of the current user, for open tabs too."""
+    _sign_out(current_user.user_id, col(UserSession.user_id) == current_user.user_id)
+
+
+def _sign_out(user_id: str, which: ColumnElement[bool]) -> None:
     with unit_of_work() as session:
-        # Lock the user before the session, as `close_account` does, to avoid a deadlock: the outbox row refers to
+        # Lock the user before the sessions, as `close_account` does, to avoid a deadlock: the outbox row refers to
         # the user.
-        session.exec(select(User.id).where(User.id == current_user.user_id).with_for_update(key_share=True)).one()
-        _end_sessions(session, current_user.user_id, col(UserSession.token_hash) == current_user.session_hash)
+        session.exec(select(User.id).where(User.id == user_id).with_for_update(key_share=True)).one()
+        _end_sessions(session, user_id, which)
     failpoint("sign-out: committed")
 
 

@@ -35,3 +35,5 @@ class UserSession(SQLModel, table=True):
     created_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
     expires_at: datetime = Field(sa_type=UtcDateTime)
     ended_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    # Written once a day at most.
+    last_seen_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)

@@ -114,6 +114,22 @@ def test_signing_out_ends_this_session_and_no_other(web: Web) -> None:
     problem(user.delete("/api/sessions/current"), 401, "not-signed-in")
 
 
+@pytest.mark.parametrize("way", ["api", "form"])
+def test_signing_out_everywhere_ends_all_sessions_of_the_user_and_no_others(web: Web, way: str) -> None:
+    user, stranger = web.user(), web.user()
+    other = ApiUser(web, user.id, user.username, web.sign_in(user.username).json()["token"])
+    if way == "api":
+        answer = user.delete("/api/sessions")
+        assert answer.status_code == 204
+    else:
+        answer = web.http.post("/auth/logout-everywhere", headers=user.headers)
+        assert (answer.status_code, answer.headers["location"]) == (303, "/")
+    assert "Max-Age=0" in answer.headers["set-cookie"]
+    assert not _is_signed_in(user)
+    assert not _is_signed_in(other)
+    assert _is_signed_in(stranger)
+
+
 def test_closing_an_account_ends_it_and_frees_its_name(web: Web) -> None:
     user, other = web.user(), web.user()
     order = user.order("health-potion")
@@ -155,6 +171,7 @@ def test_closing_an_account_ends_it_and_frees_its_name(web: Web) -> None:
         ("GET", "/api/orders/5f0c"),
         ("POST", "/api/orders/5f0c/cancel"),
         ("DELETE", "/api/users/5f0c"),
+        ("DELETE", "/api/sessions"),
         ("DELETE", "/api/sessions/current"),
     ],
 )

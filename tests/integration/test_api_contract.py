@@ -29,6 +29,7 @@ ROUTES = {
     ("post", "/api/users"),
     ("delete", "/api/users/{user_id}"),
     ("post", "/api/sessions"),
+    ("delete", "/api/sessions"),
     ("delete", "/api/sessions/current"),
     ("post", "/api/webhooks/payment"),
     ("get", "/livez"),

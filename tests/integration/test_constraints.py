@@ -26,7 +26,13 @@ ROWS: dict[str, dict[str, Any]] = {
         "created_at": NOW,
     },
     "users": {"id": "new", "username": "New", "username_key": "new", "password": "-", "created_at": NOW},
-    "sessions": {"token_hash": "new", "user_id": "user", "created_at": NOW, "expires_at": NOW},
+    "sessions": {
+        "token_hash": "new",
+        "user_id": "user",
+        "created_at": NOW,
+        "expires_at": NOW,
+        "last_seen_at": NOW,
+    },
     "orders": {
         "id": "new",
         "number": "NEW",

@@ -56,6 +56,13 @@ def test_signing_out_writes_a_message_that_names_the_session(shop: Shop, sent: l
     assert len(sent) == 1
 
 
+def test_signing_out_everywhere_writes_a_message_that_names_all_sessions(shop: Shop, sent: list[Message]) -> None:
+    first = _sign_in(shop.user().user_id)
+    second = _sign_in(first.user_id)
+    service.sign_out_everywhere(first)
+    assert [_ended(message) for message in sent] == [{first.session_hash, second.session_hash}]
+
+
 def test_closing_the_account_writes_a_message_that_names_all_its_sessions(shop: Shop, sent: list[Message]) -> None:
     first = _sign_in(shop.user().user_id)
     second = _sign_in(first.user_id)

@@ -50,7 +50,7 @@ def test_reading_from_another_site_is_refused(anna: SignedInUser, path: str, ori
     assert anna.user_id not in response.text
 
 
-@pytest.mark.parametrize("path", ["/api/purchases", "/api/users", "/auth/logout"])
+@pytest.mark.parametrize("path", ["/api/purchases", "/api/users", "/auth/logout", "/auth/logout-everywhere"])
 def test_preflights_of_other_sites_are_refused(anna: SignedInUser, path: str) -> None:
     preflight = {"Origin": EVIL, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "x"}
     response = anna.request("OPTIONS", path, headers=preflight)
@@ -66,6 +66,7 @@ def test_forms_of_other_sites_change_nothing(anna: SignedInUser, origin: str) ->
     order = {"items": [{"sku": "dragon-sword", "quantity": 1}]}
     for path, options in (
         ("/auth/logout", {"data": {}}),
+        ("/auth/logout-everywhere", {"data": {}}),
         ("/auth/login", {"data": form}),
         ("/auth/register", {"data": form | {"username": f"{anna.name}x"}}),
         ("/api/purchases", {"json": order}),

@@ -63,6 +63,13 @@ async def create_session(credentials: Credentials, request: Request) -> SessionO
     return SessionOut(token=signed_in.token, expires_at=signed_in.expires_at, user_id=signed_in.user_id)
 
 
+@router.delete("/sessions", status_code=204, summary="Sign out everywhere", responses=problems(401))
+async def end_all_sessions(current_user: RequiredUser) -> Response:
+    """End all your sessions, and close their open tabs and websockets."""
+    await in_database_thread(service.sign_out_everywhere, current_user)
+    return _signed_out()
+
+
 @router.delete("/sessions/current", status_code=204, summary="Sign out", responses=problems(401))
 async def end_session(current_user: RequiredUser) -> Response:
     """End the session of this request, and close its open tabs and websockets."""

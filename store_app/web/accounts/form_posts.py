@@ -79,6 +79,18 @@ async def _register(form: SignInForm, address: str) -> SignedIn:
 async def logout(request: Request) -> RedirectResponse:
     """End the session, and close its open tabs."""
     await _end_session(request)
+    return _signed_out()
+
+
+@router.post("/logout-everywhere")
+async def logout_everywhere(request: Request) -> RedirectResponse:
+    """End all sessions of the user, and close their open tabs."""
+    if current_user := await current_user_of(request):
+        await in_database_thread(service.sign_out_everywhere, current_user)
+    return _signed_out()
+
+
+def _signed_out() -> RedirectResponse:
     response = RedirectResponse(routes.STORE, 303)
     clear_session_cookie(response)
     return response

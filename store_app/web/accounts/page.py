@@ -124,7 +124,14 @@ def _order_row(order: rx.Var[OrderRow]) -> rx.Component:
 def _account() -> rx.Component:
     return rx.fragment(
         rx.el.p("Signed in as ", rx.el.strong(ShellState.username)),
-        post_form(rx.el.button("Sign out", type="submit", class_name=SECONDARY), action="/auth/logout"),
+        rx.el.div(
+            post_form(rx.el.button("Sign out", type="submit", class_name=SECONDARY), action="/auth/logout"),
+            post_form(
+                rx.el.button("Sign out everywhere", type="submit", class_name=SECONDARY),
+                action="/auth/logout-everywhere",
+            ),
+            class_name="flex flex-wrap gap-3",
+        ),
         rx.el.h2("Your orders", class_name="text-xl font-semibold"),
         rx.cond(
             AccountState.orders.length() > 0,
