@@ -149,7 +149,6 @@ def _place(buyer: Buyer, wanted: Mapping[str, int], idempotency_key: str | None)
         order = _find_open(work, user_id, lines, idempotency_key)
         is_new = order is None
         if order is None:
-            _refuse_many(work, user_id)
             expires_in = timedelta(minutes=get_settings().order_expires_minutes)
             order = Orders.of(work).place(user_id, lines, expires_in)
         if idempotency_key:
@@ -198,12 +197,6 @@ def _refuse_owned(session: Session, user_id: str, lines: Sequence[NewLine]) -> N
         raise AlreadyOwned(once[min(owned)].name)
 
 
-def _refuse_many(work: UnitOfWork, user_id: str) -> None:
-    most = get_settings().max_open_orders
-    if queries.count_open_orders(work, user_id, most) >= most:
-        raise TooManyOpenOrders(most)
-
-
 def _find_open(
     work: UnitOfWork, user_id: str, lines: Sequence[NewLine], idempotency_key: str | None
 ) -> LockedOrder | None:
@@ -211,11 +204,13 @@ def _find_open(
 
     Raises:
         InOpenOrder: a non-consumable item is part of another open order.
+        TooManyOpenOrders: there is none, and the user may place no other.
     """
+    most = get_settings().max_open_orders
     same = {line.item.id: (line.quantity, line.item.price) for line in lines}
     once = {line.item.id: line.item.name for line in lines if line.item.kind == ItemKind.NON_CONSUMABLE}
     # Of the newest orders only: who has more can place none, and reading all would take long.
-    wanted = {"user_id_": user_id, "most_": get_settings().max_open_orders}
+    wanted = {"user_id_": user_id, "most_": most}
     placed: dict[str, dict[int, tuple[int, int]]] = defaultdict(dict)
     for line in work.connection().execute(queries.LINES_OF_OPEN_ORDERS, wanted):
         placed[line.order_id][line.item_id] = line.quantity, line.unit_price
@@ -224,6 +219,8 @@ def _find_open(
             return Orders.of(work).lock(order_id)
         if waiting := once.keys() & of_order.keys():
             raise InOpenOrder(once[min(waiting)], order_id)
+    if len(placed) >= most:
+        raise TooManyOpenOrders(most)
     return None
 
 

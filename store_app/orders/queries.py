@@ -219,11 +219,6 @@ def list_orders(session: Session, user_id: str, limit: int = 50) -> list[tuple[O
     return [(order, under_review) for order, under_review in rows]
 
 
-def count_open_orders(session: Session, user_id: str, most: int) -> int:
-    """Return how many open orders a user has; `most` if there are more."""
-    return len(session.connection().execute(_OPEN_ORDERS, {"user_id_": user_id, "most_": most}).all())
-
-
 def find_open_order_with(session: Session, user_id: str, item_id: int) -> str:
     """Return the id of a user's newest open order with an item; empty if there is none."""
     wanted = {"user_id_": user_id, "most_": get_settings().max_open_orders}
