@@ -18,7 +18,7 @@ from redis import ConnectionPool
 from redis.exceptions import RedisError
 
 from store_app.errors import TooManyTries
-from store_app.logs import note_security_event
+from store_app.logs import counted, note_security_event
 from store_app.settings import get_settings
 
 logger = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ async def count(limit: Limit, *key: str) -> None:
         try:
             await asyncio.to_thread(_count, _in_redis(), items, (limit, *key))
         except RedisError as error:
-            logger.warning("limits are counted in this process, because Redis does not answer: %s", error)
+            _log_redis_error(error)
         else:
             return
     _count(_in_memory(), items, (limit, *key))
@@ -61,7 +61,13 @@ async def forget(limit: Limit, *key: str) -> None:
             try:
                 await asyncio.to_thread(_in_redis().clear, item, limit, *key)
             except RedisError as error:
-                logger.warning("Redis does not answer: %s", error)
+                _log_redis_error(error)
+
+
+def _log_redis_error(error: RedisError) -> None:
+    # Each request would log it while Redis is down.
+    kind = "limits are counted in this process, because Redis does not answer"
+    logger.warning("%s: %s", kind, error, extra=counted(kind))
 
 
 def address_group(address: str) -> str:

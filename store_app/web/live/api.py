@@ -8,16 +8,13 @@ from dataclasses import dataclass
 
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
-from store_app import limits
 from store_app.accounts.service import CurrentUser, find_current_user, session_is_open
 from store_app.db.outbox import Message
 from store_app.db.threads import in_database_thread, read
-from store_app.errors import TooManyTries
-from store_app.limits import Limit, address_group
 from store_app.live.hub import hub
 from store_app.network import client_address
 from store_app.web.http.session_cookie import current_user_of
-from store_app.web.live.connection_limits import TOO_MANY_CONNECTIONS, connection_slot
+from store_app.web.live.connection_limits import REASON, TOO_MANY_CONNECTIONS, address_slot, user_slot
 from store_app.web.live.event_socket import EndableConnection
 
 router = APIRouter()
@@ -65,22 +62,13 @@ async def _current_user(socket: WebSocket) -> CurrentUser | None:
 @router.websocket("/ws")
 async def messages(socket: WebSocket) -> None:
     """Send a user's own messages until either side disconnects. GET /api/purchases shows what was missed."""
-    address = client_address(socket)
-    with connection_slot(address) as has_slot:
-        if not has_slot or not await _may_connect(address):
-            await socket.close(TOO_MANY_CONNECTIONS, "too many connections")
+    async with address_slot(client_address(socket)) as has_slot:
+        if not has_slot:
+            await socket.close(TOO_MANY_CONNECTIONS, REASON)
             return
         await socket.accept()
         with suppress(WebSocketDisconnect):
             await _serve(socket)
-
-
-async def _may_connect(address: str) -> bool:
-    try:
-        await limits.count(Limit.SOCKETS, address_group(address))
-    except TooManyTries:
-        return False
-    return True
 
 
 async def _serve(socket: WebSocket) -> None:
@@ -88,9 +76,9 @@ async def _serve(socket: WebSocket) -> None:
     if current_user is None:
         await socket.close(NOT_SIGNED_IN, 'send {"token": "..."} first')
         return
-    with connection_slot(user_id=current_user.user_id) as has_slot:
+    with user_slot(current_user.user_id) as has_slot:
         if not has_slot:
-            await socket.close(TOO_MANY_CONNECTIONS, "too many connections")
+            await socket.close(TOO_MANY_CONNECTIONS, REASON)
             return
         connection = EndableConnection(socket.receive, NOT_SIGNED_IN)
         client = SocketClient(socket, current_user.user_id, current_user.session_hash, connection.disconnect)

@@ -5,21 +5,17 @@ Any client can open the socket and send anything. What no page of the store send
 
 import inspect
 import json
-import logging
 import time
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from prometheus_client import Counter
 from reflex_base.event.processor import EventProcessor
 from reflex_base.registry import RegistrationContext
 from starlette.types import Message
 
-from store_app.logs import counted
+from store_app.logs import note_security_event
 from store_app.web.live import tabs
-
-logger = logging.getLogger(__name__)
 
 MAX_FRAME_CHARACTERS = 64_000
 # So many events of a tab are handed to Reflex at a time, and so many wait for that; then no frame is read, and
@@ -33,7 +29,6 @@ UNSUPPORTED_DATA, POLICY_VIOLATION, TOO_BIG = 1003, 1008, 1009
 # Socket.IO packets: a message ("4" of Engine.IO) that connects, or that is an event of the namespace.
 _CONNECT, _EVENT = "40/_event,", "42/_event,"
 _WITHOUT_PAYLOAD = {"ping", "client_error"}
-_dropped = Counter("store_events_dropped", "Frames of the event socket that no page of the store sends")
 
 
 class UnwantedFrame(Exception):
@@ -85,8 +80,7 @@ def is_allowed(message: Message) -> bool:
         raise UnwantedFrame(TOO_BIG)
     allowed = _is_allowed_text(text)
     if not allowed:
-        _dropped.inc()
-        logger.warning("dropped a frame that no page of the store sends", extra=counted("dropped_frame"))
+        note_security_event("dropped_frame", "no page of the store sends such a frame")
     return allowed
 
 

@@ -18,14 +18,11 @@ from urllib.parse import parse_qs, urlencode
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from store_app import limits
 from store_app.db import outbox
-from store_app.errors import TooManyTries
-from store_app.limits import Limit, address_group
 from store_app.network import client_address
 from store_app.web.http.middleware import middleware
 from store_app.web.http.session_cookie import current_user_of
-from store_app.web.live.connection_limits import TOO_MANY_CONNECTIONS, connection_slot
+from store_app.web.live.connection_limits import REASON, TOO_MANY_CONNECTIONS, address_slot, user_slot
 from store_app.web.live.event_limits import (
     MAX_UNFINISHED_EVENTS,
     MAX_WAITING_FRAMES,
@@ -39,6 +36,8 @@ from store_app.web.live.tabs import Tab
 EVENT_PATH = "/_event"
 # A close code of the range for applications (RFC 6455, 7.4.2), at which Reflex's client reconnects.
 SESSION_ENDED = 4001
+# As if the client had gone without a word (RFC 6455, 7.4.1).
+_LOST: Message = {"type": "websocket.disconnect", "code": 1006}
 
 
 def _with_token(scope: Scope, token: str) -> Scope:
@@ -65,28 +64,30 @@ async def guard_event_socket(
         await app(scope, receive, send)
         return
     handshake = HTTPConnection(scope)
+    async with address_slot(client_address(handshake)) as address_may:
+        current_user = await current_user_of(handshake) if address_may else None
+        with user_slot(current_user.user_id if current_user else "") as user_may:
+            if not (address_may and user_may):
+                await send({"type": "websocket.close", "code": TOO_MANY_CONNECTIONS, "reason": REASON})
+                return
+            connection = EndableConnection(receive, SESSION_ENDED)
+            tab = Tab(secrets.token_hex(16), current_user, connection.disconnect, refresh)
+            try:
+                await _serve(app, scope, send, connection, tab)
+            finally:
+                drop_events(tab)
+                await connection.close(send)
+
+
+async def _serve(app: ASGIApp, scope: Scope, send: Send, connection: "EndableConnection", tab: Tab) -> None:
+    tab.register()
+    receiver = BoundedReceiver(connection, tab)
+    reading = asyncio.create_task(receiver.run())
     try:
-        await limits.count(Limit.SOCKETS, address_group(client_address(handshake)))
-    except TooManyTries:
-        await send({"type": "websocket.close", "code": TOO_MANY_CONNECTIONS, "reason": "too many connections"})
-        return
-    current_user = await current_user_of(handshake)
-    with connection_slot(client_address(handshake), current_user.user_id if current_user else "") as has_slot:
-        if not has_slot:
-            await send({"type": "websocket.close", "code": TOO_MANY_CONNECTIONS, "reason": "too many connections"})
-            return
-        connection = EndableConnection(receive, SESSION_ENDED)
-        tab = Tab(secrets.token_hex(16), current_user, connection.disconnect, refresh)
-        tab.register()
-        receiver = BoundedReceiver(connection, tab)
-        reading = asyncio.create_task(receiver.run())
-        try:
-            await app(_with_token(scope, tab.token), receiver.receive, connection.sender(send))
-        finally:
-            reading.cancel()
-            tab.unregister()
-            drop_events(tab)
-            await connection.close(send)
+        await app(_with_token(scope, tab.token), receiver.receive, connection.sender(send))
+    finally:
+        reading.cancel()
+        tab.unregister()
 
 
 class BoundedReceiver:
@@ -103,23 +104,28 @@ class BoundedReceiver:
 
     async def run(self) -> None:
         """Read until the connection ends."""
-        while self._disconnect is None:
+        message = _LOST
+        try:
+            while (message := await self._next())["type"] != "websocket.disconnect":
+                await self._waiting.put(message)
+        finally:
+            # Whatever ended it, `receive` must not wait for another frame.
+            self._disconnect = message if message["type"] == "websocket.disconnect" else _LOST
+            self._tab.event_ended.set()
+            with suppress(asyncio.QueueFull):
+                self._waiting.put_nowait(self._disconnect)
+
+    async def _next(self) -> Message:
+        """Return the next message that a page sends."""
+        while True:
             message = await self._connection.receive()
             try:
                 if is_event(message):
                     self._allowance.take()
-                passes = is_allowed(message)
+                if is_allowed(message):
+                    return message
             except UnwantedFrame as unwanted:
                 self._connection.disconnect(unwanted.code, "the store's pages send no such frames")
-                continue
-            if message["type"] == "websocket.disconnect":
-                self._disconnect = message
-                self._tab.event_ended.set()
-                # Wakes `receive`, where it waits for a frame.
-                with suppress(asyncio.QueueFull):
-                    self._waiting.put_nowait(message)
-            elif passes:
-                await self._waiting.put(message)
 
     async def receive(self) -> Message:
         """Return the next message, once fewer than `MAX_UNFINISHED_EVENTS` are unfinished."""

@@ -1,0 +1,44 @@
+"""The reader of an event socket: whatever ends it, the application learns that the connection is over."""
+
+import asyncio
+from typing import Any
+
+from starlette.types import Message
+
+from store_app.web.live.event_limits import MAX_UNFINISHED_EVENTS
+from store_app.web.live.event_socket import BoundedReceiver, EndableConnection
+from store_app.web.live.tabs import Tab
+
+
+async def _no_refresh(*_: Any) -> None:
+    pass
+
+
+async def _received(frames: list[Message | Exception], unfinished: int = 0) -> tuple[Message, bool]:
+    """Return what the application receives after the frames were read, and whether the reader failed."""
+
+    async def receive() -> Message:
+        frame = frames.pop(0)
+        if isinstance(frame, Exception):
+            raise frame
+        return frame
+
+    connection = EndableConnection(receive, 4001)
+    tab = Tab("token", None, connection.disconnect, _no_refresh)
+    tab.unfinished = {asyncio.get_running_loop().create_future() for _ in range(unfinished)}  # type: ignore[misc]
+    receiver = BoundedReceiver(connection, tab)
+    waiting = asyncio.create_task(receiver.receive())
+    (failure,) = await asyncio.gather(receiver.run(), return_exceptions=True)
+    return await asyncio.wait_for(waiting, 5), failure is not None
+
+
+PING: Message = {"type": "websocket.receive", "text": "3"}
+
+
+def test_a_reader_that_fails_ends_the_connection() -> None:
+    assert asyncio.run(_received([OSError("lost")])) == ({"type": "websocket.disconnect", "code": 1006}, True)
+
+
+def test_a_client_that_goes_is_noticed_while_its_events_are_unfinished() -> None:
+    gone: Message = {"type": "websocket.disconnect", "code": 1001}
+    assert asyncio.run(_received([PING, gone], MAX_UNFINISHED_EVENTS)) == (gone, False)
