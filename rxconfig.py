@@ -5,7 +5,10 @@ import reflex as rx
 from store_app.settings import get_settings
 
 settings = get_settings()
-COLORS = ("bg", "surface", "raised", "line", "text", "muted", "accent", "on-accent", "good", "bad", "wait")
+COLORS = (
+    *("bg", "surface", "raised", "line", "edge", "text", "muted", "accent", "fill", "on-fill"),
+    *("good", "bad", "wait"),
+)
 
 config = rx.Config(
     app_name="store_app",
@@ -18,6 +21,7 @@ config = rx.Config(
     cors_allowed_origins=list(settings.allowed_origins),
     telemetry_enabled=False,
     show_built_with_reflex=False,
+    frontend_compression_formats=["brotli", "gzip"],
     plugins=[
         rx.plugins.TailwindV4Plugin(
             {"theme": {"extend": {"colors": {name: f"var(--{name})" for name in COLORS}}}}

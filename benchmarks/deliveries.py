@@ -79,8 +79,8 @@ def place_orders(store: StoreProcess, users: int, orders_each: int) -> list[Plac
     return [PlacedOrder(*row) for row in json.loads(printed.splitlines()[-1])]
 
 
-def place_order(client: httpx.Client, user_id: str, sku: str = "health-potion") -> PlacedOrder:
+def place_order(client: httpx.Client, user_id: str, sku: str = "health-potion", quantity: int = 1) -> PlacedOrder:
     """Place an order over the API, as the user whose client this is."""
-    wanted = {"items": [{"sku": sku, "quantity": 1}]}
+    wanted = {"items": [{"sku": sku, "quantity": quantity}]}
     placed = client.post("/api/purchases", json=wanted).raise_for_status().json()
     return PlacedOrder(placed["order_id"], user_id, sku, f"{placed['total']:.2f}")

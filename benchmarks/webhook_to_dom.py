@@ -5,9 +5,10 @@ The page itself sends the notification, so that one clock measures the beginning
 
 import statistics
 from collections.abc import Sequence
+from uuid import uuid4
 
 import httpx
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, expect, sync_playwright
 
 from benchmarks.deliveries import order_paid, place_order
 from tests.support.browser import launch_options
@@ -36,10 +37,10 @@ _SEND_AND_WATCH = """
 def _sign_in(page: Page, store: StoreProcess, name: str) -> tuple[httpx.Client, str]:
     """Register in the browser and open the library; return an API client of the same user, and the user's id."""
     page.goto(f"{store.url}/register?next=/library")
-    page.wait_for_function("document.querySelector('input[name=next]').value === '/library'")
+    expect(page.locator("input[name=next]")).to_have_value("/library")
     page.fill("#username", name)
     page.fill("#password", "a long one, please")
-    page.click("button[type=submit]")
+    page.click("main button[type=submit]")
     page.wait_for_selector("text=Nothing here yet")
     session = {"username": name, "password": "a long one, please"}
     signed_in = httpx.post(f"{store.url}/api/sessions", json=session).raise_for_status().json()
@@ -47,17 +48,18 @@ def _sign_in(page: Page, store: StoreProcess, name: str) -> tuple[httpx.Client, 
     return httpx.Client(base_url=store.url, headers=headers), signed_in["user_id"]
 
 
-def _measure(store: StoreProcess) -> list[float]:
+def measure(store: StoreProcess) -> list[float]:
+    """Return the milliseconds of each order."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(**launch_options())
         page = browser.new_page()
-        client, user_id = _sign_in(page, store, "measured")
+        client, user_id = _sign_in(page, store, f"measured-{uuid4().hex[:8]}")
         times = []
         # A new user every 20 orders, fewer than a page of the library holds, so that each order adds a row.
         for number in range(ORDERS + WARM_UP_ORDERS):
             if number and number % 20 == 0:
                 page.context.clear_cookies()
-                client, user_id = _sign_in(page, store, f"measured{number}")
+                client, user_id = _sign_in(page, store, f"measured-{uuid4().hex[:8]}")
             delivery = order_paid(store, place_order(client, user_id))
             arguments = [delivery.body.decode(), delivery.headers["Authorization"]]
             times.append(float(page.evaluate(_SEND_AND_WATCH, arguments)))
@@ -74,13 +76,13 @@ def main() -> None:
     """Measure with SQLite and one worker, and with PostgreSQL, Redis and three workers."""
     print(f"from the notification to the row in the library, {ORDERS} orders:")
     with StoreProcess(simulator=True) as store:
-        _print("SQLite, one worker", _measure(store), 15)
+        _print("SQLite, one worker", measure(store), 15)
     with (
         postgres_server() as server,
         redis_server() as redis,
         StoreProcess(simulator=True, database_url=fresh_database(server), redis_url=redis.url, workers=3) as store,
     ):
-        _print("PostgreSQL, Redis, 3 workers", _measure(store), 25)
+        _print("PostgreSQL, Redis, 3 workers", measure(store), 25)
 
 
 if __name__ == "__main__":

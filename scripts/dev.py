@@ -28,7 +28,7 @@ from scripts.placeholder import Placeholder
 from scripts.processes import Child, ChildFailed, LineServer, port_is_busy
 
 FOLDERS = ("assets", "store_app", "webhook")
-FILES = ("rxconfig.py",)
+FILES = ("brand.env", "rxconfig.py")
 SECONDS_TO_START = 60
 SECONDS_TO_STOP = 5
 # Each build leaves some 10 MB in the process of Vite.

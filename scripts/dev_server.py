@@ -86,8 +86,12 @@ def _compile() -> rx.App:
 
 
 def _serve(app: rx.App) -> None:
-    from store_app import serve  # noqa: PLC0415 - a source: imported when it is time to read them
+    # Sources: imported when it is time to read them.
+    from store_app import serve  # noqa: PLC0415
+    from store_app.web.http import content_security  # noqa: PLC0415
 
+    # Reflex runs the script that shows a traceback with `eval`.
+    content_security.SCRIPT_SOURCES.append("'unsafe-eval'")
     app.backend_exception_handler = _show
     bind = serve.Bind.read(os.environ, several_workers=True)
     serve.run(replace(bind, workers=1))

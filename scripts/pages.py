@@ -12,20 +12,31 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
+from dotenv import dotenv_values
+
+from scripts import page_script
 from scripts.page_script import BUILD_FILE, mark_build
 from scripts.processes import Child
+from store_app import brand
 
 OUTPUT = Path(".web/build/client")
 STAMP = Path(".web/pages.stamp")
 LOG = Path("data/logs/pages.log")
-SOURCES = ("store_app/**/*.py", "assets/**/*", "scripts/page_script.py", "scripts/build_id.js")
+SOURCES = (
+    "store_app/**/*.py",
+    "store_app/locale/*.po",
+    "assets/**/*",
+    "scripts/page_script.py",
+    "scripts/lighter_pages.py",
+    "scripts/*.js",
+)
 SOURCE_FILES = ("rxconfig.py", "requirements.txt", "constraints.txt")
 LOCK_FILE = "reflex.lock/package-lock.json"
 # npm's codes for a network that does not lead to its registry.
 NETWORK_CODES = ("ECONNREFUSED", "ECONNRESET", "EAI_AGAIN", "ENETUNREACH", "ENOTFOUND", "ETIMEDOUT")
 MAX_ERROR_LINES = 20
 # In .web beside the compiled pages: what is installed and built there, and notes of Reflex and of ours.
-NOT_COMPILED = {".react-router", "backend", "build", "node_modules", "pages.stamp", "reflex.json"}
+NOT_COMPILED = {".react-router", "backend", "build", "lighthouse", "node_modules", "pages.stamp", "reflex.json"}
 # Pages are the same for everybody: nothing of this machine's settings may get into them.
 SETTINGS_WHILE_BUILDING = {
     "XSOLLA_WEBHOOK_SECRET": "not-used-while-building",
@@ -45,11 +56,20 @@ class BuildFailed(Exception):
 
 def fingerprint(root: Path) -> str:
     """Return a hash of all sources of the pages."""
-    return _hash(root, [*_sources(root), *root.glob(LOCK_FILE)])
+    return _hash(root, [*_sources(root), *root.glob(LOCK_FILE)], _brand(root))
 
 
-def _hash(root: Path, paths: Iterable[Path]) -> str:
-    digest = hashlib.sha256()
+def _brand(root: Path) -> str:
+    """Return what makes the brand: its settings, and the content of its logo, which may be in any folder."""
+    given = {**dotenv_values(root / brand.FILE), **os.environ}
+    settings = {name: value or "" for name, value in given.items() if name.startswith(brand.PREFIX)}
+    logo = root / settings.get(f"{brand.PREFIX}LOGO", "")
+    drawn = hashlib.sha256(logo.read_bytes()).hexdigest() if logo.is_file() else ""
+    return json.dumps([settings, drawn], sort_keys=True)
+
+
+def _hash(root: Path, paths: Iterable[Path], more: str = "") -> str:
+    digest = hashlib.sha256(more.encode())
     for path in sorted(paths):
         content = hashlib.sha256(path.read_bytes()).hexdigest()
         digest.update(f"{path.relative_to(root).as_posix()} {content}\n".encode())
@@ -79,11 +99,11 @@ def build(root: Path, environ: Mapping[str, str] = os.environ) -> bool:
     with _exclusive_lock(root):
         if are_built(root):  # another process built them while we waited
             return False
-        before = _hash(root, _sources(root))
+        before = _hash(root, _sources(root), _brand(root))
         forget(root)
         _export(root, environ)
         # The build may change the lock file. A source that was edited meanwhile requires another build.
-        if before == _hash(root, _sources(root)):
+        if before == _hash(root, _sources(root), _brand(root)):
             (root / STAMP).write_text(fingerprint(root), encoding="ascii")
     return True
 
@@ -108,10 +128,10 @@ def prepare(root: Path) -> None:
 
 
 def compiled(root: Path) -> str:
-    """Return a hash over the compiled pages: what Vite builds from."""
+    """Return a hash over the compiled pages, what Vite builds from, and the brand that is put on the result."""
     web = root / ".web"
     paths = (path for folder in web.iterdir() if folder.name not in NOT_COMPILED for path in _files(folder))
-    return _hash(web, paths)
+    return _hash(web, paths, _brand(root))
 
 
 def finish(root: Path) -> None:
@@ -122,6 +142,7 @@ def finish(root: Path) -> None:
     client = root / OUTPUT
     for page in client.rglob("*/index.html"):
         shutil.copy(page, page.parent.with_suffix(".html"))
+    page_script.finish(client)
     mark_build(client, reload_at_once=True)
     shutil.copy(client / "__spa-fallback.html", client / "404.html")
 

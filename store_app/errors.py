@@ -7,12 +7,15 @@
 from collections.abc import Mapping
 from typing import ClassVar
 
+from store_app.languages import gettext as _
+from store_app.languages import marked, ngettext
+
 
 class Refusal(Exception):
     """Base of all refusals: a sentence for people, a code and an HTTP status for programs.
 
     Args:
-        sentence: what people read; the class has it where it is always the same.
+        sentence: what people read, in their language; the class has it where it is always the same.
         headers: HTTP headers of the answer.
         members: members of the problem document besides the usual ones (RFC 9457, 3.2).
     """
@@ -22,7 +25,7 @@ class Refusal(Exception):
     sentence: ClassVar[str] = ""
 
     def __init__(self, sentence: str = "", headers: Mapping[str, str] | None = None, **members: str) -> None:
-        super().__init__(sentence or self.sentence)
+        super().__init__(sentence or (_(self.sentence) if self.sentence else ""))
         # HTTP requires it with every status 401 (RFC 9110, 15.5.2).
         credentials_wanted = {"WWW-Authenticate": "Bearer"} if self.status == 401 else {}
         self.headers = {**credentials_wanted, **(headers or {})}
@@ -34,7 +37,7 @@ class NotSignedIn(Refusal):
 
     status = 401
     code = "not-signed-in"
-    sentence = "Sign in first."
+    sentence = marked("Sign in first.")
 
 
 class NotYours(Refusal):
@@ -42,7 +45,7 @@ class NotYours(Refusal):
 
     status = 403
     code = "not-yours"
-    sentence = "That belongs to another account."
+    sentence = marked("That belongs to another account.")
 
 
 class NotFound(Refusal):
@@ -50,9 +53,7 @@ class NotFound(Refusal):
 
     status = 404
     code = "not-found"
-
-    def __init__(self, what: str) -> None:
-        super().__init__(f"There is no such {what}.")
+    sentence = marked("There is nothing at this address.")
 
 
 class Conflict(Refusal):
@@ -80,8 +81,11 @@ class TooManyTries(Refusal):
     code = "too-many-tries"
 
     def __init__(self, retry_after: int) -> None:
-        minutes = max(1, round(retry_after / 60))
-        sentence = f"Too many tries. Try again in {minutes} minute{'s' if minutes > 1 else ''}."
+        sentence = ngettext(
+            "Too many tries. Try again in {number} minute.",
+            "Too many tries. Try again in {number} minutes.",
+            max(1, round(retry_after / 60)),
+        )
         super().__init__(sentence, {"Retry-After": str(retry_after)})
 
 
@@ -90,7 +94,7 @@ class Busy(Refusal):
 
     status = 503
     code = "busy"
-    sentence = "The store is very busy. Try again in a few seconds."
+    sentence = marked("The store is very busy. Try again in a few seconds.")
 
     def __init__(self) -> None:
         super().__init__(headers={"Retry-After": "2"})
@@ -101,14 +105,14 @@ class WrongPassword(Refusal):
 
     status = 401
     code = "wrong-password"
-    sentence = "The user name or password is not right."
+    sentence = marked("The user name or password is not right.")
 
 
 class NameTaken(Conflict):
-    """Another account has this user name (in any letter case)."""
+    """Another account has this user name, in any letter case, or one that looks like it."""
 
     code = "name-taken"
-    sentence = "That user name is taken. Choose another."
+    sentence = marked("That user name is taken, or looks like one that is. Choose another.")
 
 
 class AlreadyOwned(Conflict):
@@ -117,7 +121,7 @@ class AlreadyOwned(Conflict):
     code = "already-owned"
 
     def __init__(self, name: str) -> None:
-        super().__init__(f"{name} is in your library already.")
+        super().__init__(_("{name} is in your library already.", name=name))
 
 
 class InOpenOrder(Conflict):
@@ -126,7 +130,9 @@ class InOpenOrder(Conflict):
     code = "in-open-order"
 
     def __init__(self, name: str, order_id: str) -> None:
-        sentence = f"{name} is part of an order you have not paid yet. Pay or cancel that order first."
+        sentence = _(
+            "{name} is part of an order you have not paid yet. Pay or cancel that order first.", name=name
+        )
         super().__init__(sentence, order_id=order_id)
         self.order_id = order_id
 
@@ -137,16 +143,14 @@ class TooManyOpenOrders(Conflict):
     code = "too-many-open-orders"
 
     def __init__(self, most: int) -> None:
-        super().__init__(f"You have {most} unpaid orders. Pay or cancel one of them first.")
+        super().__init__(_("You have {number} unpaid orders. Pay or cancel one of them first.", number=most))
 
 
 class OrderClosed(Conflict):
     """The order can no longer be canceled or paid."""
 
     code = "order-closed"
-
-    def __init__(self, status: str) -> None:
-        super().__init__(f"This order is {status.replace('_', ' ')}; that cannot be changed any more.")
+    sentence = marked("This order is closed and can no longer be changed.")
 
 
 class OrderNotPayable(Conflict):
@@ -159,7 +163,7 @@ class ProviderPriceDiffers(Conflict):
     """The payment provider would charge another price than the store."""
 
     code = "price-differs"
-    sentence = (
+    sentence = marked(
         "The payment provider would charge another price than this store. You were not charged. "
         "Try again in a few minutes."
     )
@@ -170,7 +174,7 @@ class ProviderUnavailable(Refusal):
 
     status = 503
     code = "provider-unavailable"
-    sentence = "The payment provider does not answer. You were not charged. Try again in a minute."
+    sentence = marked("The payment provider does not answer. You were not charged. Try again in a minute.")
 
 
 class ProviderRefused(Refusal):
@@ -178,4 +182,4 @@ class ProviderRefused(Refusal):
 
     status = 503
     code = "provider-refused"
-    sentence = "The payment provider refused this order. You were not charged. Please contact the store."
+    sentence = marked("The payment provider refused this order. You were not charged. Please contact the store.")

@@ -9,11 +9,10 @@ import math
 import time
 from enum import StrEnum
 from functools import lru_cache
-from ipaddress import ip_address
 
 from limits import RateLimitItem, parse_many
 from limits.storage import MemoryStorage, RedisStorage
-from limits.strategies import MovingWindowRateLimiter
+from limits.strategies import SlidingWindowCounterRateLimiter
 from redis import ConnectionPool
 from redis.exceptions import RedisError
 
@@ -22,6 +21,31 @@ from store_app.logs import counted, note_security_event
 from store_app.settings import get_settings
 
 logger = logging.getLogger(__name__)
+# Not the moving window of `limits`: in memory that keeps every key, and goes through all of them at each try.
+Limiter = SlidingWindowCounterRateLimiter
+_SECONDS_WITHOUT_REDIS = 5.0
+
+
+class RedisOutage:
+    """Whether Redis has just failed: then not every try should wait for it, and log that."""
+
+    def __init__(self) -> None:
+        """Begin without an outage."""
+        self._until = 0.0
+
+    @property
+    def is_on(self) -> bool:
+        """Whether to do without Redis for now."""
+        return time.monotonic() < self._until
+
+    def note(self, error: RedisError | TimeoutError) -> None:
+        """Do without Redis for some seconds."""
+        self._until = time.monotonic() + _SECONDS_WITHOUT_REDIS
+        kind = "limits are counted in this process, because Redis does not answer"
+        logger.warning("%s: %s", kind, error, extra=counted(kind))
+
+
+redis_outage = RedisOutage()
 
 
 class Limit(StrEnum):
@@ -31,6 +55,7 @@ class Limit(StrEnum):
     SIGN_INS_PER_ADDRESS = "limit_sign_ins_per_address"
     REGISTRATIONS = "limit_registrations"
     ORDERS = "limit_orders"
+    PAYMENT_CHECKS = "limit_payment_checks"
     SEARCHES = "limit_searches"
     SOCKETS = "limit_sockets"
 
@@ -43,11 +68,11 @@ async def count(limit: Limit, *key: str) -> None:
     """
     if not (items := _items(limit)):
         return
-    if get_settings().redis_url:
+    if get_settings().redis_url and not redis_outage.is_on:
         try:
             await asyncio.to_thread(_count, _in_redis(), items, (limit, *key))
         except RedisError as error:
-            _log_redis_error(error)
+            redis_outage.note(error)
         else:
             return
     _count(_in_memory(), items, (limit, *key))
@@ -57,31 +82,14 @@ async def forget(limit: Limit, *key: str) -> None:
     """Forget the tries of a key, because one of them succeeded."""
     for item in _items(limit):
         _in_memory().clear(item, limit, *key)
-        if get_settings().redis_url:
+        if get_settings().redis_url and not redis_outage.is_on:
             try:
                 await asyncio.to_thread(_in_redis().clear, item, limit, *key)
             except RedisError as error:
-                _log_redis_error(error)
+                redis_outage.note(error)
 
 
-def _log_redis_error(error: RedisError) -> None:
-    # Each request would log it while Redis is down.
-    kind = "limits are counted in this process, because Redis does not answer"
-    logger.warning("%s: %s", kind, error, extra=counted(kind))
-
-
-def address_group(address: str) -> str:
-    """Return what counts as one address: of IPv6 a provider gives each customer a whole /64."""
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return address[:64]
-    if parsed.version == 4:
-        return address
-    return str(parsed.ipv4_mapped) if parsed.ipv4_mapped else parsed.exploded[:19]
-
-
-def _count(limiter: MovingWindowRateLimiter, items: tuple[RateLimitItem, ...], key: tuple[str, ...]) -> None:
+def _count(limiter: Limiter, items: tuple[RateLimitItem, ...], key: tuple[str, ...]) -> None:
     for item in items:
         if not limiter.hit(item, *key):
             ends = limiter.get_window_stats(item, *key).reset_time
@@ -104,11 +112,11 @@ def parse(text: str) -> tuple[RateLimitItem, ...]:
 
 
 @lru_cache
-def _in_memory() -> MovingWindowRateLimiter:
-    return MovingWindowRateLimiter(MemoryStorage())
+def _in_memory() -> Limiter:
+    return Limiter(MemoryStorage())
 
 
 @lru_cache
-def _in_redis() -> MovingWindowRateLimiter:
+def _in_redis() -> Limiter:
     pool = ConnectionPool.from_url(get_settings().redis_url, socket_timeout=2, socket_connect_timeout=2)
-    return MovingWindowRateLimiter(RedisStorage(get_settings().redis_url, pool, key_prefix="store-limits"))
+    return Limiter(RedisStorage(get_settings().redis_url, pool, key_prefix="store-limits"))

@@ -1,9 +1,15 @@
 """Amounts: integers in a currency's minor unit, never floats."""
 
+import re
 from decimal import Context, Decimal, DecimalException, Inexact, InvalidOperation, Overflow
 
 from babel.numbers import format_currency, get_currency_precision
+from babel.numbers import is_currency as is_known_currency
 
+from store_app import languages
+
+# Where a currency has no sign of its own, as in "CHF 5.00": Babel leaves out the space of Unicode's TR 35.
+_LETTER_BEFORE_DIGIT = re.compile(r"(?<=[^\W\d_])(?=\d)")
 # Raises where Decimal's default context would round, which would hide digits finer than the minor unit.
 _EXACT = Context(prec=100, traps=[Inexact, InvalidOperation, Overflow])
 
@@ -35,5 +41,16 @@ def to_minor(amount: str | int | float | Decimal, currency: str) -> int:
 
 
 def display(amount: int, currency: str) -> str:
-    """Return an amount as people read it: 99999, "USD" -> "$999.99"."""
-    return format_currency(to_major(amount, currency), currency, locale="en_US")
+    """Return an amount as people read it in the current language: 99999, "USD" -> "$999.99"."""
+    text = format_currency(to_major(amount, currency), currency, locale=languages.locale())
+    return _LETTER_BEFORE_DIGIT.sub("\u00a0", text)
+
+
+def decimal_text(amount: int, currency: str) -> str:
+    """Return an amount without its currency, with all its decimal places: 99990, "USD" -> "999.90"."""
+    return f"{to_major(amount, currency):.{minor_units(currency)}f}"
+
+
+def is_currency(code: str) -> bool:
+    """Return whether `code` is an ISO 4217 code: "USD"."""
+    return is_known_currency(code, "en")

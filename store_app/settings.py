@@ -1,38 +1,29 @@
 """Settings, read once from the environment and `.env`; every bad value is refused with one sentence."""
 
+import re
 from functools import lru_cache
-from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from typing import Literal, Self
+from typing import Literal
 from urllib.parse import urlsplit
 
 from limits import parse_many
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from zxcvbn import zxcvbn
 
-MIN_PRODUCTION_SECRET_LENGTH = 16
+from store_app import languages
+from store_app.addresses import Network, is_public_host, is_this_machine, origin_of, parse_networks
+
+MIN_SECRET_LENGTH = 16
+# Guesses that a secret must withstand: random letters and digits of that length withstand a hundred times as many.
+MIN_GUESSES = 10**12
+# Words of placeholders, which stand in examples and are forgotten: the first that somebody would try.
+_PLACEHOLDERS = (
+    *("xsolla", "webhook", "webhooksecret", "secret", "payment", "store", "shop", "api", "key", "token"),
+    *("your", "here", "example", "change", "replace", "production", "test", "put", "enter"),
+)
+_PROVIDER_URLS = ("xsolla_store_api_url", "xsolla_merchant_api_url", "xsolla_paystation_url")
 NO_XSOLLA = "XSOLLA_WEBHOOK_SECRET is empty: copy it from Xsolla, or run `make env` to make one"
-
-
-def is_this_machine(host: str) -> bool:
-    """Whether the host of a URL is this machine (loopback or unspecified), in any notation."""
-    name = host.rstrip(".")
-    try:
-        address = ip_address(name)
-    except ValueError:
-        return name == "localhost" or name.endswith(".localhost")
-    if isinstance(address, IPv6Address):
-        address = address.ipv4_mapped or address
-    return address.is_loopback or address.is_unspecified
-
-
-@lru_cache
-def parse_networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
-    """Return the networks of a comma-separated list; an address is a network of its own.
-
-    Raises:
-        ValueError: one of them is none; the message says which.
-    """
-    return tuple(ip_network(part.strip(), strict=False) for part in text.split(",") if part.strip())
 
 
 class BadSettings(Exception):
@@ -70,23 +61,36 @@ class Settings(BaseSettings):
         "", description="Base address of the payment page; empty means Xsolla's own, live or sandbox."
     )
 
+    languages: str = Field(
+        ",".join(languages.known()),
+        description="The languages of the store, comma-separated; the first for browsers that ask for no other.",
+    )
+    seller: str = Field("", max_length=300, description="Name and address of who sells, for receipts.")
     order_expires_minutes: int = Field(1440, ge=1, le=43_200, description="Minutes until an unpaid order expires.")
-    trusted_proxies: str = Field("", description="Comma-separated proxies whose X-Forwarded-For is trusted.")
+    trusted_proxies: str = Field(
+        "", description="Comma-separated addresses and networks of proxies whose X-Forwarded-For is trusted."
+    )
     max_sockets_per_address: int = Field(
-        50, ge=0, description="Open websockets of one network address, in each worker; 0: no limit."
+        50, ge=0, description="Open websockets of one network address; 0: no limit."
     )
-    max_sockets_per_user: int = Field(
-        20, ge=0, description="Open websockets of one user, in each worker; 0: no limit."
-    )
-    max_open_orders: int = Field(20, ge=1, description="Unpaid orders that one user may have at a time.")
+    max_sockets_per_user: int = Field(20, ge=0, description="Open websockets of one user; 0: no limit.")
+    # The lines of all of them are compared whenever an order is placed.
+    max_open_orders: int = Field(20, ge=1, le=100, description="Unpaid orders that one user may have at a time.")
     limit_sign_ins_per_name: str = Field("10/5minutes", description="Sign-ins with one name from one address.")
     limit_sign_ins_per_address: str = Field("100/5minutes", description="Sign-ins from one address.")
     limit_registrations: str = Field("30/hour", description="New accounts from one address.")
     limit_orders: str = Field("30/minute", description="Orders of one user.")
-    limit_searches: str = Field("120/minute", description="Searches over the API from one address.")
-    limit_sockets: str = Field("120/minute", description="New websockets from one address.")
+    limit_payment_checks: str = Field(
+        "1/minute", description="How often one user may have the provider asked about unpaid orders."
+    )
+    limit_searches: str = Field("120/minute", description="Searches from one address.")
+    limit_sockets: str = Field("300/minute", description="New websockets from one address.")
     webhook_allowed_networks: str = Field(
         "", description="Comma-separated addresses and networks that may send deliveries; empty means all."
+    )
+    open_docs: bool = Field(False, description="Serve /docs and /openapi.json in production too.")
+    metrics_token: str = Field(
+        "", description="Bearer token for /metrics in production; without it only this machine may read them."
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="The lowest level logged.")
     log_format: Literal["text", "json"] = Field(
@@ -104,7 +108,12 @@ class Settings(BaseSettings):
             raise ValueError("must start with sqlite:/// or postgresql://")
         return url
 
-    @field_validator("public_url", "xsolla_store_api_url", "xsolla_merchant_api_url", "xsolla_paystation_url")
+    @field_validator("public_url")
+    @classmethod
+    def _must_be_origin(cls, url: str) -> str:
+        return origin_of(url)
+
+    @field_validator("xsolla_store_api_url", "xsolla_merchant_api_url", "xsolla_paystation_url")
     @classmethod
     def _without_trailing_slash(cls, url: str) -> str:
         parts = urlsplit(url)
@@ -118,6 +127,7 @@ class Settings(BaseSettings):
         "limit_sign_ins_per_address",
         "limit_registrations",
         "limit_orders",
+        "limit_payment_checks",
         "limit_searches",
         "limit_sockets",
     )
@@ -130,46 +140,64 @@ class Settings(BaseSettings):
             raise ValueError("must be a limit such as 10/minute or 10/5minutes, or empty for none") from None
         return text
 
-    @field_validator("webhook_allowed_networks")
+    @field_validator("trusted_proxies", "webhook_allowed_networks")
     @classmethod
     def _check_networks(cls, text: str) -> str:
         parse_networks(text)
         return text
 
-    @model_validator(mode="after")
-    def _refuse_unsafe_values(self) -> Self:
-        if self.payment_provider == "xsolla" and not self.webhook_secrets:
-            raise ValueError(NO_XSOLLA)
-        if self.environment == "production":
-            self._refuse_unsafe_production()
-        return self
+    @field_validator("languages")
+    @classmethod
+    def _must_be_known(cls, text: str) -> str:
+        wanted = [code.strip() for code in text.split(",")]
+        if unknown := set(wanted) - set(languages.known()):
+            raise ValueError(f"has {sorted(unknown)}, and the store has only {', '.join(languages.known())}")
+        return ",".join(dict.fromkeys(wanted))
 
-    def _refuse_unsafe_production(self) -> None:
-        if any(len(secret) < MIN_PRODUCTION_SECRET_LENGTH for secret in self.webhook_secrets):
-            raise ValueError("XSOLLA_WEBHOOK_SECRET must have 16 characters or more in production")
-        if self.payment_provider == "xsolla":
-            self._refuse_unnamed_project()
+    def unusable(self) -> list[str]:
+        """Return what must be changed before the store runs with these settings."""
+        return [NO_XSOLLA] if self.payment_provider == "xsolla" and not self.webhook_secrets else []
+
+    def unsafe_in_production(self) -> list[str]:
+        """Return what must be changed before these settings run in production, each with what to do."""
+        found = []
         if urlsplit(self.public_url).scheme != "https":
-            raise ValueError("PUBLIC_URL must be https in production: cookies and payments travel over it")
-        for name in ("xsolla_store_api_url", "xsolla_merchant_api_url", "xsolla_paystation_url"):
-            self._refuse_simulated_provider(name)
+            found.append("PUBLIC_URL must be https: cookies and payments travel over it.")
+        if self.payment_provider == "xsolla":
+            found += self._unsafe_credentials()
+        if self.metrics_token and is_guessable(self.metrics_token):
+            found.append(f"METRICS_TOKEN can be guessed: use {MIN_SECRET_LENGTH} random characters or more.")
+        found += [
+            f"{name.upper()} must be an https address off this network, or be left out to use Xsolla's own: "
+            "a simulator there would give everything away."
+            for name in _PROVIDER_URLS
+            if self._is_simulated(name)
+        ]
+        return found
 
-    def _refuse_unnamed_project(self) -> None:
+    def _unsafe_credentials(self) -> list[str]:
+        found = []
+        if any(is_guessable(secret) for secret in self.webhook_secrets):
+            found.append(
+                "XSOLLA_WEBHOOK_SECRET can be guessed: generate a new one in Xsolla's Publisher Account, at least "
+                f"{MIN_SECRET_LENGTH} random characters."
+            )
+        if not self.xsolla_api_key:
+            found.append("XSOLLA_API_KEY is empty: copy it from Xsolla's Publisher Account.")
+        elif is_guessable(self.xsolla_api_key):
+            found.append("XSOLLA_API_KEY can be guessed: copy a key that Xsolla generated.")
         # A forgotten line must not sell for test cards, nor accept the notifications of every project.
         if not self.xsolla_project_id:
-            raise ValueError("XSOLLA_PROJECT_ID must be set in production: the id of your project at Xsolla")
+            found.append("XSOLLA_PROJECT_ID is not set: copy the id of your project from Xsolla.")
+        if not self.xsolla_merchant_id:
+            found.append("XSOLLA_MERCHANT_ID is not set: copy the id of your company from Xsolla.")
         if "xsolla_sandbox" not in self.model_fields_set:
-            raise ValueError(
-                "XSOLLA_SANDBOX must be set in production: false to sell for real money, true for test payments"
-            )
+            found.append("XSOLLA_SANDBOX is not set: false sells for real money, true for test payments.")
+        return found
 
-    def _refuse_simulated_provider(self, name: str) -> None:
+    def _is_simulated(self, name: str) -> bool:
         url = urlsplit(getattr(self, name))
-        if url.hostname and (url.scheme != "https" or is_this_machine(url.hostname)):
-            raise ValueError(
-                f"{name.upper()} must be an https address off this machine in production: "
-                "a simulator there would give everything away"
-            )
+        return bool(url.hostname) and (url.scheme != "https" or not is_public_host(url.hostname or ""))
 
     @property
     def webhook_secrets(self) -> tuple[str, ...]:
@@ -177,7 +205,17 @@ class Settings(BaseSettings):
         return tuple(secret.strip() for secret in self.xsolla_webhook_secret.split(",") if secret.strip())
 
     @property
-    def webhook_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
+    def offered_languages(self) -> tuple[str, ...]:
+        """The languages of the setting, in its order."""
+        return tuple(self.languages.split(","))
+
+    @property
+    def trusted_networks(self) -> tuple[Network, ...]:
+        """The networks of the proxies whose X-Forwarded-For is trusted."""
+        return parse_networks(self.trusted_proxies)
+
+    @property
+    def webhook_networks(self) -> tuple[Network, ...]:
         """The networks that may send deliveries; empty means all."""
         return parse_networks(self.webhook_allowed_networks)
 
@@ -196,6 +234,19 @@ class Settings(BaseSettings):
         return (f"{url.scheme}://{url.netloc}",)
 
     @property
+    def allowed_hosts(self) -> frozenset[str]:
+        """The Host headers that are answered, in lower case; none: all of them."""
+        if self.environment != "production":
+            return frozenset()
+        url = urlsplit(self.public_url)
+        return frozenset({url.netloc, url.netloc if url.port else f"{url.netloc}:443"})
+
+    @property
+    def serves_docs(self) -> bool:
+        """Whether the description of the API is public."""
+        return self.open_docs or self.environment != "production"
+
+    @property
     def paystation_url(self) -> str:
         """Base address of the payment page."""
         if self.xsolla_paystation_url:
@@ -203,12 +254,40 @@ class Settings(BaseSettings):
         return "https://sandbox-secure.xsolla.com" if self.xsolla_sandbox else "https://secure.xsolla.com"
 
 
-def sentence(error: ValidationError) -> str:
-    """Return the first problem of some settings as one sentence."""
-    problem = error.errors()[0]
+def is_guessable(secret: str) -> bool:
+    """Whether a secret is short, or made of words, sequences and repetitions."""
+    if len(secret) < MIN_SECRET_LENGTH:
+        return True
+    # What is between words would hide them. zxcvbn takes no longer text.
+    plain = re.sub("[^A-Za-z0-9]", "", secret) or secret
+    return zxcvbn(plain[:72], user_inputs=_PLACEHOLDERS)["guesses"] < MIN_GUESSES
+
+
+def sentences(error: ValidationError) -> list[str]:
+    """Return the problems of some settings, each as one sentence."""
+    return [_sentence(problem) for problem in error.errors()]
+
+
+def _sentence(problem: ErrorDetails) -> str:
     where = ".".join(str(part) for part in problem["loc"]).upper()
     what = problem["msg"].removeprefix("Value error, ")
     return f"{where}: {what}" if where else what
+
+
+def _and_others(refused: list[str], others: list[str]) -> list[str]:
+    """Add other problems to those of refused values, which have their default now and are not judged by it."""
+    names = {problem.partition(":")[0] for problem in refused}
+    return [*refused, *(problem for problem in others if problem.split()[0] not in names)]
+
+
+def _read() -> tuple[Settings, list[str]]:
+    """Read the settings; return what is wrong with values that are refused too, which then have their default."""
+    try:
+        return Settings(), []
+    except ValidationError as error:
+        names = {str(problem["loc"][0]) for problem in error.errors()}
+        defaults = {name: Settings.model_fields[name].default for name in names}
+        return Settings(**defaults), sentences(error)
 
 
 @lru_cache
@@ -216,9 +295,27 @@ def get_settings() -> Settings:
     """Return the settings of this process.
 
     Raises:
-        BadSettings: a value is missing or refused; the message names it.
+        BadSettings: values are missing or refused; the message names all of them.
     """
-    try:
-        return Settings()
-    except ValidationError as error:
-        raise BadSettings(sentence(error)) from None
+    settings, refused = _read()
+    is_production = settings.environment == "production"
+    found = settings.unusable() + (settings.unsafe_in_production() if is_production else [])
+    if problems := _and_others(refused, found):
+        raise BadSettings(problems[0] if len(problems) == 1 else "\n- ".join(["", *problems]))
+    return settings
+
+
+def read_for_production() -> tuple[Settings, list[str]]:
+    """Read the settings of the environment and `.env`; return also all that keeps them from production."""
+    settings, refused = _read()
+    return settings, _and_others(refused, settings.unusable() + settings.unsafe_in_production())
+
+
+def production_hints(settings: Settings) -> list[str]:
+    """Return what is possible in production, but seldom right."""
+    hints = []
+    if not settings.trusted_proxies:
+        hints.append("TRUSTED_PROXIES is empty: behind a proxy all clients count as one address.")
+    if settings.environment != "production":
+        hints.append("ENVIRONMENT is not production: the store checks these settings only if it is.")
+    return hints

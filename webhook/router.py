@@ -34,6 +34,9 @@ MAX_NOTIFICATION_BYTES = 256 * 1024
 _TOO_LARGE = Outcome(Verdict.REFUSED, "The body is larger than 256 kB.", RefusalReason.TOO_LARGE)
 _FOREIGN = Outcome(Verdict.REFUSED, "This address may not send deliveries.", RefusalReason.FOREIGN_ADDRESS)
 _TOO_SLOW = Outcome(Verdict.FAILED, "The body took too long to arrive. Send it again.", RefusalReason.UNAVAILABLE)
+_TOO_MANY_BODIES = Outcome(
+    Verdict.FAILED, "Too many bodies are under way. Send it again.", RefusalReason.UNAVAILABLE
+)
 _UNAVAILABLE = Outcome(Verdict.FAILED, "The store cannot take this now. Send it again.", RefusalReason.UNAVAILABLE)
 _INTERNAL_ERROR = Outcome(Verdict.FAILED, "The store has a problem. Send it again.", RefusalReason.INTERNAL_ERROR)
 
@@ -80,7 +83,7 @@ async def take_notification(request: Request) -> Response:
 async def take_notification_of(provider: str, request: Request) -> Response:
     """Do the same for the provider of this name."""
     if provider not in PROVIDERS:
-        raise NotFound("payment provider")
+        raise NotFound("There is no such payment provider.")
     try:
         return await _take([get_provider(provider)], request)
     except BadSettings as problem:
@@ -105,14 +108,18 @@ async def _take(providers: Sequence[PaymentProvider], request: Request) -> Respo
 async def _read_and_receive(
     providers: Sequence[PaymentProvider], request: Request
 ) -> tuple[PaymentProvider, Outcome]:
-    if not network.may_deliver(network.client_address(request)):
+    address = network.client_address(request)
+    if not network.may_deliver(address):
         # Before the body is read, so that it costs neither a signature nor a row of the inbox.
         return providers[0], _FOREIGN
     try:
         async with asyncio.timeout(network.BODY_TIMEOUT_SECONDS):
-            body = await _read_body(request)
+            with network.open_body(address):
+                body = await _read_body(request)
     except TimeoutError:
         return providers[0], _TOO_SLOW
+    except network.TooManyOpenBodies:
+        return providers[0], _TOO_MANY_BODIES
     return (providers[0], _TOO_LARGE) if body is None else await _receive(providers, body, request)
 
 

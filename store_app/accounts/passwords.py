@@ -11,15 +11,24 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from store_app.errors import Busy, Invalid
+from store_app.languages import gettext as _
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 MIN_LENGTH, MAX_LENGTH = 8, 128
-RULE = f"Enter a password with {MIN_LENGTH} to {MAX_LENGTH} characters that is not easy to guess."
 
 # OWASP's parameters for Argon2id with the fewest passes: 46 MiB, one pass, one lane.
 _hasher = PasswordHasher(time_cost=1, memory_cost=47_104, parallelism=1)
+
+
+def rule() -> str:
+    """Return the sentence that says which passwords are accepted."""
+    return _(
+        "Enter a password with {fewest} to {most} characters that is not easy to guess.",
+        fewest=MIN_LENGTH,
+        most=MAX_LENGTH,
+    )
 
 
 class HashQueue:
@@ -63,7 +72,7 @@ def check_strength(password: str, username: str) -> None:
     """
     easy_to_guess = password.casefold() in _COMMON or password.casefold() == username.casefold()
     if easy_to_guess or not MIN_LENGTH <= len(password) <= MAX_LENGTH:
-        raise Invalid("password", RULE)
+        raise Invalid("password", rule())
 
 
 def _bytes(password: str) -> bytes:

@@ -4,6 +4,7 @@ import hashlib
 import logging
 import secrets
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -13,12 +14,13 @@ from sqlmodel import Session, col, select
 
 from store_app import limits
 from store_app.accounts import passwords, usernames
+from store_app.addresses import address_group
 from store_app.db.threads import in_database_thread
 from store_app.db.unit_of_work import UnitOfWork, read_session, unit_of_work
 from store_app.errors import Invalid, NameTaken, NotYours, WrongPassword
 from store_app.failpoints import failpoint
-from store_app.limits import Limit, address_group
-from store_app.logs import note_security_event
+from store_app.languages import gettext as _
+from store_app.limits import Limit
 from store_app.models import CartLine, User, UserSession, utc_now
 from store_app.models.base import UtcDateTime
 
@@ -31,10 +33,6 @@ LAST_SEEN_ACCURACY = timedelta(days=1)
 # The message that follows the end of sessions: their connections are closed in every process.
 SESSIONS_ENDED = "sessions_ended"
 MIN_NAME_LENGTH, MAX_NAME_LENGTH = 3, 32
-NAME_RULE = (
-    f"Enter a user name with {MIN_NAME_LENGTH} to {MAX_NAME_LENGTH} letters, digits, spaces or signs. It may not "
-    "mix alphabets, begin with = + - or @, or be a word such as admin."
-)
 # Every request of a signed-in user runs one of these statements: building one costs more than running it.
 _IS_OPEN = (
     col(UserSession.token_hash) == bindparam("hash"),
@@ -42,6 +40,7 @@ _IS_OPEN = (
     col(UserSession.expires_at) > bindparam("now", type_=UtcDateTime()),
     col(UserSession.last_seen_at) > bindparam("idle_since", type_=UtcDateTime()),
 )
+MAX_LISTED_SESSIONS = 20
 _OPEN_SESSION = select(UserSession.token_hash).where(*_IS_OPEN)
 _USER_OF_SESSION = (
     select(User.id, User.username, UserSession.last_seen_at)
@@ -73,18 +72,39 @@ def username_key(username: str) -> str:
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", username).casefold())
 
 
+def name_rule() -> str:
+    """Return the sentence that says which user names are accepted."""
+    return _(
+        "Enter a user name with {fewest} to {most} letters, digits, spaces or signs. It may not mix alphabets, "
+        "begin with = + - or @, or be a word such as admin.",
+        fewest=MIN_NAME_LENGTH,
+        most=MAX_NAME_LENGTH,
+    )
+
+
 def _checked_username(username: str) -> str:
     name = unicodedata.normalize("NFKC", username[: MAX_NAME_LENGTH * 4]).strip()
     fits = MIN_NAME_LENGTH <= len(name) <= MAX_NAME_LENGTH and len(username) <= MAX_NAME_LENGTH * 4
     # Not printable: control, format, surrogate, private and unassigned characters, and line separators.
     if not fits or not name.isprintable() or usernames.is_misleading(name):
-        raise Invalid("username", NAME_RULE)
+        raise Invalid("username", name_rule())
     return name
 
 
 def token_hash(token: str) -> str:
     """Return the hash of a session token, which is what the database stores."""
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def wrong_fields(username: str, password: str) -> list[str]:
+    """Return the names of the fields of a registration that are not accepted: "username", "password"."""
+    found = []
+    for check, arguments in ((_checked_username, (username,)), (passwords.check_strength, (password, username))):
+        try:
+            check(*arguments)
+        except Invalid as refusal:
+            found.append(refusal.field)
+    return found
 
 
 async def register(username: str, password: str, address: str) -> User:
@@ -94,13 +114,18 @@ async def register(username: str, password: str, address: str) -> User:
         Invalid: the name or the password is not acceptable.
         TooManyTries: too many accounts were created from this address.
         Busy: too many others register at the moment.
-        NameTaken: the name is taken, in any letter case.
+        NameTaken: the name is taken, in any letter case, or looks like one that is.
     """
     name = _checked_username(username)
     passwords.check_strength(password, name)
     await limits.count(Limit.REGISTRATIONS, address_group(address))
     hashed = await passwords.hash_password(password)
-    user = User(username=name, username_key=username_key(name), password=hashed)
+    user = User(
+        username=name,
+        username_key=username_key(name),
+        username_skeleton=usernames.skeleton(name),
+        password=hashed,
+    )
 
     def save() -> None:
         with unit_of_work() as session:
@@ -125,9 +150,9 @@ async def sign_in(username: str, password: str, address: str) -> SignedIn:
     name = username[: MAX_NAME_LENGTH * 4] if username.isprintable() else ""
     key = username_key(name)[:128]
     group = address_group(address)
+    await limits.count(Limit.SIGN_INS_PER_ADDRESS, group)
     # For a name from one address: a limit for the name alone would let anybody lock a user out.
     await limits.count(Limit.SIGN_INS_PER_NAME, key, group)
-    await limits.count(Limit.SIGN_INS_PER_ADDRESS, group)
     user = await in_database_thread(_look_up, key)
     if not await passwords.password_matches(password, user.password if user else None) or user is None:
         raise WrongPassword
@@ -184,6 +209,13 @@ def _note_use(session_hash: str) -> None:
         logger.warning("the use of a session could not be noted: %s", error.orig)
 
 
+def list_sessions(session: Session, user_id: str) -> Sequence[UserSession]:
+    """Return a user's open sessions, newest first; at most `MAX_LISTED_SESSIONS`."""
+    query = select(UserSession).where(UserSession.user_id == user_id, *_IS_OPEN[1:])
+    newest = query.order_by(col(UserSession.created_at).desc()).limit(MAX_LISTED_SESSIONS)
+    return session.exec(newest, params=_open_now("")).all()
+
+
 def session_is_open(session: Session, session_hash: str) -> bool:
     """Whether the session with this hash is still open."""
     return session.connection().execute(_OPEN_SESSION, _open_now(session_hash)).first() is not None
@@ -211,8 +243,6 @@ def _sign_out(user_id: str, which: ColumnElement[bool]) -> None:
 def _end_sessions(work: UnitOfWork, user_id: str, which: ColumnElement[bool]) -> None:
     ended = update(UserSession).where(which, col(UserSession.ended_at).is_(None)).values(ended_at=utc_now())
     if hashes := work.execute(ended.returning(col(UserSession.token_hash))).scalars().all():
-        ended_sessions = ("%d sessions of user %s ended", len(hashes), user_id)
-        note_security_event("session_ended", *ended_sessions, level=logging.INFO)
         work.messages.append((user_id, {"event": SESSIONS_ENDED, "sessions": [*hashes]}))
 
 
@@ -231,7 +261,7 @@ def close_account(work: UnitOfWork, user_id: str) -> None:
     """Close a locked account and end its sessions: see `orders.service.close_account`."""
     user = work.get_one(User, user_id)
     user.username, user.username_key, user.password = "Closed account", f"closed:{user.id}", ""
-    user.closed_at = utc_now()
+    user.username_skeleton, user.closed_at = None, utc_now()
     work.execute(delete(CartLine).where(col(CartLine.user_id) == user_id))
     _end_sessions(work, user_id, col(UserSession.user_id) == user_id)
 

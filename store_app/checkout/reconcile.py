@@ -15,11 +15,14 @@ from typing import Any
 from sqlalchemy import and_, case, exists, update
 from sqlmodel import Session, col, or_, select
 
+from store_app import limits
 from store_app.accounts.service import CurrentUser
 from store_app.db.threads import in_database_thread
 from store_app.db.unit_of_work import unit_of_work
-from store_app.errors import ProviderRefused, ProviderUnavailable, TooManyTries
+from store_app.errors import ProviderRefused, ProviderUnavailable
 from store_app.failpoints import failpoint
+from store_app.languages import gettext as _
+from store_app.limits import Limit
 from store_app.models import (
     UNPAID,
     AttemptKind,
@@ -28,7 +31,6 @@ from store_app.models import (
     Payment,
     PaymentAttempt,
     PaymentKind,
-    User,
     Verdict,
     utc_now,
 )
@@ -40,7 +42,6 @@ from store_app.settings import BadSettings
 logger = logging.getLogger(__name__)
 
 RECONCILE_EVERY_SECONDS = 30.0
-USER_MAY_CHECK_EVERY = timedelta(minutes=1)
 # After that long no payment page is still open (a payment token lives 24 hours).
 RECONCILE_FOR = timedelta(days=3)
 _PAID = (OrderStatus.PAID, OrderStatus.PARTIALLY_REFUNDED)
@@ -96,24 +97,25 @@ async def check_payments(current_user: CurrentUser, provider: PaymentProvider | 
     """Ask about the user's unpaid orders now; return a sentence for each.
 
     Raises:
-        TooManyTries: the user asked less than a minute ago.
+        TooManyTries: the user asked too often.
     """
+    await limits.count(Limit.PAYMENT_CHECKS, current_user.user_id)
     steps = []
     for question in await in_database_thread(_lease_of_user, current_user.user_id):
         try:
             step = _sentence(await _reconcile(question, provider))
         except (ProviderUnavailable, ProviderRefused, BadSettings):
-            step = "the payment provider does not answer. Try again in a minute."
-        steps.append(f"Order {question.number}: {step}")
-    return steps or ["You have no unpaid orders of the last 3 days. Everything paid is in your library."]
+            step = _("The payment provider does not answer. Try again in a minute.")
+        steps.append(_("Order {number}: {step}", number=question.number, step=step))
+    return steps or [_("You have no unpaid orders of the last 3 days. Everything paid is in your library.")]
 
 
 def _sentence(outcome: Outcome | None) -> str:
     if outcome is None:
-        return "the payment provider says that it is not paid yet."
+        return _("The payment provider says that it is not paid yet.")
     if outcome.verdict in {Verdict.DONE, Verdict.REPEAT}:
-        return "checked with the payment provider; it is up to date now."
-    return "your payment does not match the order. We look into it; you need not pay again."
+        return _("Checked with the payment provider; it is up to date now.")
+    return _("Your payment does not match the order. We are looking into it; you do not need to pay again.")
 
 
 def _lease_due() -> list[Question]:
@@ -127,11 +129,6 @@ def _lease_due() -> list[Question]:
 def _lease_of_user(user_id: str) -> list[Question]:
     now = utc_now()
     with unit_of_work() as work:
-        last = col(User.payments_checked_at)
-        allowed = or_(last.is_(None), last < now - USER_MAY_CHECK_EVERY)
-        asked = update(User).where(col(User.id) == user_id, allowed).values(payments_checked_at=now)
-        if work.execute(asked.returning(col(User.id))).first() is None:
-            raise TooManyTries(int(USER_MAY_CHECK_EVERY.total_seconds()))
         mine = select(Order.id).where(
             Order.user_id == user_id, col(Order.status).in_(UNPAID), col(Order.next_check_at).is_not(None)
         )

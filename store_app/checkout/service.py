@@ -1,6 +1,5 @@
 """Buying: check the items, place the order, and open a payment page at the provider."""
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -28,6 +27,7 @@ from store_app.errors import (
     TooManyOpenOrders,
 )
 from store_app.failpoints import failpoint
+from store_app.languages import gettext as _
 from store_app.library.queries import owned_skus
 from store_app.limits import Limit
 from store_app.models import OPEN, IdempotencyKey, Item, ItemKind, ItemStatus, PaymentKind, User
@@ -41,6 +41,11 @@ from store_app.settings import get_settings
 MAX_QUANTITY, MAX_ORDER_LINES = 100, 50
 _USER = select(User.closed_at).where(User.id == bindparam("user_id_")).with_for_update(key_share=True)
 _ITEMS = select(Item).where(col(Item.sku).in_(bindparam("skus_", expanding=True)))
+
+
+def max_quantity(item: Item) -> int:
+    """Return how many of an item one line may have."""
+    return MAX_QUANTITY if item.kind == ItemKind.CONSUMABLE else 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,24 +165,24 @@ def _place(buyer: Buyer, wanted: Mapping[str, int], idempotency_key: str | None)
 
 def _check_lines(session: Session, wanted: Mapping[str, int]) -> list[NewLine]:
     if not wanted:
-        raise Invalid("items", "There is nothing to buy.")
+        raise Invalid("items", _("There is nothing to buy."))
     if len(wanted) > MAX_ORDER_LINES:
-        raise Invalid("items", f"One order takes {MAX_ORDER_LINES} different items at most.")
+        raise Invalid("items", _("One order takes {number} different items at most.", number=MAX_ORDER_LINES))
     found = {item.sku: item for item in session.execute(_ITEMS, {"skus_": list(wanted)}).scalars()}
     lines = [_check_line(found.get(sku), sku, quantity) for sku, quantity in wanted.items()]
     if len({line.item.currency for line in lines}) > 1:
-        raise Invalid("items", "These items are sold in different currencies. Order them separately.")
+        raise Invalid("items", _("These items are sold in different currencies. Order them separately."))
     return lines
 
 
 def _check_line(item: Item | None, sku: str, quantity: int) -> NewLine:
     if item is None or item.status != ItemStatus.ACTIVE:
-        raise Invalid("sku", f"There is no item {sku[:64]!r} on sale.")
-    most = MAX_QUANTITY if item.kind == ItemKind.CONSUMABLE else 1
+        raise Invalid("sku", _("There is no item {sku} on sale.", sku=repr(sku[:64])))
+    most = max_quantity(item)
     if not 1 <= quantity <= most:
-        raise Invalid(
-            "quantity", f"The quantity of {item.name} must be " + (f"1 to {most}." if most > 1 else "1.")
-        )
+        if most == 1:
+            raise Invalid("quantity", _("The quantity of {name} must be 1.", name=item.name))
+        raise Invalid("quantity", _("The quantity of {name} must be 1 to {most}.", name=item.name, most=most))
     return NewLine(item, quantity)
 
 
@@ -187,7 +192,7 @@ def _find_by_key(work: UnitOfWork, user_id: str, key: str, wanted: Mapping[str, 
         return None
     # Checked whatever the order's status is: an order for other items must not be returned.
     if queries.find_order(work, user_id, found.order_id).wanted != wanted:
-        raise Invalid("Idempotency-Key", "This Idempotency-Key was used for other items. Use a new one.")
+        raise Invalid("Idempotency-Key", _("This Idempotency-Key was used for other items. Use a new one."))
     return Orders.of(work).lock(found.order_id)
 
 
@@ -207,13 +212,9 @@ def _find_open(
         TooManyOpenOrders: there is none, and the user may place no other.
     """
     most = get_settings().max_open_orders
-    same = {line.item.id: (line.quantity, line.item.price) for line in lines}
+    same = {line.item.id: (line.quantity, line.item.price, line.item.currency) for line in lines}
     once = {line.item.id: line.item.name for line in lines if line.item.kind == ItemKind.NON_CONSUMABLE}
-    # Of the newest orders only: who has more can place none, and reading all would take long.
-    wanted = {"user_id_": user_id, "most_": most}
-    placed: dict[str, dict[int, tuple[int, int]]] = defaultdict(dict)
-    for line in work.connection().execute(queries.LINES_OF_OPEN_ORDERS, wanted):
-        placed[line.order_id][line.item_id] = line.quantity, line.unit_price
+    placed = queries.list_open_orders(work, user_id)
     for order_id, of_order in placed.items():
         if of_order == same and (once or not idempotency_key):
             return Orders.of(work).lock(order_id)
@@ -228,9 +229,9 @@ def _find_and_prepare(buyer: Buyer, order_id: str) -> Checkout | PaymentRequest:
     with unit_of_work() as work:
         order = Orders.of(work).lock(order_id)
         if order.user_id != buyer.user.user_id:
-            raise NotFound("order")
+            raise NotFound(_("There is no such order."))
         if order.status not in OPEN:
-            raise OrderClosed(order.status)
+            raise OrderClosed
         return _prepare(work, order, buyer)
 
 

@@ -7,7 +7,8 @@ does not wait for what another one imports.
 # The name of each command with its help in the list; "catalogue-sync" is `command` in catalogue_sync.py.
 COMMANDS = {
     "serve": "Serve pages, API and websockets until stopped.",
-    "items": "Put the sample items on sale.",
+    "check-production": "List what must be changed before these settings can run in production.",
+    "items": "Import and export the items; put the sample items on sale.",
     "orders": "Print every transition of an order.",
     "inbox": "List, show, replay and prune the provider's deliveries.",
     "attention": "List, show and settle what staff must look at.",

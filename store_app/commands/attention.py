@@ -6,7 +6,7 @@ from sqlmodel import Session, col, select
 from store_app.commands.command_line import Failure
 from store_app.db.unit_of_work import read_session, unit_of_work
 from store_app.models import AttentionFlag, Order, Payment, WebhookDelivery, utc_now
-from store_app.orders.ledger import Fact, standing
+from store_app.orders.queries import find_standing
 
 _FLAG_ID = click.IntRange(1, 2**63 - 1)
 
@@ -78,7 +78,5 @@ def _print_ledger(session: Session, order: Order) -> None:
     for row in rows:
         said = f"{row.amount} without and {row.charged} with tax, in minor units of {row.currency}"
         click.echo(f"{row.at:%Y-%m-%d %H:%M:%S}  {row.kind} {row.transaction_id or '-'}: {said}")
-    names = ("kind", "key", "provider", "transaction_id", "provider_order_id", "amount", "charged")
-    found = standing([Fact(*(getattr(row, name) for name in names)) for row in rows])
-    for payment in found.payments:
+    for payment in find_standing(session, order.id).payments:
         click.echo(f"payment {payment.transaction_id or '-'}: {payment.left} of {payment.amount} left")

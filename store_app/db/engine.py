@@ -11,6 +11,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlmodel import SQLModel
 
 from store_app.db import connection_watchdog
+from store_app.db.private_files import make_private
 from store_app.settings import get_settings
 
 # As many as threads (`db.threads`), so that no thread waits for a connection that another one holds.
@@ -22,7 +23,7 @@ _CONFLICTS = {"40001", "40P01", "23505"}
 def _sqlite_engine(url: str) -> Engine:
     database = make_url(url).database
     if database and database != ":memory:":
-        Path(database).parent.mkdir(parents=True, exist_ok=True)
+        make_private(Path(database))
     engine = create_engine(url, pool_size=CONNECTIONS, max_overflow=2)
 
     @event.listens_for(engine, "connect")

@@ -15,13 +15,15 @@ from sqlmodel import col
 
 from store_app.models import OutboxMessage
 
+# The user id of a message to all users, and to tabs in which nobody is signed in.
+EVERYBODY = ""
 # How long the process that wrote or leased a message has to send it; then another process does.
 LEASE = timedelta(seconds=10)
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message to one user: `payload` is the JSON object that `/ws` clients receive."""
+    """A message to one user, or to EVERYBODY: `payload` is the JSON object that `/ws` clients receive."""
 
     id: int
     user_id: str

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from sqlalchemy import delete, update
 from sqlmodel import col, select
 
-from store_app.db.outbox import LEASE, Message
+from store_app.db.outbox import EVERYBODY, LEASE, Message
 from store_app.db.unit_of_work import read_session, unit_of_work
 from store_app.models import OutboxMessage, utc_now
 
@@ -32,7 +32,7 @@ def lease_overdue() -> list[Message]:
     )
     with unit_of_work() as work:
         rows = work.execute(lease).all()
-    leased = [Message(row.id, row.user_id, json.loads(row.payload), row.attempts) for row in rows]
+    leased = [Message(row.id, row.user_id or EVERYBODY, json.loads(row.payload), row.attempts) for row in rows]
     return sorted(leased, key=lambda message: message.id)
 
 

@@ -8,14 +8,18 @@ from dataclasses import dataclass
 from typing import Any, Generic, Self, TypeVar
 
 from store_app.errors import Invalid
+from store_app.languages import gettext as _
+from store_app.models.base import is_plain
 
 Row = TypeVar("Row")
 MAX_ID = 2**63 - 1
+# Enough for a name of 200 characters of four bytes each, and an id.
+MAX_CURSOR_LENGTH = 1_200
 
 
 def make_cursor(sort: str, *key: Any) -> str:
     """Return the cursor of a row with this sort key; opaque to callers, and valid only for the same sort."""
-    return base64.urlsafe_b64encode(json.dumps([sort, *key]).encode()).decode().rstrip("=")
+    return base64.urlsafe_b64encode(json.dumps([sort, *key], ensure_ascii=False).encode()).decode().rstrip("=")
 
 
 def read_cursor(text: str, sort: str, *types: type) -> tuple[Any, ...]:
@@ -31,7 +35,7 @@ def read_cursor(text: str, sort: str, *types: type) -> tuple[Any, ...]:
         parts = None
     of_this_list = isinstance(parts, list) and len(parts) == len(types) + 1 and parts[0] == sort
     if not (of_this_list and all(map(_fits, parts[1:], types))):
-        raise Invalid("cursor", "The cursor is not one this list gave out. Start again without it.")
+        raise Invalid("cursor", _("The cursor is not one this list gave out. Start again without it."))
     return tuple(parts[1:])
 
 
@@ -39,7 +43,7 @@ def _fits(part: Any, wanted: type) -> bool:
     # bool is a subclass of int, but not a valid key.
     if wanted is int:
         return type(part) is int and 0 <= part <= MAX_ID
-    return isinstance(part, str) and part.isprintable()
+    return isinstance(part, str) and is_plain(part)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from contextvars import copy_context
 from functools import partial
 from typing import Concatenate, ParamSpec, TypeVar
 
@@ -27,7 +28,9 @@ async def in_database_thread(function: Callable[P, T], *args: P.args, **kwargs: 
         PoolTimeoutError: PostgreSQL did not answer in time. A function that had started may still commit.
     """
     async with answered_in_time():
-        return await asyncio.get_running_loop().run_in_executor(executor, partial(function, *args, **kwargs))
+        # The context has the current language, in which a function may return texts.
+        call = partial(copy_context().run, function, *args, **kwargs)
+        return await asyncio.get_running_loop().run_in_executor(executor, call)
 
 
 async def read(query: Callable[Concatenate[Session, P], T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -29,7 +29,7 @@ class UnitOfWork(Session):
         # Rows to insert just before the commit, those of a statement together: a statement for each row costs more
         # than the row. Only for rows that nothing reads before.
         self.at_end: dict[Insert, list[Mapping[str, Any]]] = defaultdict(list)
-        # Messages to listeners, as (user id, payload), which are sent after the commit: see `outbox`.
+        # Messages to listeners, as (user id or EVERYBODY, payload), which are sent after the commit: see `outbox`.
         self.messages: list[tuple[str, dict[str, Any]]] = []
         # The one object of each class that belongs to it, such as `orders.order.Orders`.
         self.parts: dict[type, Any] = {}
@@ -41,9 +41,12 @@ class UnitOfWork(Session):
             connection.execute(statement, rows)
         if not self.messages:
             return []
-        common = {"leased_until": utc_now() + outbox.LEASE, "attempts": 0, "last_error": ""}
+        # A command has no listeners: a process of the store is to send its messages without waiting.
+        leased_until = utc_now() + outbox.LEASE if outbox.listeners else utc_now()
+        common = {"leased_until": leased_until, "attempts": 0, "last_error": ""}
         rows = [
-            {"user_id": user_id, "payload": json.dumps(payload), **common} for user_id, payload in self.messages
+            {"user_id": user_id or None, "payload": json.dumps(payload), **common}
+            for user_id, payload in self.messages
         ]
         ids = connection.execute(outbox.INSERT, rows).scalars()
         return [outbox.Message(id_, *message) for id_, message in zip(ids, self.messages, strict=True)]

@@ -8,14 +8,14 @@ from sqlalchemy import select as select_columns
 from sqlmodel import Session, col, select
 
 from store_app.db.pagination import MAX_ID, Page, make_cursor, read_cursor
-from store_app.models import ITEM_COLUMNS, Item, ItemRow, Order, Purchase, PurchaseStatus
+from store_app.models import ITEM_COLUMNS, Item, ItemKind, ItemRow, Order, Purchase, PurchaseStatus
 
 PAGE_SIZE = 24
 _SORT = "purchases"
 
 
 class PurchaseRow(NamedTuple):
-    """A purchase with its item and the number of its order."""
+    """A purchase with its item, and the number and status of its order."""
 
     id: int
     order_id: str
@@ -25,11 +25,16 @@ class PurchaseRow(NamedTuple):
     timestamp: datetime
     status: str
     order_number: str
+    order_status: str
     item: ItemRow
 
 
 _OF_PURCHASE = ("id", "order_id", "user_id", "item_id", "quantity", "timestamp", "status")
-_COLUMNS: tuple[Any, ...] = (*(col(getattr(Purchase, name)) for name in _OF_PURCHASE), col(Order.number))
+_COLUMNS: tuple[Any, ...] = (
+    *(col(getattr(Purchase, name)) for name in _OF_PURCHASE),
+    col(Order.number),
+    col(Order.status),
+)
 # Built once: building a statement costs more than running it.
 _PURCHASES = (
     select_columns(*_COLUMNS, *ITEM_COLUMNS)
@@ -60,6 +65,8 @@ def owned_skus(session: Session, user_id: str, skus: list[str] | None = None) ->
     """Return the SKUs, of those given or of all, that the user owns and cannot buy again."""
     query = select(Item.sku).join(Purchase, col(Purchase.item_id) == Item.id).where(Purchase.user_id == user_id)
     query = query.where(Purchase.status == PurchaseStatus.GRANTED, col(Purchase.owned_once).is_(True))
+    # What has become a consumable can be bought again.
+    query = query.where(Item.kind == ItemKind.NON_CONSUMABLE)
     if skus is not None:
         query = query.where(col(Item.sku).in_(skus))
     return set(session.exec(query))

@@ -13,10 +13,11 @@ from redis.exceptions import RedisError
 
 from store_app.accounts.service import SESSIONS_ENDED
 from store_app.db import outbox, outbox_queue
-from store_app.db.outbox import Message
+from store_app.db.outbox import EVERYBODY, Message
 from store_app.db.threads import in_database_thread
 from store_app.failpoints import failpoint
 from store_app.live.hub import Listener, hub
+from store_app.logs import note_security_event
 from store_app.settings import get_settings
 
 logger = logging.getLogger(__name__)
@@ -78,7 +79,9 @@ class Bus:
         """Queue the messages of a transaction that this process has just committed."""
         for message in messages:
             # Already here, because sending can be delayed by Redis.
-            _close_ended_sessions(message)
+            if _close_ended_sessions(message):
+                what = ("%d sessions of user %s ended", len(message.payload["sessions"]), message.user_id)
+                note_security_event("session_ended", *what, level=logging.INFO)
         self._committed.put_nowait(messages)
 
     async def _send_committed(self) -> None:
@@ -172,10 +175,11 @@ async def _entries_after(last_id: str, connection: redis.Redis) -> list[tuple[st
 
 
 async def notify(message: Message) -> None:
-    """Send a message to the user's listeners in this process; one about ended sessions closes theirs instead."""
+    """Send a message to its listeners in this process; one about ended sessions closes theirs instead."""
     if _close_ended_sessions(message):
         return
-    tasks = {asyncio.create_task(_send_to(listener, message)) for listener in hub.of_user(message.user_id)}
+    listeners = hub.all() if message.user_id == EVERYBODY else hub.of_user(message.user_id)
+    tasks = {asyncio.create_task(_send_to(listener, message)) for listener in listeners}
     if tasks:
         _sending.update(tasks)
         for task in tasks:

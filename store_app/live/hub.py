@@ -46,11 +46,14 @@ class Hub:
         """Return a user's listeners in this process."""
         return list(self._by_user.get(user_id, ()))
 
+    def all(self) -> list[Listener]:
+        """Return all listeners of this process."""
+        return [listener for listeners in self._by_user.values() for listener in listeners]
+
     def end_sessions(self, hashes: Iterable[str]) -> None:
         """Close the connections of sessions that have ended."""
         ended = set(hashes)
-        all_listeners = [listener for listeners in self._by_user.values() for listener in listeners]
-        for listener in [listener for listener in all_listeners if listener.session_hash in ended]:
+        for listener in [listener for listener in self.all() if listener.session_hash in ended]:
             self.remove(listener)
             listener.close()
 

@@ -17,11 +17,12 @@ class User(SQLModel, table=True):
     username: str = Field(max_length=32)
     # The form in which names are compared: normalized and without letter case.
     username_key: str = Field(max_length=128, unique=True)
+    # What names that look alike have in common. None if the account is closed, or from before this was compared
+    # and like an older one.
+    username_skeleton: str | None = Field(default=None, max_length=128, unique=True, index=True)
     # Argon2id hash; empty when the account is closed.
     password: str = Field(max_length=255)
     created_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
-    # When the user last pressed "Check my payments".
-    payments_checked_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     closed_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
 

@@ -13,6 +13,7 @@ from sqlmodel.sql.sqltypes import AutoString
 BigId = BigInteger().with_variant(Integer(), "sqlite")
 # PostgreSQL rejects NUL and lone surrogates.
 _REJECTED = re.compile("[\0\ud800-\udfff]")
+_NOT_PLAIN = re.compile("[\0-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 class SafeText(AutoString):
@@ -40,6 +41,14 @@ class UtcDateTime(TypeDecorator[datetime]):
             return None
         time: datetime = value.replace(tzinfo=UTC) if value.tzinfo is None else value
         return time.astimezone(UTC)
+
+
+def is_plain(text: str) -> bool:
+    """Return whether a text has neither control characters nor lone surrogates: names of items have none.
+
+    `str.isprintable` would also refuse joined emoji, the joiners of Persian and the space of Japanese.
+    """
+    return not _NOT_PLAIN.search(text)
 
 
 # Return the current time in UTC.

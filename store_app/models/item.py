@@ -1,10 +1,11 @@
 """The `items` table."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from sqlalchemy import CheckConstraint, Index
+from sqlalchemy import JSON, CheckConstraint, Index
 from sqlmodel import Field, SQLModel, col
 
 from store_app.models.base import BigId, SafeText, UtcDateTime, one_of, utc_now
@@ -39,14 +40,22 @@ class Item(SQLModel, table=True):
 
     id: int = Field(default=None, primary_key=True, sa_type=BigId)
     sku: str = Field(sa_type=SafeText(64), unique=True)
-    name: str = Field(sa_type=SafeText(120))
-    description: str = Field(default="", sa_type=SafeText(2000))
+    name: str = Field(sa_type=SafeText(200))
+    # One short sentence, for cards and the hero.
+    tagline: str = Field(default="", sa_type=SafeText(160))
+    description: str = Field(default="", sa_type=SafeText(20_000))
     # Minor units of `currency`.
     price: int = Field(sa_type=BigId)
     currency: str = Field(default="USD", max_length=3)
     kind: str = Field(max_length=20)
     # URL of the cover; empty when the store draws one from the name.
     image: str = Field(default="", max_length=300)
+    # URLs of further pictures, for its own page.
+    pictures: list[str] = Field(default_factory=list, sa_type=JSON)
+    # What it is, in a word or two each: "Weapon", "Fire".
+    tags: list[str] = Field(default_factory=list, sa_type=JSON)
+    # Pairs of a label and a value: ["Players", "1 to 4"].
+    facts: list[list[str]] = Field(default_factory=list, sa_type=JSON)
     status: str = Field(default=ItemStatus.ACTIVE, max_length=20)
     created_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
 
@@ -62,6 +71,8 @@ class ItemRow(NamedTuple):
     currency: str
     kind: str
     image: str
+    tagline: str = ""
+    tags: Sequence[str] = ()
 
 
 ITEM_COLUMNS: tuple[Any, ...] = tuple(col(getattr(Item, name)) for name in ItemRow._fields)

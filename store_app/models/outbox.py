@@ -8,14 +8,15 @@ from store_app.models.base import BigId, UtcDateTime
 
 
 class OutboxMessage(SQLModel, table=True):
-    """A message to a user's open tabs and `/ws` clients; the row is deleted once it was sent."""
+    """A message to open tabs and `/ws` clients; the row is deleted once it was sent."""
 
     __tablename__ = "outbox"
     # SQLite would use an id again, and a late deletion would then delete another message.
     __table_args__ = {"sqlite_autoincrement": True}
 
     id: int = Field(default=None, primary_key=True, sa_type=BigId)
-    user_id: str = Field(foreign_key="users.id", max_length=36, index=True)
+    # None: a message to everybody.
+    user_id: str | None = Field(foreign_key="users.id", max_length=36, index=True)
     # The JSON text that `/ws` clients receive.
     payload: str
     # Until then the process that holds the lease sends the message; later any process may take it.

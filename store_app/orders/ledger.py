@@ -52,6 +52,20 @@ class PaymentStanding:
         return 0 if self.reversed_by else max(0, self.amount - self._parts_in_price()[0])
 
     @property
+    def paid(self) -> int:
+        """What the user paid, with tax where it was said."""
+        return self.amount if self.charged is None else self.charged
+
+    @property
+    def refunded(self) -> int | None:
+        """What went back to the user, with tax where it was said; None if that is not known."""
+        if self.reversed_by:
+            return self.paid
+        if any(self._is_unknown(part) for part in self.parts):
+            return None
+        return sum((part.amount if part.charged is None else part.charged) or 0 for part in self.parts)
+
+    @property
     def stands(self) -> bool:
         """Whether it was not taken back as a whole. Of a free order's payment nothing can go back."""
         return not self.reversed_by and (self.left > 0 or self.amount == 0)
@@ -105,6 +119,27 @@ class Standing:
     def left(self) -> int:
         """The price that was paid and did not go back, in minor units."""
         return sum(payment.left for payment in self.payments)
+
+    @property
+    def paid(self) -> int:
+        """What the user paid in all, with tax where it was said."""
+        return sum(payment.paid for payment in self.payments)
+
+    @property
+    def tax(self) -> int:
+        """The tax in what the user paid, as far as it was said."""
+        return sum(payment.paid - payment.amount for payment in self.payments)
+
+    @property
+    def refunded(self) -> int | None:
+        """What went back to the user, with tax where it was said; None if that is not known."""
+        parts = [payment.refunded for payment in self.payments]
+        return None if None in parts else sum(part or 0 for part in parts)
+
+    @property
+    def transactions(self) -> list[str]:
+        """The provider's transactions that paid, as the user's statement may name them."""
+        return [payment.transaction_id for payment in self.payments if payment.transaction_id]
 
 
 def standing(facts: Sequence[Fact]) -> Standing:

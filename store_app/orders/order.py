@@ -15,6 +15,7 @@ from sqlalchemy import CursorResult, Executable, Row, Select
 
 from store_app.db.unit_of_work import UnitOfWork
 from store_app.errors import NotFound
+from store_app.languages import gettext as _
 from store_app.models import (
     OPEN,
     AttemptKind,
@@ -361,7 +362,7 @@ class Orders:
         """
         self.lock_all([order_id])
         if order_id not in self.locked:
-            raise NotFound("order")
+            raise NotFound(_("There is no such order."))
         return self.locked[order_id]
 
     def lock_all(self, order_ids: Iterable[str]) -> None:
@@ -429,5 +430,5 @@ def _pending_line(order: LockedOrder, line: NewLine, at: datetime) -> Mapping[st
 
 
 def _short_number() -> str:
-    letters = "".join(secrets.choice(_NUMBER_ALPHABET) for _ in range(8))
+    letters = "".join(secrets.choice(_NUMBER_ALPHABET) for _number in range(8))
     return f"{letters[:4]}-{letters[4:]}"

@@ -1,6 +1,8 @@
 """Reading orders."""
 
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Integer, bindparam, exists, text
@@ -9,6 +11,8 @@ from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
 from store_app.errors import NotFound
+from store_app.languages import gettext as _
+from store_app.languages import marked
 from store_app.models import (
     OPEN,
     AttemptState,
@@ -25,10 +29,11 @@ from store_app.models import (
     PurchaseStatus,
     utc_now,
 )
+from store_app.orders.ledger import Fact, Standing, standing
 from store_app.orders.order import PRICE_DIFFERS
 from store_app.settings import get_settings
 
-UNDER_REVIEW = "A payment for this order is being checked. You need not pay again."
+UNDER_REVIEW = marked("A payment for this order is being checked. You do not need to pay again.")
 # Whether an open order has a payment that does not match it: its user must not pay again.
 _UNDER_REVIEW = (
     exists()
@@ -67,6 +72,7 @@ _OWNED = exists().where(
 # The lines of an unpaid order beside their items, as they are now, and what is known of its payment.
 _PAYABILITY = (
     select_columns(
+        col(PendingPurchase.order_id),
         col(Item.name),
         col(Item.status),
         ((col(Item.price) == PendingPurchase.unit_price) & (col(Item.currency) == PendingPurchase.currency)).label(
@@ -79,8 +85,12 @@ _PAYABILITY = (
     .select_from(PendingPurchase)
     .join(Item, col(Item.id) == PendingPurchase.item_id)
     .join(Order, col(Order.id) == PendingPurchase.order_id)
-    .where(col(PendingPurchase.order_id) == bindparam("order_id_"))
+    .where(col(PendingPurchase.order_id).in_(bindparam("order_ids_", expanding=True)))
     .order_by(col(PendingPurchase.id))
+)
+_FACTS = ("kind", "key", "provider", "transaction_id", "provider_order_id", "amount", "charged")
+_LEDGER = select_columns(*(col(getattr(Payment, name)) for name in _FACTS)).where(
+    col(Payment.order_id) == bindparam("order_id_")
 )
 # A user's newest open orders. The statuses are written out, so that the index of the few open orders is used.
 _OPEN_ORDERS = (
@@ -90,14 +100,19 @@ _OPEN_ORDERS = (
     .limit(bindparam("most_", type_=Integer()))
 )
 # Their lines, newest order first.
-LINES_OF_OPEN_ORDERS = (
+_LINES_OF_OPEN_ORDERS = (
     select_columns(
-        *(col(getattr(PendingPurchase, name)) for name in ("order_id", "item_id", "quantity", "unit_price"))
+        *(
+            col(getattr(PendingPurchase, name))
+            for name in ("order_id", "item_id", "quantity", "unit_price", "currency")
+        )
     )
     .join(Order, col(Order.id) == col(PendingPurchase.order_id))
     .where(col(PendingPurchase.order_id).in_(_OPEN_ORDERS))
     .order_by(col(Order.created_at).desc())
 )
+# The items of an order: item id -> quantity, unit price and currency.
+OrderedItems = dict[int, tuple[int, int, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,18 +141,19 @@ class Payability:
     @property
     def obstacle(self) -> str:
         """Why it cannot be paid; empty if it can."""
-        return UNDER_REVIEW if self.under_review or self.money_taken else self.outdated
+        return _(UNDER_REVIEW) if self.under_review or self.money_taken else self.outdated
 
 
 @dataclass(frozen=True, slots=True)
 class OrderDetails:
-    """An order with its lines, its timeline, and where it can be paid (empty when it cannot)."""
+    """An order with its lines, its timeline, its payments, and where it can be paid (empty when it cannot)."""
 
     order: Order
     lines: list[OrderLine]
     events: list[OrderEvent]
     payment_url: str
     payability: Payability = Payability()
+    standing: Standing = field(default_factory=Standing)
 
     @property
     def wanted(self) -> dict[str, int]:
@@ -171,7 +187,7 @@ def find_order(session: Session, user_id: str, order_id: str) -> OrderDetails:
     """
     order = session.get(Order, order_id)
     if order is None or order.user_id != user_id:
-        raise NotFound("order")
+        raise NotFound(_("There is no such order."))
     events = select(OrderEvent).where(OrderEvent.order_id == order_id).order_by(col(OrderEvent.id))
     payability = find_payability(session, order_id) if order.status in OPEN else Payability()
     payable = order.status in OPEN and not payability.obstacle
@@ -181,12 +197,29 @@ def find_order(session: Session, user_id: str, order_id: str) -> OrderDetails:
         list(session.exec(events)),
         _payment_url(session, order_id) if payable else "",
         payability,
+        find_standing(session, order_id),
     )
+
+
+def find_standing(session: Session, order_id: str) -> Standing:
+    """Return what the ledger of an order means."""
+    rows = session.connection().execute(_LEDGER, {"order_id_": order_id})
+    return standing([Fact(*row) for row in rows])
 
 
 def find_payability(session: Session, order_id: str) -> Payability:
     """Compare the lines of an open order with their items, as they are now, and look at its payments."""
-    lines = session.connection().execute(_PAYABILITY, {"order_id_": order_id}).all()
+    return _find_payabilities(session, [order_id])[order_id]
+
+
+def _find_payabilities(session: Session, order_ids: Sequence[str]) -> dict[str, Payability]:
+    found: dict[str, list[Any]] = {order_id: [] for order_id in order_ids}
+    for line in session.connection().execute(_PAYABILITY, {"order_ids_": list(order_ids)}) if order_ids else ():
+        found[line.order_id].append(line)
+    return {order_id: _payability(lines) for order_id, lines in found.items()}
+
+
+def _payability(lines: Sequence[Any]) -> Payability:
     changes = (change for line in lines if (change := _change_of(line)))
     return Payability(
         under_review=any(line.under_review for line in lines),
@@ -197,10 +230,10 @@ def find_payability(session: Session, order_id: str) -> Payability:
 
 def _change_of(line: Any) -> str:
     if line.owned:
-        return f"{line.name} is in your library already."
+        return _("{name} is in your library already.", name=line.name)
     if line.status != ItemStatus.ACTIVE:
-        return f"{line.name} is no longer sold."
-    return "" if line.same_price else f"The price of {line.name} has changed."
+        return _("{name} is no longer sold.", name=line.name)
+    return "" if line.same_price else _("The price of {name} has changed.", name=line.name)
 
 
 def _payment_url(session: Session, order_id: str) -> str:
@@ -212,15 +245,25 @@ def _payment_url(session: Session, order_id: str) -> str:
     return attempt.payment_url if attempt and attempt.is_open(utc_now()) else ""
 
 
-def list_orders(session: Session, user_id: str, limit: int = 50) -> list[tuple[Order, bool]]:
-    """Return a user's orders, newest first, each with whether a payment for it is being checked."""
-    query = select_columns(Order, _UNDER_REVIEW).where(col(Order.user_id) == user_id)
-    rows = session.execute(query.order_by(col(Order.created_at).desc()).limit(limit))
-    return [(order, under_review) for order, under_review in rows]
+def list_orders(session: Session, user_id: str, limit: int = 50) -> list[tuple[Order, Payability]]:
+    """Return a user's orders, newest first, each with whether it can be paid."""
+    newest = select(Order).where(Order.user_id == user_id).order_by(col(Order.created_at).desc()).limit(limit)
+    orders = list(session.exec(newest))
+    payabilities = _find_payabilities(session, [order.id for order in orders if order.status in OPEN])
+    return [(order, payabilities.get(order.id, Payability())) for order in orders]
+
+
+def list_open_orders(session: Session, user_id: str) -> dict[str, OrderedItems]:
+    """Return the items of a user's open orders, by order id, newest order first."""
+    # Only the newest orders: a user with more of them can place none, and reading all would take long.
+    wanted = {"user_id_": user_id, "most_": get_settings().max_open_orders}
+    found: dict[str, OrderedItems] = defaultdict(dict)
+    for line in session.connection().execute(_LINES_OF_OPEN_ORDERS, wanted):
+        found[line.order_id][line.item_id] = line.quantity, line.unit_price, line.currency
+    return found
 
 
 def find_open_order_with(session: Session, user_id: str, item_id: int) -> str:
     """Return the id of a user's newest open order with an item; empty if there is none."""
-    wanted = {"user_id_": user_id, "most_": get_settings().max_open_orders}
-    lines = session.connection().execute(LINES_OF_OPEN_ORDERS, wanted)
-    return next((str(line.order_id) for line in lines if line.item_id == item_id), "")
+    open_orders = list_open_orders(session, user_id)
+    return next((order_id for order_id, ordered in open_orders.items() if item_id in ordered), "")

@@ -4,6 +4,7 @@ from store_app.accounts import service as accounts
 from store_app.accounts.service import CurrentUser
 from store_app.db.unit_of_work import read_session, unit_of_work
 from store_app.errors import NotFound, OrderClosed
+from store_app.languages import gettext as _
 from store_app.models import OrderStatus
 from store_app.orders import sql
 from store_app.orders.order import Orders
@@ -20,9 +21,9 @@ def cancel(user_id: str, order_id: str) -> OrderDetails:
     with unit_of_work() as work:
         order = Orders.of(work).lock(order_id)
         if order.user_id != user_id:
-            raise NotFound("order")
+            raise NotFound(_("There is no such order."))
         if order.status != OrderStatus.CANCELED and not order.cancel():
-            raise OrderClosed(order.status)
+            raise OrderClosed
     with read_session() as session:
         return find_order(session, user_id, order_id)
 

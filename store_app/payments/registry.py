@@ -6,7 +6,7 @@ from importlib import import_module
 from pydantic import ValidationError
 
 from store_app.payments.provider import PaymentProvider
-from store_app.settings import BadSettings, get_settings, sentence
+from store_app.settings import BadSettings, get_settings, sentences
 
 # Name -> the module whose `create()` returns the provider, configured by its settings.
 PROVIDERS = {
@@ -27,11 +27,13 @@ def get_provider(name: str) -> PaymentProvider:
         BadSettings: there is no provider of this name, or its settings are refused.
     """
     if name not in PROVIDERS:
-        raise BadSettings(f"there is no payment provider {name!r}; there are: {', '.join(PROVIDERS)}")
+        raise BadSettings(
+            f"PAYMENT_PROVIDER: there is no payment provider {name!r}; there are: {', '.join(PROVIDERS)}"
+        )
     try:
         provider: PaymentProvider = import_module(PROVIDERS[name]).create()
     except ValidationError as error:
-        raise BadSettings(f"{name}: {sentence(error)}") from None
+        raise BadSettings(f"{name}: {sentences(error)[0]}") from None
     if provider.name != name:
         raise BadSettings(f"the payment provider {name!r} says that its name is {provider.name!r}")
     return provider

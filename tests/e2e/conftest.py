@@ -19,7 +19,9 @@ from tests.support.store import StoreProcess
 
 RESULTS = ROOT / "test-results"
 # Errors in the console when a test cuts the connection or stops the store.
-LOST_CONNECTION = re.compile(r"ERR_INTERNET_DISCONNECTED|ERR_CONNECTION|WebSocket connection|503")
+LOST_CONNECTION = re.compile(
+    r"ws://localhost:1/|ERR_INTERNET_DISCONNECTED|ERR_CONNECTION|WebSocket connection|503"
+)
 # The store fixtures for tests of live updates.
 BOTH_SHAPES = ["small_store", pytest.param("grown_store", marks=[pytest.mark.postgres, pytest.mark.redis])]
 NewUser = Callable[[], User]

@@ -2,11 +2,12 @@
 
 import re
 
+import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e.conftest import NewUser
-from tests.e2e.user import PASSWORD, User, click, notice, owned_names, settled
+from tests.e2e.user import PASSWORD, User, click, notice, on_payment_page, owned_names, settled
 
 pytestmark = pytest.mark.browser
 
@@ -32,7 +33,8 @@ def test_after_a_wrong_password_the_form_says_so_and_keeps_the_name(user: User) 
     expect(page.get_by_label("User name")).to_have_value(user.name)
     expect(page.get_by_label("Password")).to_have_value("")
     assert "not my password" not in page.url
-    expect(page.get_by_role("link", name="The user name or password is not right.")).to_be_focused()
+    expect(page.get_by_test_id("form-problem")).to_be_focused()
+    page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     expect(page.get_by_label("User name")).to_be_focused()
     _sign_in(page, user.name)
@@ -44,7 +46,7 @@ def test_the_form_says_that_a_name_is_taken_or_a_password_too_short(user: User, 
     taken = new_user().sign_up().name
     page = user.open("/register")
     for name, password, sentence in (
-        (taken.upper(), PASSWORD, "That user name is taken. Choose another."),
+        (taken.upper(), PASSWORD, "That user name is taken, or looks like one that is. Choose another."),
         (user.name, "short", "Enter a password with 8 to 128 characters that is not easy to guess."),
     ):
         page.get_by_label("User name").fill(name)
@@ -52,6 +54,35 @@ def test_the_form_says_that_a_name_is_taken_or_a_password_too_short(user: User, 
         click(page, "Create account")
         expect(page.get_by_role("alert").get_by_text(sentence)).to_be_visible()
         expect(page.get_by_label("User name")).to_have_value(name)
+
+
+def test_all_that_is_wrong_is_said_at_once_and_at_its_field(user: User) -> None:
+    page = user.open("/register")
+    page.get_by_label("User name").fill("=1")
+    page.get_by_label("Password").fill("short")
+    click(page, "Create account")
+    expect(page).to_have_title("Error: Create an account - Digital Game Store")
+    expect(page.get_by_test_id("form-problem").get_by_role("link")).to_have_count(2)
+    for label, sentence in (
+        ("User name", "Enter a user name with 3 to 32"),
+        ("Password", "Enter a password with 8"),
+    ):
+        field = page.get_by_label(label)
+        expect(field).to_have_attribute("aria-invalid", "true")
+        expect(field).to_have_accessible_description(re.compile(f"^Error: {sentence}"))
+    page.get_by_test_id("form-problem").get_by_role("link").last.click()
+    expect(page.get_by_label("Password")).to_be_focused()
+
+
+def test_a_password_can_be_read_while_it_is_typed(user: User) -> None:
+    page = user.open("/login")
+    password, button = page.get_by_label("Password"), page.get_by_role("button", name="Show password")
+    password.fill(PASSWORD)
+    for kind in ("text", "password"):
+        button.click()
+        expect(password).to_have_attribute("type", kind)
+        expect(button).to_have_attribute("aria-pressed", "true" if kind == "text" else "false")
+    expect(password).to_have_value(PASSWORD)
 
 
 @pytest.mark.parametrize(
@@ -63,7 +94,7 @@ def test_signing_in_never_leads_to_another_site(user: User, elsewhere: str) -> N
     # An attacker can also post a form with another value of the hidden field.
     page.locator("input[name=next]").evaluate("(field, value) => field.value = value", elsewhere)
     _sign_in(page, user.name)
-    expect(page.get_by_test_id("account")).to_have_text(user.name)
+    expect(page.get_by_test_id("account")).to_contain_text(user.name)
     assert page.url == f"{user.store.url}/"
 
 
@@ -97,11 +128,11 @@ def test_the_next_user_in_the_same_tab_sees_nothing_of_the_previous_one(user: Us
     user.sign_up()
     for path in ("/", "/library", "/cart", "/account", "/item/dragon-sword", f"/orders/{order_id}"):
         user.open(path, page)
-        expect(page.get_by_test_id("account")).to_have_text(user.name)
+        expect(page.get_by_test_id("account")).to_contain_text(user.name)
         expect(page.get_by_test_id("cart-count")).to_have_count(0)
         expect(notice(page)).to_have_count(0)
         expect(page.get_by_text(first, exact=True)).to_have_count(0)
-        expect(page.get_by_text("In your library")).to_have_count(0)
+        expect(page.get_by_text("In your library", exact=True)).to_have_count(0)
     expect(page.get_by_role("heading", level=1)).to_have_text("Order not found")
     assert page.get_by_text("Dragon Sword").count() == 0
 
@@ -115,3 +146,39 @@ def test_the_account_page_redirects_to_sign_in_and_back(user: User) -> None:
     _sign_in(page, user.name)
     page.wait_for_url(re.compile("/account/?$"))
     expect(page.get_by_text(f"Signed in as {user.name}")).to_be_visible()
+
+
+def _end_session(user: User) -> None:
+    answer = user.context.request.post(f"{user.store.url}/auth/logout", max_redirects=0)
+    assert answer.status == 303
+
+
+def test_what_was_begun_before_signing_in_goes_on_afterwards(user: User, new_user: NewUser) -> None:
+    _end_session(user.sign_up())
+    page = user.open("/item/wizard-hat")
+    click(page, "Buy now")
+    expect(page.get_by_test_id("next")).to_have_text("Next: Wizard Hat, $199.99")
+    # A wrong password does not forget it.
+    _sign_in(page, user.name, "not my password")
+    expect(page.get_by_test_id("next")).to_have_text("Next: Wizard Hat, $199.99")
+    _sign_in(page, user.name)
+    on_payment_page(page)
+    # An item that cannot be bought leads to its page, which says why.
+    owner = new_user().sign_up()
+    owner.pays(owner.order(wizard_hat=1))
+    _end_session(owner)
+    form: dict[str, str | float | bool] = {"username": owner.name, "password": PASSWORD, "buy": "wizard-hat"}
+    form["next"] = "/item/wizard-hat"
+    answer = owner.context.request.post(f"{owner.store.url}/auth/login", form=form, max_redirects=0)
+    assert (answer.status, answer.headers["location"]) == (303, "/item/wizard-hat")
+
+
+def test_the_account_page_lists_the_open_sessions_of_its_user(user: User, new_user: NewUser) -> None:
+    user.sign_up()
+    new_user().sign_up()
+    for _time in range(2):
+        session = {"username": user.name, "password": PASSWORD}
+        assert httpx.post(f"{user.store.url}/api/sessions", json=session, trust_env=False).status_code == 201
+    sessions = user.open("/account").get_by_test_id("session")
+    expect(sessions).to_have_count(3)
+    expect(sessions.get_by_text("this browser")).to_have_count(1)

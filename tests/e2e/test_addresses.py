@@ -32,7 +32,9 @@ def _get(store: StoreProcess, path: str) -> httpx.Response:
 
 
 def test_every_page_answers_at_its_own_address_without_a_redirect(store: StoreProcess) -> None:
-    files = [path.relative_to(BUILT) for path in BUILT.rglob("*.html") if path.name not in NOT_ADDRESSES]
+    found = [path.relative_to(BUILT) for path in BUILT.rglob("*.html") if path.name not in NOT_ADDRESSES]
+    # The pages of items are filled by the server.
+    files = [path for path in found if "item" not in path.parts]
     assert files
     answers = {f"/{path.with_suffix('')}": _get(store, f"/{path.with_suffix('')}").status_code for path in files}
     assert set(answers.values()) == {200}, answers
@@ -48,7 +50,7 @@ def test_unknown_pages_and_items_answer_404_with_the_same_html(store: StoreProce
     response = _get(store, path)
     assert response.status_code == 404
     assert response.headers["content-type"].startswith("text/html")
-    assert response.text == _get(store, "/item/dragon-sword").text
+    assert response.text == _get(store, "/no/other/page").text
 
 
 def test_a_withdrawn_item_still_has_a_page(store: StoreProcess) -> None:

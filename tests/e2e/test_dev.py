@@ -41,7 +41,7 @@ class Development:
 
     @property
     def cards(self) -> Locator:
-        return self.tab.get_by_test_id("card")
+        return self.tab.get_by_role("list", name="Items").get_by_test_id("card")
 
     @property
     def traceback(self) -> Locator:
@@ -100,8 +100,8 @@ def test_a_saved_page_shows_in_the_open_tab(development: Development, capsys: py
 
 
 def test_a_page_saved_twice_at_once_shows_as_it_was_saved_last(development: Development) -> None:
-    development.save(PAGE, 'heading("', 'heading("More ')
-    development.save(PAGE, 'heading("More ', 'heading("Even more ')
+    development.save(PAGE, 'heading(_("', 'heading(_("More ')
+    development.save(PAGE, 'heading(_("More ', 'heading(_("Even more ')
     expect(development.heading).to_have_text(re.compile("^Even more "))
 
 
@@ -136,9 +136,9 @@ def test_a_source_that_cannot_be_imported_shows_its_traceback(
 
 
 def test_a_page_that_cannot_be_compiled_shows_its_traceback(development: Development) -> None:
-    development.save(PAGE, "search_bar(),", "no_such_bar(),")
+    development.save(PAGE, "_items(),", "no_such_bar(),")
     expect(development.traceback).to_contain_text("NameError: name 'no_such_bar' is not defined")
-    development.save(PAGE, "no_such_bar(),", "search_bar(),")
+    development.save(PAGE, "no_such_bar(),", "_items(),")
     expect(development.cards.first).to_be_visible()
 
 

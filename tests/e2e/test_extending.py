@@ -1,4 +1,4 @@
-"""Every recipe of docs/extending.md, carried out in a copy of the project, and what it adds used for real."""
+"""Every recipe of docs/extending.md, and a brand, in a copy of the project, and what they add used for real."""
 
 import hashlib
 import os
@@ -21,12 +21,28 @@ from tests.support.store import StoreProcess
 pytestmark = pytest.mark.browser
 
 
+LOGO = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 10 10"><circle cx="5" cy="5" r="5" fill="#24a"/></svg>'
+)
+BRAND = """\
+STORE_NAME="Northlight Games"
+STORE_LOGO=assets/our-logo.svg
+STORE_ACCENT="#004a8a #4db8ff"
+STORE_BUTTON="#2244aa"
+STORE_BUTTON_TEXT="#ffffff"
+STORE_SUPPORT=help@northlight.example
+STORE_IMPRINT=https://northlight.example/imprint
+"""
+
+
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a copy of the project with every recipe carried out and its pages built."""
     copy = copy_project(tmp_path_factory.mktemp("extended"))
     copy_pages(copy)
     shutil.copytree(ROOT / "tests/provider_contract/acme", copy / "store_app/payments/acme")
+    (copy / "assets/our-logo.svg").write_text(LOGO, encoding="utf-8")
+    (copy / "brand.env").write_text(BRAND, encoding="utf-8")
     for title in recipes():
         carry_out(title, copy)
     _run(copy, "scripts.pages")
@@ -65,7 +81,7 @@ def test_the_page_has_its_address_and_its_title(user: User) -> None:
     assert (answer.status_code, answer.history) == (200, [])
     page = user.open("/help")
     expect(page.get_by_role("heading", level=1)).to_have_text("Help")
-    expect(page).to_have_title("Help - Digital Game Store")
+    expect(page).to_have_title("Help - Northlight Games")
 
 
 def test_the_data_on_the_page_are_live(user: User) -> None:
@@ -116,3 +132,31 @@ def test_the_provider_is_registered(extended: StoreProcess, project: Path) -> No
         [sys.executable, "-c", code], cwd=project, env=env, capture_output=True, text=True, check=True
     )
     assert done.stdout == "Acme Pay\n"
+
+
+def test_the_brand_is_on_every_page(user: User) -> None:
+    served = httpx.get(f"{user.store.url}/item/starfall", trust_env=False).text
+    assert "<title>Starfall - Northlight Games</title>" in served
+    assert "Digital Game Store" not in served
+    assert httpx.get(f"{user.store.url}/logo.svg", trust_env=False).text == LOGO
+    page = user.open("/")
+    expect(page).to_have_title("Northlight Games")
+    expect(page.get_by_role("navigation").get_by_role("link", name="Northlight Games")).to_be_visible()
+    footer = page.get_by_role("contentinfo")
+    expect(footer.get_by_role("link", name="Contact")).to_have_attribute("href", "mailto:help@northlight.example")
+    expect(footer.get_by_role("link", name="Imprint")).to_have_attribute(
+        "href", "https://northlight.example/imprint"
+    )
+    expect(footer.get_by_role("link", name="Terms")).to_have_count(0)
+    buy = page.get_by_role("button", name="Buy for").first
+    assert buy.evaluate("button => getComputedStyle(button).color") == "rgb(255, 255, 255)"
+    assert buy.evaluate("button => getComputedStyle(button).backgroundImage").count("rgb(34, 68, 170)") == 2
+
+
+def test_a_brand_that_cannot_be_read_stops_the_build(project: Path) -> None:
+    env = os.environ | {"STORE_ACCENT": "#777777 #777777"}
+    done = subprocess.run(
+        [sys.executable, "-m", "scripts.pages"], cwd=project, env=env, capture_output=True, text=True, check=False
+    )
+    assert done.returncode
+    assert "STORE_ACCENT: #777777 on #f6f5f2 has a contrast of 4.1" in done.stderr

@@ -118,3 +118,35 @@ def test_each_page_is_refreshed_while_a_user_goes_from_page_to_page(user: User) 
         user.pays(user.order(**{sku: 1}))
         expect(notice(page)).to_have_text(f"{name} was added to your library.")
     expect(owned_names(page)).to_have_text(["Wizard Hat", "Magic Shield", "Dragon Sword"])
+
+
+FROM_PAYMENT_PAGE = "?user_id=1&invoice_id=2&status=done"
+
+
+def test_the_address_of_an_order_is_clean_after_the_return_from_the_payment_page(user: User) -> None:
+    """The page knows that the user returned, also when it connects again, and not after it is loaded again."""
+    order_id = user.sign_up().order(dragon_sword=1)
+    (page,) = _open_with_cuttable_websockets(user, "/library")
+    plain, heading = f"{user.store.url}/orders/{order_id}", page.get_by_role("heading", level=1)
+    loaded: list[str] = []
+    page.on("load", lambda tab: loaded.append(tab.url))
+    user.open(f"/orders/{order_id}{FROM_PAYMENT_PAGE}", page)
+    expect(heading).to_have_text("Checking your payment")
+    expect(page).to_have_url(plain)
+    _cut(page)
+    _shows_the_banner(page)
+    _restore(page)
+    _shows_no_banner(page)
+    # Answered after the events with which the page loads its data again.
+    page.get_by_role("button", name="Check now").click()
+    expect(page.get_by_role("button", name="Check now")).not_to_have_attribute("aria-busy", "true")
+    expect(heading).to_have_text("Checking your payment")
+    assert len(loaded) == 1
+
+    page.reload()
+    expect(heading).to_have_text("Complete your payment")
+    page.go_back()
+    expect(page).to_have_url(f"{user.store.url}/library")
+    user.open(f"/de/orders/{order_id}{FROM_PAYMENT_PAGE}", page)
+    expect(heading).to_have_text("Deine Zahlung wird geprüft")
+    expect(page).to_have_url(f"{user.store.url}/de/orders/{order_id}")

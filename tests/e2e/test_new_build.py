@@ -57,7 +57,7 @@ def test_a_tab_keeps_its_form_and_loads_the_new_pages_when_it_navigates(
     shop: StoreProcess, tabs: tuple[Page, Page]
 ) -> None:
     filling, browsing = tabs
-    edit(shop.store.cwd / LOGIN_PAGE, '_form_page(\n        "Sign in"', '_form_page(\n        "Come in"')
+    edit(shop.store.cwd / LOGIN_PAGE, '_form_page(\n        _("Sign in")', '_form_page(\n        _("Come in")')
     edit(shop.store.cwd / STORE_PAGE, '"Games and in-game items"', '"Dragons"')
     _deploy(shop, *tabs)
 
@@ -68,8 +68,8 @@ def test_a_tab_keeps_its_form_and_loads_the_new_pages_when_it_navigates(
     assert not filling.evaluate("window.marked")
 
     assert browsing.evaluate("window.marked")
-    browsing.get_by_label("Search").fill("sword")
-    browsing.get_by_label("Search").press("Enter")
+    browsing.get_by_role("searchbox").fill("sword")
+    browsing.get_by_role("searchbox").press("Enter")
     expect(browsing.locator("main h1")).to_have_text("Dragons")
     assert browsing.url.endswith("?q=sword")
     assert not browsing.evaluate("window.marked")
@@ -79,16 +79,18 @@ def test_a_tab_keeps_its_form_when_the_states_changed_too_and_offers_the_new_ver
     shop: StoreProcess, tabs: tuple[Page, Page]
 ) -> None:
     edit(
-        shop.store.cwd / FORM_STATE, '    problem: str = ""', '    problem: str = ""\n    greeting: str = "Hello"'
+        shop.store.cwd / FORM_STATE,
+        '    username: str = ""',
+        '    username: str = ""\n    greeting: str = "Hello"',
     )
     _deploy(shop, *tabs)
     for tab in tabs:
-        expect(tab.get_by_role("alert").get_by_text("A new version of this app is available.")).to_be_visible()
+        expect(tab.get_by_text("There is a new version of this page.")).to_be_visible()
         assert tab.evaluate("window.marked")
     filling = tabs[0]
     expect(filling.get_by_label("User name")).to_have_value("half-filled")
     filling.get_by_role("button", name="Reload").click()
-    expect(filling.get_by_text("A new version of this app is available.")).to_have_count(0)
+    expect(filling.get_by_text("There is a new version of this page.")).to_be_hidden()
 
 
 def test_browsers_ask_for_pages_anew_and_keep_what_has_its_hash_in_its_name(

@@ -40,6 +40,8 @@ def test_after_a_decline_another_attempt_can_be_paid(user: User) -> None:
     click(page, PAY)
     page.wait_for_url("**/orders/*")
     _is(page, "paid", "It is in your library")
+    # Without what the payment page added.
+    assert re.search(r"/orders/\w+$", page.url)
     assert [bought["item"]["sku"] for bought in user.purchases()] == ["dragon-sword"]
 
 
@@ -67,7 +69,7 @@ def test_closing_the_payment_page_leads_back_to_an_order_that_can_still_be_paid(
     page.wait_for_url("**/orders/*")
     _is(page, "pending", "Complete your payment")
     item = user.open("/item/dragon-sword")
-    expect(item.get_by_role("link", name="Payment in progress: view order")).to_be_visible()
+    expect(item.get_by_role("link", name="Not paid yet: finish or cancel")).to_be_visible()
     expect(item.get_by_role("button", name="Buy now")).to_have_count(0)
 
     click(page, "Open the payment page")
@@ -132,7 +134,7 @@ def test_the_cart_is_paid_at_once_and_emptied_only_by_the_payment(user: User) ->
     click(page, PAY)
     page.wait_for_url("**/orders/*")
     _is(page, "paid", "It is in your library")
-    expect(page.get_by_test_id("order-total")).to_have_text("$649.96")
+    expect(page.get_by_test_id("paid")).to_have_text("$707.68")
     expect(page.get_by_test_id("cart-count")).to_have_count(0)
     expect(user.open("/cart").get_by_text("Your cart is empty")).to_be_visible()
     assert {bought["item"]["sku"]: bought["quantity"] for bought in user.purchases()} == {
@@ -164,7 +166,7 @@ def test_a_user_is_told_that_the_payment_provider_does_not_answer_and_can_pay_la
     page.reload()
     settled(page)
     # The order exists already: it is offered again, and not placed a second time.
-    click(page, "Payment in progress: view order", "link")
+    click(page, "Not paid yet: finish or cancel", "link")
     page.wait_for_url("**/orders/*")
     click(page, "Open the payment page")
     on_payment_page(page)
@@ -172,3 +174,81 @@ def test_a_user_is_told_that_the_payment_provider_does_not_answer_and_can_pay_la
     page.wait_for_url("**/orders/*")
     _is(page, "paid", "It is in your library")
     assert len(user.purchases()) == 1
+
+
+def test_what_went_back_is_told_with_its_amount_and_reason(user: User) -> None:
+    user.sign_up()
+    partly, back, charged_back = (user.order(health_potion=number) for number in (1, 2, 3))
+    for order_id in (partly, back, charged_back):
+        user.pays(order_id)
+    user.pays(partly, "partial-refund")
+    user.pays(back, "refund")
+    user.pays(charged_back, "chargeback")
+
+    page = user.open(f"/orders/{partly}")
+    refunded = page.get_by_test_id("refunded").inner_text()
+    assert re.fullmatch(r"\$\d+\.\d\d", refunded)
+    _is(page, "partially_refunded", f"{refunded} refunded")
+
+    page = user.open("/library")
+    expect(page.get_by_test_id("purchase").locator("visible=true")).to_have_count(1)
+    page.get_by_text("No longer yours (2)").click()
+    gone = page.get_by_test_id("gone").get_by_test_id("purchase")
+    expect(gone).to_have_count(2)
+    expect(gone.nth(0)).to_contain_text("Charged back")
+    expect(gone.nth(1)).to_contain_text("Refunded")
+
+
+def test_a_declined_order_is_called_the_same_everywhere(user: User) -> None:
+    order_id = user.sign_up().order(dragon_sword=1)
+    user.pays(order_id, "decline")
+    expect(user.open(f"/orders/{order_id}").get_by_test_id("order-status")).to_contain_text("Declined")
+    expect(user.open("/account").get_by_role("main")).to_contain_text("Declined")
+    item = user.open("/item/dragon-sword")
+    expect(item.get_by_role("link", name="Not paid yet: finish or cancel")).to_be_visible()
+    for name in ("Buy now", "Add to cart"):
+        expect(item.get_by_role("button", name=name)).to_have_count(0)
+
+
+def test_what_was_removed_from_the_cart_can_be_put_back(user: User) -> None:
+    user.sign_up()
+    for sku in ("health-potion", "wizard-hat"):
+        user.context.request.post(f"{user.store.url}/cart/add", form={"sku": sku}, max_redirects=0)
+    page = user.open("/cart")
+    click(page, "One more of Health Potion")
+    expect(page.get_by_test_id("cart-total")).to_have_text("$299.97")
+    click(page, "Remove Health Potion")
+    expect(page.get_by_test_id("cart-row")).to_have_count(1)
+    expect(page.get_by_test_id("removed")).to_contain_text("Health Potion was removed.")
+    click(page, "Undo")
+    expect(page.get_by_test_id("cart-total")).to_have_text("$299.97")
+    expect(page.get_by_test_id("removed")).to_have_count(0)
+
+
+def test_a_line_in_the_way_says_why_and_the_rest_can_be_paid(user: User) -> None:
+    user.sign_up()
+    for sku in ("magic-shield", "wizard-hat"):
+        user.context.request.post(f"{user.store.url}/cart/add", form={"sku": sku}, max_redirects=0)
+    other = user.order(magic_shield=1, health_potion=1)
+    page = user.open("/cart")
+    row = page.get_by_test_id("cart-row").filter(has_text="Magic Shield")
+    expect(row.get_by_test_id("line-problem")).to_contain_text("Part of an order you have not paid yet.")
+    expect(page.get_by_test_id("line-problem")).to_have_count(1)
+    expect(page.get_by_test_id("cart-total")).to_have_text("$199.99")
+    click(page, "Go to payment")
+    on_payment_page(page)
+    click(page, PAY)
+    page.wait_for_url("**/orders/*")
+    _is(page, "paid", "It is in your library")
+
+    page = user.open("/cart")
+    expect(page.get_by_test_id("cart-row")).to_have_count(1)
+    expect(page.get_by_text("Nothing in the cart can be bought now.")).to_be_visible()
+    expect(page.get_by_role("button", name="Go to payment")).to_have_count(0)
+    click(page, "View that order", "link")
+    page.wait_for_url(f"**/orders/{other}")
+    click(page, "Cancel order")
+    _is(page, "canceled", "Payment canceled")
+    page = user.open("/cart")
+    expect(page.get_by_test_id("line-problem")).to_have_count(0)
+    expect(page.get_by_role("button", name="Go to payment")).to_be_visible()

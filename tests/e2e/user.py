@@ -69,7 +69,7 @@ class User:
 def settled(page: Page) -> None:
     """Wait until a page of the store shows its data."""
     expect(page.locator("main h1")).to_be_visible()
-    expect(page.locator("main [aria-busy=true]")).to_have_count(0)
+    expect(page.locator("main [aria-busy=true], main [data-waiting]")).to_have_count(0)
 
 
 def on_payment_page(page: Page) -> None:

@@ -46,13 +46,16 @@ SETTINGS = {
     "XSOLLA_STORE_API_URL": "http://provider.test",
     "XSOLLA_MERCHANT_API_URL": "http://provider.test",
     "XSOLLA_PAYSTATION_URL": "http://provider.test",
+    "LANGUAGES": "en,de",
+    "SELLER": "",
     "ORDER_EXPIRES_MINUTES": "1440",
     "TRUSTED_PROXIES": "",
-    "MAX_OPEN_ORDERS": "1000",
-    "LIMIT_SIGN_INS_PER_NAME": "10/5minutes",
+    "MAX_OPEN_ORDERS": "100",
+    "LIMIT_SIGN_INS_PER_NAME": "10/day",
     "LIMIT_SIGN_INS_PER_ADDRESS": "",
     "LIMIT_REGISTRATIONS": "",
     "LIMIT_ORDERS": "",
+    "LIMIT_PAYMENT_CHECKS": "",
     "LIMIT_SEARCHES": "",
     "LIMIT_SOCKETS": "",
     "WEBHOOK_ALLOWED_NETWORKS": "",
@@ -114,13 +117,13 @@ def _answer(status: int, body: Any) -> ProviderAnswer:
     return ProviderAnswer(status, json.dumps(body).encode())
 
 
-def _price(lines: list[Json]) -> Json:
+def _price(lines: list[Json], currency: str) -> Json:
     """Return the price of a cart, from a catalogue that is the same as the store's."""
     quantities = {line["sku"]: line["quantity"] for line in lines}
     with read_session() as session:
         items = session.exec(select(Item).where(col(Item.sku).in_(quantities))).all()
     total = sum(item.price * quantities[item.sku] for item in items)
-    return {"amount": f"{total / 100:.4f}", "currency": "USD"}
+    return {"amount": f"{total / 100:.4f}", "currency": currency}
 
 
 @dataclass
@@ -130,6 +133,7 @@ class Provider:
     asked: list[Json] = field(default_factory=list)
     status: int = 201
     answer: Any = None
+    currency: str = "USD"
     meanwhile: Callable[[Json], None] = lambda _body: None
     # What the catalogue charges, by the provider's order id.
     prices: dict[str, Json] = field(default_factory=dict)
@@ -147,7 +151,7 @@ class Provider:
         self.meanwhile(body)
         number = next(_numbers)
         _provider_orders[body.get("custom_parameters", {}).get("order_id", "")].append(number)
-        self.prices[str(number)] = _price(body["purchase"].get("items", []))
+        self.prices[str(number)] = _price(body["purchase"].get("items", []), self.currency)
         good = {"token": f"token-{number}", "order_id": number}
         return _answer(self.status, good if self.answer is None else self.answer)
 

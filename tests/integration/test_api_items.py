@@ -82,6 +82,19 @@ def test_items_are_filtered(web: Web) -> None:
     assert _all(web, q="no such words anywhere") == []
 
 
+@pytest.mark.parametrize("currency", ["JPY", "KWD"])
+def test_prices_are_asked_for_in_the_currency_of_the_items(web: Web, currency: str) -> None:
+    web.change("UPDATE items SET currency = :currency", currency=currency)
+    try:
+        item = _all(web)[0]
+        assert item in _all(web, min_price=item["price"], max_price=item["price"])
+        assert problem(web.http.get("/api/items?min_price=1.2345"), 422)["detail"].startswith(
+            f"min_price must be an amount in {currency}"
+        )
+    finally:
+        web.change("UPDATE items SET currency = 'USD'")
+
+
 @pytest.mark.parametrize(
     "text", ["%", "_", "\\", "'", "' OR 1=1 --", "%' OR '1'='1", "[a-z]", "*", "\\%", "dragon%sword"]
 )
@@ -89,6 +102,15 @@ def test_the_search_text_is_matched_literally(web: Web, text: str) -> None:
     for item in _all(web, q=text):
         words = f"{item['name']} {item['description']}".casefold()
         assert all(word.casefold() in words for word in text.split())
+
+
+@pytest.mark.parametrize("text", ["می\u200cخواهم", "\U0001f468\u200d\U0001f469", "a\u00a0b"], ids=ascii)
+def test_texts_with_joiners_and_other_spaces_are_found(web: Web, text: str) -> None:
+    sku = f"joined-{uuid4().hex[:8]}"
+    web.insert("items", sku=sku, name=f"{text} {sku}", price=1, kind="consumable", tags=[text])
+    assert [item["sku"] for item in _all(web, q=f"{text} {sku}")] == [sku]
+    assert sku in {item["sku"] for item in _all(web, tag=text)}
+    web.change("UPDATE items SET status = 'withdrawn' WHERE sku = :sku", sku=sku)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +140,7 @@ def test_the_search_text_is_matched_literally(web: Web, text: str) -> None:
         "cursor=x",
         "cursor=%00",
         "cursor=%FF",
-        "cursor=" + "A" * 501,
+        "cursor=" + "A" * 1_201,
         "cursor=W10",
         "cursor=bnVsbA",
     ],

@@ -206,7 +206,10 @@ def test_a_delivery_from_elsewhere_is_refused_and_not_kept(guarded: Web, path: s
     before = _deliveries(guarded)
     body = json.dumps(_validation("nobody")).encode()
     headers = {"Authorization": guarded.sign(body), "X-Forwarded-For": "203.0.113.9"}
-    _error(guarded.http.post(path, content=body, headers=headers), 403, "INVALID_PARAMETER")
+    refused = guarded.http.post(path, content=body, headers=headers)
+    _error(refused, 403, "INVALID_PARAMETER")
+    # Its body was not read: the next delivery must not come on this connection.
+    assert refused.headers["Connection"] == "close"
     assert _deliveries(guarded) == before
     allowed = guarded.http.post(path, content=body, headers={**headers, "X-Forwarded-For": "192.0.2.9"})
     assert allowed.status_code == 400

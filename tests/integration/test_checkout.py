@@ -1,6 +1,7 @@
 """Buying: what is refused, what is offered again, and that no failure of the provider prevents a retry."""
 
 import asyncio
+import random
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +23,7 @@ from store_app.errors import (
     ProviderUnavailable,
     Refusal,
 )
+from store_app.library.queries import owned_skus
 from store_app.models import Item
 from store_app.orders import service as orders
 from store_app.payments.registry import get_provider
@@ -77,6 +79,16 @@ def test_a_changed_price_makes_another_order(shop: Shop) -> None:
     with pytest.raises(InOpenOrder) as refusal:
         shop.buy(user, {sword.sku: 1})
     assert refusal.value.order_id == held.order_id
+
+
+def test_a_changed_currency_makes_another_order(shop: Shop) -> None:
+    user, potion = shop.user(), shop.item(499, consumable=True)
+    first = shop.buy(user, {potion.sku: 1})
+    shop.change("UPDATE items SET currency = 'EUR'")
+    shop.provider.currency = "EUR"
+    second = shop.buy(user, {potion.sku: 1})
+    assert second.order_id != first.order_id
+    assert (second.total, second.currency) == (499, "EUR")
 
 
 def test_the_open_order_of_another_user_is_not_offered(shop: Shop) -> None:
@@ -361,6 +373,17 @@ def test_bad_quantities_in_the_cart_are_refused(shop: Shop, quantity: Any) -> No
     assert _cart(user).wanted == {potion.sku: 1}
 
 
+def test_what_became_a_consumable_is_not_shown_as_owned(shop: Shop) -> None:
+    user, potion = shop.user(), shop.item()
+    shop.paid_order(user, potion)
+    with read_session() as session:
+        assert owned_skus(session, user.user_id, [potion.sku]) == {potion.sku}
+    shop.change("UPDATE items SET kind = 'consumable'")
+    with read_session() as session:
+        assert owned_skus(session, user.user_id, [potion.sku]) == set()
+    assert shop.buy(user, {potion.sku: 2}).status == "pending"
+
+
 def test_a_non_consumable_is_in_the_cart_once_and_not_when_owned(shop: Shop) -> None:
     user, sword = shop.user(), shop.item()
     cart.add(user.user_id, sword.sku)
@@ -384,6 +407,55 @@ def test_an_item_that_is_not_on_sale_cannot_be_put_into_the_cart(shop: Shop, sku
     with pytest.raises(Invalid):
         cart.add(user.user_id, withdrawn.sku)
     assert _cart(user).lines == []
+
+
+def test_each_line_in_the_way_says_why_and_the_rest_can_be_bought(shop: Shop) -> None:
+    user, owned, waiting, gone = shop.user(), shop.item(), shop.item(), shop.item()
+    sword, potion = shop.item(), shop.item(consumable=True)
+    for item in (owned, waiting, gone, sword, potion):
+        cart.add(user.user_id, item.sku)
+    other = shop.order(user, waiting, potion)
+    shop.paid_order(user, owned)
+    line = "INSERT INTO cart_lines (user_id, item_id, quantity, added_at) VALUES (:user, :item, 1, '2026-01-01')"
+    shop.change(line, user=user.user_id, item=owned.id)
+    shop.change("UPDATE items SET status = 'withdrawn' WHERE id = :id", id=gone.id)
+    found = _cart(user)
+    assert {line.item.sku: (line.obstacle, line.order_id) for line in found.lines} == {
+        waiting.sku: ("Part of an order you have not paid yet.", other.id),
+        gone.sku: ("No longer sold.", ""),
+        sword.sku: ("", ""),
+        potion.sku: ("", ""),
+        owned.sku: ("In your library already.", ""),
+    }
+    assert found.wanted == {sword.sku: 1, potion.sku: 1}
+    placed = shop.buy(user, found.wanted)
+    # Now that order is for exactly what can be bought: it is paid, and not in the way.
+    assert _cart(user).wanted == found.wanted
+    assert shop.buy(user, found.wanted).order_id == placed.order_id
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_the_cart_and_the_checkout_agree_on_what_can_be_bought(shop: Shop, seed: int) -> None:
+    chance, user = random.Random(seed), shop.user()
+    once, potion = [shop.item() for _ in range(4)], shop.item(consumable=True)
+    for item in chance.sample([*once, potion], chance.randint(2, 5)):
+        cart.add(user.user_id, item.sku)
+    waiting = chance.sample(once, chance.randint(1, 4))
+    cut = chance.randint(0, len(waiting))
+    for part in (waiting[:cut], waiting[cut:], []):
+        if ordered := [*part, *([potion] if chance.random() < 0.5 else [])]:
+            shop.order(user, *ordered)
+    if chance.random() < 0.5:
+        shop.change("UPDATE items SET status = 'withdrawn' WHERE id = :id", id=chance.choice(once).id)
+    if chance.random() < 0.3:
+        shop.change("UPDATE items SET price = price + 1 WHERE id = :id", id=chance.choice(once).id)
+    found = _cart(user)
+    for line in found.lines:
+        if line.obstacle:
+            with pytest.raises(Refusal):
+                shop.buy(user, {**found.wanted, line.item.sku: line.quantity})
+    if found.wanted:
+        assert shop.buy(user, found.wanted).total == found.total
 
 
 def test_requests_at_the_same_time_do_not_exceed_the_limit_of_the_cart(shop: Shop) -> None:

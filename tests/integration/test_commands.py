@@ -98,6 +98,7 @@ def test_an_unknown_command_is_refused() -> None:
 def bad_settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Set an address that is no database."""
     monkeypatch.setenv("DATABASE_URL", "mysql://localhost/store")
+    monkeypatch.setenv("XSOLLA_WEBHOOK_SECRET", "secret")
     forget_settings()
     yield
     forget_settings()
@@ -142,7 +143,7 @@ def test_a_database_that_does_not_answer_is_one_sentence() -> None:
 
 
 def test_a_refusal_is_explained_by_its_sentence_and_a_bug_is_not_explained() -> None:
-    assert explain(NotFound("order")) == "There is no such order."
+    assert explain(NotFound("There is no such order.")) == "There is no such order."
     assert explain(ZeroDivisionError()) is None
 
 
@@ -154,8 +155,8 @@ def test_the_process_fails_with_one_sentence_too(tmp_path: Path) -> None:
 
 
 def test_the_sample_items_are_added_once(shop: Shop) -> None:
-    assert run_command("items", "samples").stdout == "31 sample items added, 31 in all\n"
-    assert run_command("items", "samples").stdout == "0 sample items added, 31 in all\n"
+    assert run_command("items", "samples").stdout == "41 sample items added, 41 in all\n"
+    assert run_command("items", "samples").stdout == "0 sample items added, 41 in all\n"
     assert shop.rows("SELECT count(*) FROM items") == [(len(sample_items()),)]
 
 
@@ -238,6 +239,18 @@ def test_a_payment_without_a_notification_is_found_by_one_pass(own_store: StoreP
     finally:
         engine.dispose()
         own_store.start_store()
+
+
+def test_a_path_where_no_database_can_be_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir(mode=0o755)
+    (tmp_path / "file").touch()
+    for path in ("folder", "file/store.db"):
+        done = run_process(
+            tmp_path, "attention", "list", DATABASE_URL=f"sqlite:///{path}", XSOLLA_WEBHOOK_SECRET="x"
+        )
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr == "The database cannot be used: unable to open database file.\n"
+    assert (tmp_path / "folder").stat().st_mode & 0o777 == 0o755
 
 
 def test_a_provider_that_does_not_answer_or_refuses_is_one_sentence(own_store: StoreProcess) -> None:

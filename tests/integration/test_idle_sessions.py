@@ -6,7 +6,14 @@ import pytest
 from sqlalchemy import event, update
 from sqlmodel import Session, col
 
-from store_app.accounts.service import find_current_user, open_session, session_is_open, token_hash
+from store_app.accounts.service import (
+    find_current_user,
+    list_sessions,
+    open_session,
+    session_is_open,
+    sign_out,
+    token_hash,
+)
 from store_app.db.unit_of_work import unit_of_work
 from store_app.models import UserSession, utc_now
 from tests.integration.shop import Shop
@@ -38,6 +45,22 @@ def test_use_keeps_a_session_open_until_it_expires(shop: Shop) -> None:
     assert _last_used(shop, token) < timedelta(minutes=1)
     _change(token, expires_at=utc_now())
     assert find_current_user(token) is None
+
+
+def test_the_list_of_sessions_has_the_open_ones_of_the_user_newest_first(shop: Shop) -> None:
+    user, other = shop.user(), shop.user()
+    open_session(other.user_id)
+    tokens = [open_session(user.user_id).token for _time in range(5)]
+    for age, token in enumerate(tokens):
+        _change(token, created_at=utc_now() - timedelta(hours=age))
+    _change(tokens[0], last_seen_at=utc_now() - timedelta(days=15))
+    _change(tokens[1], expires_at=utc_now())
+    ended = find_current_user(tokens[2])
+    assert ended
+    sign_out(ended)
+    with Session(shop.engine) as session:
+        found = [one.token_hash for one in list_sessions(session, user.user_id)]
+    assert found == [token_hash(token) for token in tokens[3:]]
 
 
 def test_the_use_is_written_once_a_day(shop: Shop) -> None:

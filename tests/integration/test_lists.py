@@ -27,7 +27,8 @@ SQL_ORDER = {
     Sort.PRICE_HIGH: "price DESC, id DESC",
     Sort.NAME: "name, id",
 }
-NAMES = ("Ärmel", "Map", "map", "Zebra", "élan", "日本", "a'b")
+FAMILY = "\U0001f468\u200d\U0001f469\u200d\U0001f467"
+NAMES = ("Ärmel", "Map", "map", "Zebra", "élan", "日本", "a'b", FAMILY, "می\u200cخواهم", "日本\u3000語", "س" * 200)
 
 
 def _fill(shop: Shop, count: int) -> None:

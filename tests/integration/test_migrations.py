@@ -213,3 +213,23 @@ def test_the_release_before_0004_can_still_insert_during_a_deployment(config: Co
             connection.execute(text(insert), _VALUES)
         for table in ("payment_attempts", "payments", "webhook_deliveries"):
             assert connection.execute(text(f"SELECT DISTINCT provider FROM {table}")).scalars().all() == ["xsolla"]
+
+
+def test_of_names_that_look_alike_the_oldest_one_is_kept(config: Config) -> None:
+    command.upgrade(config, "0007")
+    for user_id, name, day, closed in [
+        ("a", "pa1", 3, "NULL"),
+        ("b", "pal", 1, "NULL"),
+        ("c", "PAI", 2, "NULL"),
+        ("d", "other", 2, "NULL"),
+        ("e", "0ther", 1, "'2026-01-02'"),
+    ]:
+        _execute(
+            config,
+            "INSERT INTO users (id, username, username_key, password, created_at, closed_at) "
+            f"VALUES ('{user_id}', '{name}', '{user_id}', '', '2026-01-0{day} 00:00:00', {closed})",
+        )
+    command.upgrade(config, "0008")
+    with config.attributes["engine"].connect() as connection:
+        kept = connection.execute(text("SELECT id, username_skeleton FROM users ORDER BY id"))
+        assert dict(map(tuple, kept)) == {"a": None, "b": "pal", "c": None, "d": "other", "e": None}

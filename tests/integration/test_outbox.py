@@ -66,9 +66,15 @@ def test_a_removed_listener_is_given_nothing(shop: Shop) -> None:
     assert messages == []
 
 
+@pytest.mark.usefixtures("sent")
 def test_new_messages_are_left_to_the_process_that_wrote_them(shop: Shop) -> None:
     _write(shop)
     assert outbox_queue.lease_overdue() == []
+
+
+def test_a_process_without_listeners_leaves_its_messages_to_others(shop: Shop) -> None:
+    user_id = _write(shop)
+    assert [message.user_id for message in outbox_queue.lease_overdue()] == [user_id]
 
 
 def test_overdue_messages_are_leased_once_and_in_order(shop: Shop) -> None:

@@ -79,7 +79,7 @@ def opened(shop: Shop) -> Iterator[OpenTab]:
     async def show(tab: Tab, message: Message) -> None:
         await refresh(pages, tab, message)  # type: ignore[arg-type]
 
-    tab = Tab(TOKEN, CurrentUser(user.user_id, user.username, token_hash(session_token)), disconnect, show)
+    tab = Tab(TOKEN, CurrentUser(user.user_id, user.username, token_hash(session_token)), "", disconnect, show)
     tab.register()
     yield OpenTab(tab, pages, closed, order.id, session_token)
     tab.unregister()
@@ -108,7 +108,7 @@ def test_a_message_changes_the_header_and_what_the_page_watches(opened: OpenTab)
     opened.tab.watching[LibraryState] = ()
     opened.send()
     assert "Map was added" in opened.state(ShellState).notice
-    assert len(opened.state(LibraryState).rows) == 1
+    assert len(opened.state(LibraryState).owned) == 1
     assert opened.pages.modified == 1
     assert set(opened.pages.states) == {ShellState, LibraryState}
     assert not opened.closed

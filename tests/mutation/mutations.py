@@ -260,6 +260,27 @@ MUTATIONS = (
         (CHECKOUT_TESTS,),
     ),
     Mutation(
+        "what is owned joins the cart",
+        "store_app/checkout/cart.py",
+        "if sku in owned or (",
+        "if (",
+        ("tests/integration/test_guest_cart.py",),
+    ),
+    Mutation(
+        "an item of both carts has the smaller quantity",
+        "store_app/checkout/cart.py",
+        "            _raise_quantity(session, user_id, line)\n",
+        "",
+        ("tests/integration/test_guest_cart.py",),
+    ),
+    Mutation(
+        "a line in another open order is ordered again",
+        "store_app/checkout/cart.py",
+        "if line.obstacle or not line.is_owned_once or line.item.id not in order_of:",
+        "if order_of is not None:",
+        ("tests/unit/test_cart_obstacles.py",),
+    ),
+    Mutation(
         "a payment page opens for an order that was closed meanwhile",
         CHECKOUT_SERVICE,
         "        order = Orders.of(work).lock(request.order_id)\n        if order.status not in OPEN:\n",

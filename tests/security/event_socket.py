@@ -23,9 +23,12 @@ TIMEOUT_SECONDS = 15
 class Tab:
     """A connection to the event socket; a context manager that disconnects at the end."""
 
-    def __init__(self, url: str, *, cookie: str = "", token: str | None = None, origin: str = "") -> None:
+    def __init__(
+        self, url: str, *, cookie: str = "", token: str | None = None, origin: str = "", cart: str = ""
+    ) -> None:
         self.url = url
         self.cookie = cookie
+        self.cart = cart
         self.token = secrets.token_hex(16) if token is None else token
         self.origin = origin
         self.frames: list[str] = []
@@ -37,7 +40,8 @@ class Tab:
         self._client.on("disconnect", self._on_disconnect, namespace=NAMESPACE)
 
     async def __aenter__(self) -> Self:
-        headers = {"Cookie": f"session={self.cookie}"} if self.cookie else {}
+        cookies = [f"{name}={value}" for name, value in (("session", self.cookie), ("cart", self.cart)) if value]
+        headers = {"Cookie": "; ".join(cookies)} if cookies else {}
         if self.origin:
             headers["Origin"] = self.origin
         await self._client.connect(

@@ -16,18 +16,22 @@ REFLEX = "reflex___state____state"
 # Handler -> who may call it and what it can reach. "own": it reads or changes only what belongs to the session
 # whose cookie the connection sent.
 HANDLERS = {
-    "accounts.account_state.load": "own: orders",
+    "accounts.account_state.load": "own: sessions and orders",
     "accounts.form_state.load": "anyone: reads the address",
     "catalogue.item_state.load": "anyone; own: whether it is owned",
     "catalogue.item_state.buy": "own: an order",
     "catalogue.item_state.add_to_cart": "own: the cart",
+    "catalogue.item_state.one_more": "own: the cart",
+    "catalogue.item_state.one_fewer": "own: the cart",
     "catalogue.item_list_state.load": "anyone; own: what is owned",
     "catalogue.item_list_state.load_more": "anyone; own: what is owned",
-    "catalogue.item_list_state.search": "anyone: a redirect within the store",
-    "checkout.cart_state.load": "own: the cart",
+    "catalogue.item_list_state.sort_by": "anyone: a redirect within the store",
+    "catalogue.item_list_state.buy_featured": "own: an order",
+    "checkout.cart_state.load": "own: the cart, or what the connection's cookie names of the items on sale",
     "checkout.cart_state.one_more": "own: the cart",
     "checkout.cart_state.one_fewer": "own: the cart",
     "checkout.cart_state.remove": "own: the cart",
+    "checkout.cart_state.undo": "own: the cart",
     "checkout.cart_state.pay": "own: an order",
     "library.library_state.load": "own: purchases",
     "library.library_state.load_more": "own: purchases",
@@ -40,6 +44,7 @@ HANDLERS = {
     "orders.order_state.wait": "own: an order",
     "orders.order_state.check_payments": "own: asks the provider about unpaid orders, once a minute",
     "ui.shell_state.load": "own: name and number of items in the cart",
+    "ui.shell_state.search": "anyone: a redirect within the store",
     "ui.shell_state.dismiss_notice": "own: the tab's notice",
 }
 # Reflex's own handlers; `setvar` calls `set_<name>`, and the store has no such method.
@@ -53,23 +58,49 @@ REFLEX_HANDLERS = {
     f"{REFLEX}.reflex___state____update_vars_internal_state.update_vars_internal",
 }
 VARS = {
-    "accounts.account_state": {"loaded", "orders"},
-    "accounts.form_state": {"at_password", "next", "problem", "username"},
-    "catalogue.item_state": {"in_cart", "item", "loaded", "missing", "open_order", "problem"},
-    "catalogue.item_list_state": {"cards", "has_more", "kind", "loaded", "q", "sort"},
-    "checkout.cart_state": {"loaded", "open_order", "problem", "rows", "total"},
+    "accounts.account_state": {"loaded", "orders", "sessions"},
+    "accounts.form_state": {
+        "buy",
+        "item",
+        "name_problem",
+        "next",
+        "password_problem",
+        "problems",
+        "query",
+        "username",
+    },
+    "catalogue.item_state": {"in_cart", "item", "loaded", "missing", "open_order", "problem", "related"},
+    "catalogue.item_list_state": {
+        *("cards", "featured", "newest", "best_sellers", "tags", "is_narrowed", "tag"),
+        *("has_more", "kind", "loaded", "open_order", "problem", "q", "sort"),
+    },
+    "checkout.cart_state": {"loaded", "open_order", "problem", "removed", "rows", "total"},
     "library.library_state": {
         "asking",
         "fresh",
+        "gone",
         "has_more",
         "loaded",
         "open_order",
+        "owned",
         "problem",
-        "rows",
         "steps",
     },
     "orders.order_state": {"asking", "loaded", "missing", "open_order", "order", "phase", "problem", "steps"},
-    "ui.shell_state": {"arrived", "cart_count", "notice", "notice_href", "provider_name", "username"},
+    "ui.shell_state": {
+        "arrived",
+        "cart_count",
+        "initial",
+        "languages",
+        "notice",
+        "notice_href",
+        "notice_image",
+        "notice_label",
+        "notice_number",
+        "provider_name",
+        "q",
+        "username",
+    },
 }
 # What Reflex itself sends: the address, the connection's headers (without cookies), and its token.
 REFLEX_VARS = {
@@ -81,6 +112,7 @@ REFLEX_VARS = {
     "rx_router_session",
     "rx_router_url",
     "sku",
+    "splat",
 }
 
 
@@ -144,7 +176,8 @@ def _secrets_of(user: SignedInUser) -> list[str]:
 
 # The arguments of event handlers. None of them names a user or a price.
 ARGUMENTS = {
-    "catalogue.item_list_state.search": {"form"},
+    "catalogue.item_list_state.sort_by": {"sort"},
+    "ui.shell_state.search": {"form"},
     "checkout.cart_state.one_more": {"sku"},
     "checkout.cart_state.one_fewer": {"sku"},
     "checkout.cart_state.remove": {"sku"},

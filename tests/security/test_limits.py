@@ -9,17 +9,20 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from tests.security.event_socket import LIBRARY, SHELF, Tab
+from tests.security.users import SignedInUser
 from tests.support.redis import redis_server
 from tests.support.store import StoreProcess
 
 pytestmark = pytest.mark.anyio
 PASSWORD = "a long one, please"
 LIMITS = {
-    "LIMIT_SIGN_INS_PER_NAME": "10/5minutes",
-    "LIMIT_SIGN_INS_PER_ADDRESS": "100/5minutes",
+    "LIMIT_SIGN_INS_PER_NAME": "10/day",
+    "LIMIT_SIGN_INS_PER_ADDRESS": "100/day",
     "LIMIT_REGISTRATIONS": "30/hour",
-    "LIMIT_ORDERS": "30/minute",
-    "LIMIT_SEARCHES": "20/minute",
+    "LIMIT_ORDERS": "30/hour",
+    "LIMIT_PAYMENT_CHECKS": "1/hour",
+    "LIMIT_SEARCHES": "20/hour",
     "LIMIT_SOCKETS": "120/minute",
     "MAX_OPEN_ORDERS": "20",
     "TRUSTED_PROXIES": "127.0.0.1",
@@ -114,3 +117,39 @@ async def test_searches_are_limited(limited: StoreProcess) -> None:
         unlimited = await client.get("/api/items", headers=headers)
     assert [answer.status_code for answer in answers] == [200] * 20 + [429]
     assert unlimited.status_code == 200
+
+
+async def test_a_client_cannot_choose_its_address_in_a_line_of_its_own(limited: StoreProcess) -> None:
+    """HAProxy adds the client's address in a line of its own, after the client's."""
+    async with _client(limited) as client:
+        answers = [
+            await client.get(
+                "/api/items",
+                params={"q": "a"},
+                headers=[("X-Forwarded-For", f"192.0.2.{number}"), ("X-Forwarded-For", "::ffff:198.51.100.8")],
+            )
+            for number in range(20)
+        ]
+        # The same address, as another proxy writes it.
+        same = {"X-Forwarded-For": "192.0.2.99, 198.51.100.8:5000"}
+        answers.append(await client.get("/api/items", params={"q": "a"}, headers=same))
+    assert [answer.status_code for answer in answers] == [200] * 20 + [429]
+
+
+async def test_searches_of_a_page_are_limited_too(limited: StoreProcess) -> None:
+    async with Tab(limited.url) as tab:
+        for _ in range(21):
+            await tab.call(f"{SHELF}.load", path="/?q=a")
+        await tab.wait_for_text("Too many tries")
+        mark = len(tab.frames)
+        await tab.call(f"{SHELF}.load", path="/")
+        await tab.wait_for(lambda: "Dragon Sword" in "".join(tab.frames[mark:]))
+
+
+async def test_payment_checks_are_limited(limited: StoreProcess) -> None:
+    user = SignedInUser(limited)
+    async with Tab(limited.url, cookie=user.token) as tab:
+        await tab.call(f"{LIBRARY}.check_payments")
+        await tab.wait_for_text("You have no unpaid orders")
+        await tab.call(f"{LIBRARY}.check_payments")
+        await tab.wait_for_text("Too many tries")

@@ -19,7 +19,7 @@ WRONG = "wrong, all wrong"
 @pytest.fixture
 def fresh_store() -> Iterator[StoreProcess]:
     """Return a store of the test's own, so that the rate limits reached by one test do not affect the others."""
-    with StoreProcess(samples=False, env={"LIMIT_SIGN_INS_PER_ADDRESS": "50/5minutes"}) as store:
+    with StoreProcess(samples=False, env={"LIMIT_SIGN_INS_PER_ADDRESS": "50/day"}) as store:
         yield store
 
 

@@ -14,6 +14,7 @@ from store_app.accounts.service import (
     token_hash,
     username_key,
 )
+from store_app.accounts.usernames import MAX_SKELETON_LENGTH, skeleton
 from store_app.errors import Invalid
 
 
@@ -72,6 +73,35 @@ def test_invalid_names_are_refused(name: str) -> None:
     with pytest.raises(Invalid) as refusal:
         _checked_username(name)
     assert refusal.value.field == "username"
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Mar1na", "Marlna"),
+        ("player1", "playerI"),
+        ("player1", "PLAYERl"),
+        ("b0b", "bob"),
+        ("a  b", "a b"),
+        ("\u0430\u0441\u0435", "ace"),  # all Cyrillic
+    ],
+    ids=ascii,
+)
+def test_names_that_look_alike_have_the_same_skeleton(one: str, other: str) -> None:
+    assert skeleton(one) == skeleton(other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("Zoe", "Zoë"), ("김하나", "김하늘"), ("李小龍", "李小虎"), ("a-b", "ab"), ("anna", "anne")]
+)
+def test_names_that_differ_have_different_skeletons(one: str, other: str) -> None:
+    assert skeleton(one) != skeleton(other)
+
+
+@given(st.text(max_size=MAX_NAME_LENGTH * 2))
+def test_a_skeleton_fits_its_column(name: str) -> None:
+    assert len(skeleton(name)) <= MAX_SKELETON_LENGTH
+    assert skeleton(name.swapcase()) == skeleton(name) or not name.isascii()
 
 
 @pytest.mark.parametrize(

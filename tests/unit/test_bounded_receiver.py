@@ -24,7 +24,7 @@ async def _received(frames: list[Message | Exception], unfinished: int = 0) -> t
         return frame
 
     connection = EndableConnection(receive, 4001)
-    tab = Tab("token", None, connection.disconnect, _no_refresh)
+    tab = Tab("token", None, "192.0.2.1", connection.disconnect, _no_refresh)
     tab.unfinished = {asyncio.get_running_loop().create_future() for _ in range(unfinished)}  # type: ignore[misc]
     receiver = BoundedReceiver(connection, tab)
     waiting = asyncio.create_task(receiver.receive())

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from store_app import money
+from store_app import languages, money
 
 PLACES = {"USD": 2, "EUR": 2, "JPY": 0, "KWD": 3}
 currencies = st.sampled_from(sorted(PLACES))
@@ -84,8 +84,16 @@ def test_a_currency_without_decimals_refuses_them() -> None:
 
 
 @pytest.mark.parametrize(
-    ("amount", "currency", "text"),
-    [(99_999, "USD", "$999.99"), (0, "USD", "$0.00"), (123_456_789, "USD", "$1,234,567.89"), (500, "JPY", "¥500")],
+    ("amount", "currency", "language", "text"),
+    [
+        (99999, "USD", "en", "$999.99"),
+        (99999, "USD", "de", "999,99\u00a0$"),
+        (1250, "KWD", "en", "KWD\u00a01.250"),
+        (500, "CHF", "en", "CHF\u00a05.00"),
+        (1500, "JPY", "en", "\u00a51,500"),
+        (1500, "CAD", "en", "CA$15.00"),
+    ],
 )
-def test_an_amount_is_displayed_with_its_currency(amount: int, currency: str, text: str) -> None:
-    assert money.display(amount, currency) == text
+def test_amounts_are_written_as_in_the_language(amount: int, currency: str, language: str, text: str) -> None:
+    with languages.override(language):
+        assert money.display(amount, currency) == text

@@ -9,20 +9,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from store_app.db.pagination import MAX_ID, Page, make_cursor, read_cursor
+from store_app.db.pagination import MAX_CURSOR_LENGTH, MAX_ID, Page, make_cursor, read_cursor
 from store_app.errors import Invalid
 
 sorts = st.sampled_from(["featured", "price", "-price", "name"])
-printable = st.text(max_size=40).filter(str.isprintable)
+names = st.text(st.characters(exclude_categories=["Cc", "Cs"]), max_size=200)
 
 
 def _encode(data: Any) -> str:
     return base64.urlsafe_b64encode(json.dumps(data).encode()).decode().rstrip("=")
 
 
-@given(sorts, st.integers(0, MAX_ID), printable)
+@given(sorts, st.integers(0, MAX_ID), names)
 def test_a_cursor_is_parsed_to_the_values_it_was_made_of(sort: str, row_id: int, name: str) -> None:
-    assert read_cursor(make_cursor(sort, name, row_id), sort, str, int) == (name, row_id)
+    cursor = make_cursor(sort, name, row_id)
+    assert len(cursor) <= MAX_CURSOR_LENGTH
+    assert read_cursor(cursor, sort, str, int) == (name, row_id)
 
 
 @given(st.text(max_size=80))
@@ -65,8 +67,8 @@ def test_a_cursor_that_was_tampered_with_is_refused(text: str) -> None:
         read_cursor(text, "price", int, int)
 
 
-@pytest.mark.parametrize("name", ["a\x00b", "a\nb", "\ud800", "\u2028"])
-def test_a_cursor_with_text_that_a_database_cannot_hold_is_refused(name: str) -> None:
+@pytest.mark.parametrize("name", ["a\x00b", "a\nb", "\ud800"])
+def test_a_cursor_with_text_that_no_name_holds_is_refused(name: str) -> None:
     with pytest.raises(Invalid):
         read_cursor(_encode(["name", name, 1]), "name", str, int)
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from store_app import routes
+from store_app import languages, routes
 
 SITE = "https://shop.example"
 
@@ -54,6 +54,35 @@ def test_paths_of_the_store_are_kept(path: str) -> None:
 )
 def test_anything_else_is_replaced_by_the_store_page(path: str) -> None:
     assert routes.own_path(path) == routes.STORE
+
+
+@pytest.mark.parametrize(
+    ("path", "english"),
+    [
+        ("/cart", "/cart"),
+        ("/de/cart", "/cart"),
+        ("/de", "/"),
+        ("/de?q=a%20b", "/?q=a%20b"),
+        ("/de/orders/x?next=/de/cart", "/orders/x?next=/de/cart"),
+        ("/de//evil.example", "/"),
+        ("/de/\\evil.example", "/"),
+        ("//evil.example", "/"),
+        ("", "/"),
+    ],
+)
+def test_a_path_is_kept_in_the_language_of_the_page(path: str, english: str) -> None:
+    assert routes.own_path_here(path) == english
+    with languages.override("de"):
+        assert routes.own_path_here(path) == routes.in_language(english, "de")
+
+
+@given(st.text(alphabet="/de\\?.evil", max_size=20).map("/de/".__add__) | st.text(max_size=30))
+def test_no_language_leads_to_another_site(text: str) -> None:
+    for language in languages.known():
+        with languages.override(language):
+            path = routes.own_path_here(text)
+        assert path.startswith("/")
+        assert _browser_goes_to(path) == "shop.example"
 
 
 @given(st.text(alphabet="/\\ \t\n:.@?#%[]ehtpsvil\x00\u2028", max_size=20) | st.text(max_size=30))

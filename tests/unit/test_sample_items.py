@@ -1,25 +1,32 @@
 """The sample items: complete, sellable, and each with a cover of its own."""
 
 import re
+import shutil
 import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from store_app.catalogue import sample_items as sample_items_module
+from store_app.catalogue.folder import read_folder
+from store_app.catalogue.pictures import COVERS
 from store_app.catalogue.sample_items import sample_items
 
 Row = dict[str, Any]
 ITEMS = sample_items()
-COVERS = Path(__file__).parents[2] / "assets" / "covers"
+PICTURES = sorted(COVERS.glob("*.svg"))
+SAMPLES = Path(sample_items_module.__file__).parent / "samples" / "items.csv"
+FIRST_TAGS = {"Game", "Gear", "Currency", "Bundle", "Pet", "Music"}
 FORBIDDEN = {"script", "foreignObject", "image", "text", "style", "a"}
-MAX_COVER_BYTES = 4_300
+MAX_PICTURE_BYTES = 5_000
 
 each_item = pytest.mark.parametrize("item", ITEMS, ids=lambda item: item["sku"])
+each_picture = pytest.mark.parametrize("picture", PICTURES, ids=lambda picture: picture.stem)
 
 
-def _cover(item: Row) -> ET.Element:
-    return ET.XML((COVERS / f"{item['sku']}.svg").read_text(encoding="utf-8"))
+def _drawing(picture: Path) -> ET.Element:
+    return ET.XML(picture.read_text(encoding="utf-8"))
 
 
 def test_the_five_specified_items_come_first() -> None:
@@ -47,12 +54,21 @@ def test_both_kinds_and_all_price_ranges_are_present() -> None:
     assert max(item["price"] for item in ITEMS) == 149_999
 
 
-def test_every_cover_has_an_item_and_every_item_a_cover() -> None:
-    assert {path.stem for path in COVERS.glob("*.svg")} == {item["sku"] for item in ITEMS}
+def test_every_picture_has_an_item_and_every_item_a_cover() -> None:
+    assert [item["image"] for item in ITEMS] == [f"/covers/{item['sku']}.svg" for item in ITEMS]
+    assert sorted(path.name for path in PICTURES) == sorted(
+        address.removeprefix("/covers/") for item in ITEMS for address in (item["image"], *item["pictures"])
+    )
 
 
-def test_no_two_covers_are_the_same() -> None:
-    assert len({path.read_bytes() for path in COVERS.glob("*.svg")}) == len(ITEMS)
+def test_no_two_pictures_are_the_same() -> None:
+    assert len({path.read_bytes() for path in PICTURES}) == len(PICTURES)
+
+
+def test_the_samples_are_a_catalogue_folder(tmp_path: Path) -> None:
+    for path in (*PICTURES, SAMPLES):
+        shutil.copy(path, tmp_path)
+    assert [item.sku for item in read_folder(tmp_path).items] == [item["sku"] for item in ITEMS]
 
 
 @each_item
@@ -61,17 +77,27 @@ def test_an_item_has_what_a_sale_needs(item: Row) -> None:
     assert item["price"] > 0
     assert item["description"].count(". ") >= 1
     assert item["description"].endswith(".")
+    assert item["tagline"].endswith(".")
+    assert 10 < len(item["tagline"]) <= 60
+    assert item["tagline"] not in item["description"]
+    assert item["tags"][0] in FIRST_TAGS
+    assert 2 <= len(item["tags"]) <= 3
+    assert 2 <= len(item["facts"]) <= 5
 
 
-@each_item
-def test_a_cover_has_the_size_of_the_stores_covers(item: Row) -> None:
-    assert _cover(item).get("viewBox") == "0 0 460 215"
-    assert (COVERS / f"{item['sku']}.svg").stat().st_size <= MAX_COVER_BYTES
+def test_no_two_items_have_the_same_tagline() -> None:
+    assert len({item["tagline"] for item in ITEMS}) == len(ITEMS)
 
 
-@each_item
-def test_a_cover_contains_no_script_and_loads_nothing(item: Row) -> None:
-    for element in _cover(item).iter():
+@each_picture
+def test_a_picture_has_the_size_of_the_stores_covers(picture: Path) -> None:
+    assert _drawing(picture).get("viewBox") == "0 0 460 215"
+    assert picture.stat().st_size <= MAX_PICTURE_BYTES
+
+
+@each_picture
+def test_a_picture_contains_no_script_and_loads_nothing(picture: Path) -> None:
+    for element in _drawing(picture).iter():
         assert element.tag.rpartition("}")[2] not in FORBIDDEN
         for name, value in element.attrib.items():
             assert not name.startswith("on")

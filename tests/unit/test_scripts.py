@@ -143,6 +143,7 @@ class TestPages:
         for name in (
             "store_app/web/ui/page.py",
             "assets/cover.svg",
+            "scripts/activity.js",
             "rxconfig.py",
             "requirements.txt",
             "README.md",
@@ -163,7 +164,8 @@ class TestPages:
         assert pages.are_built(project)
 
     @pytest.mark.parametrize(
-        "name", ["store_app/web/ui/page.py", "assets/cover.svg", "rxconfig.py", "requirements.txt"]
+        "name",
+        ["store_app/web/ui/page.py", "assets/cover.svg", "scripts/activity.js", "rxconfig.py", "requirements.txt"],
     )
     def test_pages_are_built_again_when_a_source_changed(self, project: Path, name: str) -> None:
         self.build(project)
@@ -174,6 +176,23 @@ class TestPages:
         self.build(project)
         (project / "store_app" / "new.py").touch()
         assert not pages.are_built(project)
+
+    def test_pages_are_built_again_when_the_brand_changed(
+        self, project: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (project / "studio").mkdir()
+        for change in (
+            lambda: (project / "brand.env").write_text("STORE_LOGO=studio/logo.svg\n"),
+            lambda: (project / "studio/logo.svg").write_text("a logo"),
+            lambda: (project / "studio/logo.svg").write_text("another"),
+            lambda: monkeypatch.setenv("STORE_NAME", "Another"),
+        ):
+            shutil.rmtree(project / pages.OUTPUT, ignore_errors=True)
+            self.build(project)
+            before = pages.compiled(project)
+            change()
+            assert not pages.are_built(project)
+            assert pages.compiled(project) != before
 
     def test_pages_are_not_built_again_when_a_document_changed(self, project: Path) -> None:
         self.build(project)
@@ -375,6 +394,22 @@ class TestRun:
             f"e.g. PORT={busy_port + 80} make run\n"
         )
 
+    @pytest.mark.parametrize("earlier_release", [False, True])
+    def test_only_this_account_can_enter_the_folders_of_data_and_logs(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, earlier_release: bool
+    ) -> None:
+        logs = tmp_path / "data" / "logs"
+        if earlier_release:
+            logs.mkdir(mode=0o755, parents=True)
+        monkeypatch.setattr(run, "ROOT", tmp_path)
+        monkeypatch.setattr(run, "LOGS", logs)
+        monkeypatch.setattr(run, "_stop_on_signals", lambda: None)
+        monkeypatch.setattr(run, "_serve", lambda _plan, _stack: None)
+        monkeypatch.setenv("PORT", str(free_port()))
+        monkeypatch.setenv("SIMULATOR_PORT", str(free_port()))
+        assert run.main([]) == 0
+        assert [oct(folder.stat().st_mode & 0o777) for folder in (logs.parent, logs)] == ["0o700"] * 2
+
     def test_a_busy_port_is_recognized(self, busy_port: int) -> None:
         assert port_is_busy("127.0.0.1", busy_port)
         assert port_is_busy("0.0.0.0", busy_port)  # noqa: S104 - only asks whether the port is busy
@@ -393,11 +428,17 @@ class TestChild:
         child = self.child(tmp_path, code)
         child.echo = True
         assert child.start().wait() == 0
-        logs = sorted(path.name for path in tmp_path.glob("log*"))
-        assert logs == ["log", "log.1", "log.2", "log.3"]
+        # The thread that follows the log may be in the middle of its last rotation.
+        wanted, deadline = ["log", "log.1", "log.2", "log.3"], time.monotonic() + 5
+        while sorted(path.name for path in tmp_path.glob("log*")) != wanted:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
         assert sum(path.stat().st_size for path in tmp_path.glob("log*")) < 80 * 200
+        assert {path.stat().st_mode & 0o777 for path in tmp_path.glob("log*")} == {0o600}
         assert "\0" not in child.tail()
-        assert "40 xxx" in capsys.readouterr().err
+        shown = capsys.readouterr().err
+        # A line is lost if it is written between the last look at the log and its end.
+        assert sum(f"{number} xxx" in shown for number in range(80)) >= 75
 
     def test_stopping_a_child_stops_its_children_too(self, tmp_path: Path) -> None:
         code = (

@@ -1,12 +1,14 @@
 """Settings: which values are accepted, and that each refusal is one sentence that names the setting."""
 
+import string
 from pathlib import Path
+from random import Random
 
 import pytest
 
 from store_app import network
 from store_app.payments.registry import default_provider
-from store_app.settings import BadSettings, Settings, get_settings
+from store_app.settings import BadSettings, Settings, get_settings, is_guessable
 
 GOOD = {"XSOLLA_WEBHOOK_SECRET": "a-secret-of-sixteen-letters"}
 PRODUCTION = {
@@ -14,6 +16,8 @@ PRODUCTION = {
     "ENVIRONMENT": "production",
     "PUBLIC_URL": "https://shop.example",
     "XSOLLA_PROJECT_ID": "308077",
+    "XSOLLA_MERCHANT_ID": "887981",
+    "XSOLLA_API_KEY": "83e337744293495f",
     "XSOLLA_SANDBOX": "false",
 }
 
@@ -144,6 +148,37 @@ def test_a_bad_value_is_refused_with_one_sentence_that_names_it(environ: dict[st
     assert name in message
     assert "\n" not in message
     assert len(message) < 200
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "jxy2i4LU7tr9cY",
+        "aaaaaaaaaaaaaaaa",
+        "1234567890123456",
+        "abcdefghijklmnop",
+        "qwertyuiopasdfgh",
+        "abababababababab",
+        "changemechangeme",
+        "Password1234567!",
+        "your-webhook-secret-here",
+        "xsolla_webhook_secret",
+        "put-your-secret-here",
+        "<your webhook secret>",
+        "replace-me-in-production",
+        "x" * 100,
+        "-" * 16,
+    ],
+)
+def test_a_secret_can_be_guessed(secret: str) -> None:
+    assert is_guessable(secret)
+
+
+@pytest.mark.parametrize("length", [16, 32, 100])
+def test_a_random_secret_cannot_be_guessed(length: int) -> None:
+    letters, random = string.ascii_letters + string.digits, Random(length)
+    secrets = ["".join(random.choices(letters, k=length)) for _ in range(50)]
+    assert [secret for secret in secrets if is_guessable(secret)] == []
 
 
 def test_a_refusal_does_not_repeat_a_secret() -> None:

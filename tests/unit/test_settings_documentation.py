@@ -4,7 +4,9 @@ import re
 from pathlib import Path
 
 import pytest
+from pydantic_settings import BaseSettings
 
+from store_app.brand import Brand
 from store_app.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -28,6 +30,7 @@ def test_env_example_has_the_setting_once_with_a_comment_above_it(name: str) -> 
     assert above.startswith("# "), f"{name} has no comment above it"
 
 
-@pytest.mark.parametrize("name", Settings.model_fields)
-def test_the_setting_has_a_description(name: str) -> None:
-    assert re.fullmatch(r"[A-Z].*[.]", Settings.model_fields[name].description or "")
+@pytest.mark.parametrize("settings", [Settings, Brand])
+def test_the_settings_have_descriptions(settings: type[BaseSettings]) -> None:
+    for name, field in settings.model_fields.items():
+        assert re.fullmatch(r"[A-Z].*[.]", field.description or ""), name

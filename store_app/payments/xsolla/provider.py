@@ -11,7 +11,7 @@ from decimal import Decimal
 from ipaddress import IPv6Address, ip_address
 from typing import Any
 
-from store_app import money
+from store_app import languages, money, routes
 from store_app.errors import ProviderRefused, ProviderUnavailable
 from store_app.models import AttemptKind, Item, PaymentAttempt
 from store_app.payments.provider import (
@@ -99,8 +99,9 @@ class XsollaProvider(notifications.Webhook):
     def _common_settings(self, request: PaymentRequest) -> dict[str, Any]:
         return {
             "currency": request.currency,
+            "language": languages.current().partition("-")[0],
             "external_id": request.external_id,
-            "return_url": f"{self._settings.public_url}/orders/{request.order_id}",
+            "return_url": self._settings.public_url + routes.order(request.order_id),
         }
 
     def _catalogue_body(self, request: PaymentRequest) -> dict[str, Any]:

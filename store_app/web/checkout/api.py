@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from store_app import money
 from store_app.checkout import service
 from store_app.errors import Invalid
+from store_app.languages import gettext as _
 from store_app.models import OrderStatus
 from store_app.network import client_address
 from store_app.web.http.problems import BAD_BODY, problems
@@ -58,7 +59,7 @@ def _quantities(wanted: Wanted) -> dict[str, int]:
     quantities: dict[str, int] = {}
     for line in wanted.items:
         if line.quantity < 1:
-            raise Invalid("quantity", "The quantity must be 1 or more.")
+            raise Invalid("quantity", _("The quantity must be 1 or more."))
         quantities[line.sku] = quantities.get(line.sku, 0) + line.quantity
     return quantities
 
@@ -74,6 +75,6 @@ async def place_order(
 ) -> OrderPlaced:
     """Place an order and return its payment page. An open order for the same items is returned again."""
     if idempotency_key and not idempotency_key.isprintable():
-        raise Invalid("Idempotency-Key", "The key must be printable text.")
+        raise Invalid("Idempotency-Key", _("The key must be printable text."))
     address = client_address(request)
     return order_placed(await service.buy(current_user, _quantities(wanted), idempotency_key, address=address))

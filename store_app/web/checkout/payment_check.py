@@ -5,6 +5,7 @@ from reflex.event import EventSpec
 
 from store_app.checkout import reconcile
 from store_app.errors import Refusal
+from store_app.languages import gettext as _
 from store_app.web.ui.components import button, problem
 from store_app.web.ui.session import RefusalMixin
 
@@ -35,9 +36,9 @@ class PaymentCheckMixin(RefusalMixin, mixin=True):
 def check_payments_box(state: type[PaymentCheckMixin]) -> rx.Component:
     """Return the box with the button and, after a click, the result for each order."""
     return rx.el.section(
-        rx.el.h2("Paid but nothing here?", class_name="font-semibold"),
+        rx.el.h2(_("Paid but nothing here?"), class_name="font-semibold"),
         button(
-            rx.cond(state.asking, "Asking ...", "Check my payments"),
+            rx.cond(state.asking, _("Checking ..."), _("Check my payments")),
             state.check_payments,
             disabled=state.asking,
             data_testid="check-payments",
@@ -48,6 +49,6 @@ def check_payments_box(state: type[PaymentCheckMixin]) -> rx.Component:
             role="status",
             data_testid="check-steps",
         ),
-        aria_label="Check my payments",
+        aria_label=_("Check my payments"),
         class_name="no-print flex flex-col items-start gap-2 mt-4",
     )

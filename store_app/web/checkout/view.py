@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from store_app import money
+from store_app import money, routes
 from store_app.checkout.cart import Cart
 from store_app.models import ItemKind
 from store_app.web.catalogue.view import ItemLink, item_link
@@ -16,24 +16,26 @@ class CartRow(ItemLink):
     quantity: int = 1
     # Whether the quantity can be changed: only that of consumables.
     countable: bool = False
-    # Why the item cannot be bought; empty if it can.
+    # Why the item cannot be bought now, and the address of the open order that prevents it; each empty if none.
     problem: str = ""
+    order: str = ""
 
 
-def cart_rows(cart: Cart, owned: set[str]) -> list[CartRow]:
-    """Return the lines of a cart; `owned` are the SKUs that the user owns and cannot buy again."""
+def cart_rows(cart: Cart) -> list[CartRow]:
+    """Return the lines of a cart."""
     return [
         CartRow(
-            **item_link(item),
-            price=money.display(item.price * line.quantity, item.currency),
+            **item_link(line.item),
+            price=money.display(line.item.price * line.quantity, line.item.currency),
             quantity=line.quantity,
-            countable=item.kind == ItemKind.CONSUMABLE,
-            problem="In your library already. Remove it to go on." if item.sku in owned else "",
+            countable=line.item.kind == ItemKind.CONSUMABLE,
+            problem=line.obstacle,
+            order=routes.order(line.order_id) if line.order_id else "",
         )
-        for line, item in cart.lines
+        for line in cart.lines
     ]
 
 
 def cart_total(cart: Cart) -> str:
-    """Return the cart's total as users read it."""
-    return money.display(cart.total, cart.lines[0][1].currency) if cart.lines else ""
+    """Return the total of the lines that can be bought now, as users read it; empty if there are none."""
+    return money.display(cart.total, cart.payable[0].item.currency) if cart.payable else ""

@@ -1,20 +1,24 @@
 """GET /livez, /health and /metrics."""
 
 from functools import lru_cache
+from hmac import compare_digest
+from http import HTTPStatus
 
 import redis.asyncio as redis
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
+from store_app.addresses import is_this_machine
 from store_app.db.engine import get_engine
 from store_app.db.threads import in_database_thread
 from store_app.settings import get_settings
+from store_app.web.http.problems import problems
 
 router = APIRouter(tags=["health"])
 
@@ -56,6 +60,18 @@ async def _redis_problem() -> str:
     return ""
 
 
+def _may_read_metrics(request: Request) -> bool:
+    settings = get_settings()
+    if settings.environment != "production":
+        return True
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if settings.metrics_token and scheme.lower() == "bearer":
+        return compare_digest(token.strip().encode(), settings.metrics_token.encode())
+    # A proxy on this machine asks for others.
+    is_forwarded = any(name in request.headers for name in ("x-forwarded-for", "forwarded", "x-real-ip", "via"))
+    return not is_forwarded and is_this_machine(request.client.host if request.client else "unknown")
+
+
 @router.get("/health", summary="Ready for requests", responses={503: {"description": "Not ready; the reasons."}})
 async def health() -> Response:
     """Check the database, its migrations and, where it is set, Redis."""
@@ -63,7 +79,17 @@ async def health() -> Response:
     return JSONResponse({"ready": not problems, "problems": problems}, status_code=503 if problems else 200)
 
 
-@router.get("/metrics", response_class=PlainTextResponse, summary="Prometheus metrics of this process")
-async def metrics() -> Response:
-    """Return the process's metrics in Prometheus's text format."""
+@router.get(
+    "/metrics",
+    response_class=PlainTextResponse,
+    summary="Prometheus metrics of this process",
+    responses=problems(404),
+)
+async def metrics(request: Request) -> Response:
+    """Return the process's metrics in Prometheus's text format.
+
+    In production: to this machine, and to whoever has METRICS_TOKEN as bearer token. For others there are none.
+    """
+    if not _may_read_metrics(request):
+        raise HTTPException(HTTPStatus.NOT_FOUND)
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

@@ -16,17 +16,29 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match, Route
 from starlette.types import Receive, Scope, Send
 
+from store_app.db.pagination import MAX_CURSOR_LENGTH
 from store_app.errors import Refusal
+from store_app.languages import gettext as _
+from store_app.languages import marked
 from store_app.settings import get_settings
 
 logger = logging.getLogger(__name__)
+# The titles of problem documents: the phrases of their statuses, two of which Python 3.13 renamed.
+TITLES = (
+    *(marked("Bad Request"), marked("Unauthorized"), marked("Forbidden"), marked("Not Found")),
+    *(marked("Method Not Allowed"), marked("Request Timeout"), marked("Conflict")),
+    *(marked("Request Entity Too Large"), marked("Content Too Large")),
+    *(marked("Unprocessable Entity"), marked("Unprocessable Content")),
+    *(marked("Too Many Requests"), marked("Internal Server Error"), marked("Service Unavailable")),
+)
 
 PROBLEM_TYPE = "application/problem+json"
 # Every route that reads JSON can also answer these: the body is not UTF-8, or too large.
 BAD_BODY = (400, 408, 413)
 Limit = Annotated[int, Query(ge=1, le=100, description="How many to return at most.")]
 CursorParameter = Annotated[
-    str, Query(max_length=500, description='From the `Link: <...>; rel="next"` of the previous page.')
+    str,
+    Query(max_length=MAX_CURSOR_LENGTH, description='From the `Link: <...>; rel="next"` of the previous page.'),
 ]
 
 
@@ -55,7 +67,7 @@ def problem(
     status: int, code: str, detail: str, headers: dict[str, str] | None = None, **more: Any
 ) -> JSONResponse:
     """Return a problem document."""
-    body = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail, code=code).model_dump()
+    body = Problem(title=_(HTTPStatus(status).phrase), status=status, detail=detail, code=code).model_dump()
     return JSONResponse({**body, **more}, status_code=status, headers=headers, media_type=PROBLEM_TYPE)
 
 
@@ -112,8 +124,10 @@ def _http_error(_request: Request, error: Any) -> JSONResponse:
 
 def _database_error(_request: Request, error: Exception) -> JSONResponse:
     logger.error("the database failed: %s", error)
-    return problem(503, "database-unavailable", "The store cannot do this now. Try again.", {"Retry-After": "5"})
+    return problem(
+        503, "database-unavailable", _("The store cannot do this now. Try again."), {"Retry-After": "5"}
+    )
 
 
 def _internal_error(_request: Request, _error: Exception) -> JSONResponse:
-    return problem(500, "internal-error", "Sorry, there is a problem. Your cart and orders are safe.")
+    return problem(500, "internal-error", _("Sorry, there is a problem. Your cart and orders are safe."))

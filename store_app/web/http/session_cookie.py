@@ -9,12 +9,12 @@ from starlette.responses import Response
 from store_app.accounts.service import SESSION_LIFETIME, CurrentUser, SignedIn, find_current_user
 from store_app.db.threads import in_database_thread
 from store_app.errors import NotSignedIn
-from store_app.settings import get_settings
+from store_app.web.http import cookies
 
 
 def cookie_name() -> str:
-    """Return the name of the session cookie. Browsers send a `__Host-` cookie over https to this host only."""
-    return "__Host-session" if get_settings().secure_cookies else "session"
+    """Return the name of the session cookie."""
+    return cookies.host_name("session")
 
 
 def token_of_cookies(header: str) -> str | None:
@@ -24,19 +24,12 @@ def token_of_cookies(header: str) -> str | None:
 
 def set_session_cookie(response: Response, signed_in: SignedIn) -> None:
     """Give the browser a new session."""
-    response.set_cookie(
-        cookie_name(),
-        signed_in.token,
-        max_age=int(SESSION_LIFETIME.total_seconds()),
-        httponly=True,
-        samesite="lax",
-        secure=get_settings().secure_cookies,
-    )
+    cookies.set_cookie(response, cookie_name(), signed_in.token, SESSION_LIFETIME)
 
 
 def clear_session_cookie(response: Response) -> None:
     """Have the browser delete the session cookie."""
-    response.delete_cookie(cookie_name(), httponly=True, samesite="lax", secure=get_settings().secure_cookies)
+    cookies.delete_cookie(response, cookie_name())
 
 
 def session_token(connection: HTTPConnection) -> str | None:

@@ -21,11 +21,14 @@ def _purchases(session: Session, user_id: str, cursor: str = "") -> Page[Purchas
 class LibraryState(PaymentCheckMixin, rx.State):
     """The purchases of the signed-in user."""
 
-    rows: list[PurchaseView] = []
+    owned: list[PurchaseView] = []
+    # What was refunded or charged back.
+    gone: list[PurchaseView] = []
     # Keys of the rows that were added while this page was open.
     fresh: list[str] = []
     has_more: bool = False
     loaded: bool = False
+    _rows: list[PurchaseView] = []
     _cursor: str = ""
 
     @rx.event
@@ -45,12 +48,17 @@ class LibraryState(PaymentCheckMixin, rx.State):
 
     def _show(self, page: Page[PurchaseView]) -> None:
         """Show the newest purchases, mark those that are new, and keep older ones that were loaded before."""
-        known, newest = {row.key for row in self.rows}, {row.key for row in page.rows}
+        known, newest = {row.key for row in self._rows}, {row.key for row in page.rows}
         self.fresh = [*self.fresh, *(key for key in newest if key not in known)]
-        older = [row for row in self.rows if row.key not in newest] if page.next_cursor else []
-        self.rows = [*page.rows, *older]
+        older = [row for row in self._rows if row.key not in newest] if page.next_cursor else []
+        self._set_rows([*page.rows, *older])
         if not older:
             self._cursor, self.has_more = page.next_cursor, bool(page.next_cursor)
+
+    def _set_rows(self, rows: list[PurchaseView]) -> None:
+        self._rows = rows
+        self.owned = [row for row in rows if not row.is_gone]
+        self.gone = [row for row in rows if row.is_gone]
 
     @rx.event
     async def load_more(self) -> None:
@@ -59,7 +67,7 @@ class LibraryState(PaymentCheckMixin, rx.State):
         if current_user is None or not self._cursor:
             return
         page = await read(_purchases, current_user.user_id, self._cursor)
-        self.rows = [*self.rows, *page.rows]
+        self._set_rows([*self._rows, *page.rows])
         self._cursor, self.has_more = page.next_cursor, bool(page.next_cursor)
 
 

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
+from starlette.websockets import WebSocketState
 
 from store_app.accounts.service import CurrentUser, find_current_user, session_is_open
 from store_app.db.outbox import Message
@@ -15,6 +16,7 @@ from store_app.live.hub import hub
 from store_app.network import client_address
 from store_app.web.http.session_cookie import current_user_of
 from store_app.web.live.connection_limits import REASON, TOO_MANY_CONNECTIONS, address_slot, user_slot
+from store_app.web.live.event_limits import UnwantedFrame, connection_limiter, count_frame
 from store_app.web.live.event_socket import EndableConnection
 
 router = APIRouter()
@@ -40,7 +42,8 @@ class SocketClient:
             return
         if not await read(session_is_open, self.session_hash):
             self.close()
-        else:
+        # Meanwhile the session may have ended, and the message about it closed the connection.
+        elif self.socket.application_state is WebSocketState.CONNECTED:
             await self.socket.send_json(message.payload)
 
 
@@ -63,12 +66,23 @@ async def _current_user(socket: WebSocket) -> CurrentUser | None:
 async def messages(socket: WebSocket) -> None:
     """Send a user's own messages until either side disconnects. GET /api/purchases shows what was missed."""
     async with address_slot(client_address(socket)) as has_slot:
+        # Accepted first: a client is told the reason only of a connection that was open.
+        await socket.accept()
         if not has_slot:
             await socket.close(TOO_MANY_CONNECTIONS, REASON)
             return
-        await socket.accept()
         with suppress(WebSocketDisconnect):
             await _serve(socket)
+
+
+async def _ignore_frames(connection: EndableConnection) -> None:
+    """Ignore what a client sends until it disconnects; disconnect one that sends too much."""
+    limiter = connection_limiter()
+    while (await connection.receive())["type"] != "websocket.disconnect":
+        try:
+            await count_frame(limiter)
+        except UnwantedFrame as unwanted:
+            connection.disconnect(unwanted.code, "too many frames")
 
 
 async def _serve(socket: WebSocket) -> None:
@@ -76,17 +90,15 @@ async def _serve(socket: WebSocket) -> None:
     if current_user is None:
         await socket.close(NOT_SIGNED_IN, 'send {"token": "..."} first')
         return
-    with user_slot(current_user.user_id) as has_slot:
+    async with user_slot(current_user.user_id) as has_slot:
         if not has_slot:
             await socket.close(TOO_MANY_CONNECTIONS, REASON)
             return
-        connection = EndableConnection(socket.receive, NOT_SIGNED_IN)
+        connection = EndableConnection(socket.receive, NOT_SIGNED_IN, socket.scope.get("client"))
         client = SocketClient(socket, current_user.user_id, current_user.session_hash, connection.disconnect)
         hub.add(client)
         try:
-            # Whatever the client sends is ignored.
-            while (await connection.receive())["type"] != "websocket.disconnect":
-                pass
+            await _ignore_frames(connection)
         finally:
             hub.remove(client)
         await connection.close(socket.send)

@@ -1,19 +1,27 @@
-"""What one connection to the event socket may ask for: which frames, how many events, how fast.
+"""What one connection to the event socket may ask for: which frames, how many of them, how fast.
 
 Any client can open the socket and send anything. What no page of the store sends is dropped before Reflex sees it.
 """
 
+import asyncio
 import inspect
 import json
-import time
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+from weakref import WeakValueDictionary
 
+import reflex as rx
+from aiolimiter import AsyncLimiter
+from reflex.istate.manager import StateManager
+from reflex.istate.manager.memory import StateManagerMemory
+from reflex.istate.manager.token import BaseStateToken
 from reflex_base.event.processor import EventProcessor
 from reflex_base.registry import RegistrationContext
 from starlette.types import Message
 
+from store_app.addresses import address_group
 from store_app.logs import note_security_event
 from store_app.web.live import tabs
 
@@ -23,11 +31,14 @@ MAX_FRAME_CHARACTERS = 64_000
 MAX_UNFINISHED_EVENTS, MAX_WAITING_FRAMES = 8, 60
 # No page sends more. A client that does is disconnected: slowing it down would leave thousands of events in the
 # buffers, to be worked off after it has gone.
-EVENTS_PER_SECOND, EVENT_BURST = 20, 60
+FRAMES_PER_SECOND, FRAME_BURST = 20, 60
+# Of all tabs of a family or an office together; more of them wait.
+FRAMES_PER_SECOND_OF_ADDRESS = 100
 # Close codes (RFC 6455, 7.4.1).
 UNSUPPORTED_DATA, POLICY_VIOLATION, TOO_BIG = 1003, 1008, 1009
 # Socket.IO packets: a message ("4" of Engine.IO) that connects, or that is an event of the namespace.
 _CONNECT, _EVENT = "40/_event,", "42/_event,"
+_PING_PONG = {"2", "3"}
 _WITHOUT_PAYLOAD = {"ping", "client_error"}
 
 
@@ -39,29 +50,38 @@ class UnwantedFrame(Exception):
         self.code = code
 
 
-class Allowance:
-    """A token bucket: so many events at once, and then so many per second."""
-
-    def __init__(self) -> None:
-        """Begin full."""
-        self._left, self._at = float(EVENT_BURST), time.monotonic()
-
-    def take(self) -> None:
-        """Count an event.
-
-        Raises:
-            UnwantedFrame: there were too many.
-        """
-        now = time.monotonic()
-        self._left = min(EVENT_BURST, self._left + (now - self._at) * EVENTS_PER_SECOND) - 1
-        self._at = now
-        if self._left < 0:
-            raise UnwantedFrame(POLICY_VIOLATION)
+_of_address: WeakValueDictionary[str, AsyncLimiter] = WeakValueDictionary()
 
 
-def is_event(message: Message) -> bool:
-    """Whether a received message is an event of a page."""
-    return str(message.get("text") or "").startswith(_EVENT)
+def connection_limiter() -> AsyncLimiter:
+    """Return what limits the frames of one connection."""
+    return AsyncLimiter(FRAME_BURST, FRAME_BURST / FRAMES_PER_SECOND)
+
+
+def address_limiter(address: str) -> AsyncLimiter:
+    """Return what limits the frames of all connections of a network address in this process."""
+    group = address_group(address)
+    limiter = _of_address.get(group)
+    if limiter is None:
+        limiter = _of_address[group] = AsyncLimiter(FRAMES_PER_SECOND_OF_ADDRESS, 1)
+    return limiter
+
+
+async def count_frame(limiter: AsyncLimiter) -> None:
+    """Count a frame of a connection, whatever it is: each costs work.
+
+    Raises:
+        UnwantedFrame: there were too many.
+    """
+    if not limiter.has_capacity():
+        note_security_event("too_many_frames", "a connection was closed")
+        raise UnwantedFrame(POLICY_VIOLATION)
+    await limiter.acquire()
+
+
+def is_frame(message: Message) -> bool:
+    """Whether a received message is a frame of the client, not the end of the connection."""
+    return bool(message["type"] == "websocket.receive")
 
 
 def is_allowed(message: Message) -> bool:
@@ -70,11 +90,12 @@ def is_allowed(message: Message) -> bool:
     Raises:
         UnwantedFrame: it is binary, or too long.
     """
-    if message["type"] != "websocket.receive":
+    if not is_frame(message):
         return True
     text = message.get("text")
-    # Binary attachments of Socket.IO ("45", "46") would be kept in memory until all of them have come.
-    if text is None or text.startswith(("45", "46")):
+    # Binary attachments of Socket.IO ("45", "46") would be kept in memory until all of them have come; "b" is
+    # binary data in letters.
+    if text is None or text.startswith(("45", "46", "b")):
         raise UnwantedFrame(UNSUPPORTED_DATA)
     if len(text) > MAX_FRAME_CHARACTERS:
         raise UnwantedFrame(TOO_BIG)
@@ -88,7 +109,7 @@ def _is_allowed_text(text: str) -> bool:
     if text.startswith(_CONNECT):
         return _is_allowed_boot(text.removeprefix(_CONNECT))
     if not text.startswith("4"):
-        return True
+        return text in _PING_PONG
     if not text.startswith(_EVENT):
         return text.startswith("41")
     match _parsed(text.removeprefix(_EVENT)):
@@ -109,18 +130,40 @@ def _is_allowed_boot(text: str) -> bool:
 
 
 def _is_allowed_event(event: dict[str, Any]) -> bool:
-    name, payload = event.get("name"), event.get("payload") or {}
+    name, payload = event.get("name"), event.get("payload", {})
     arguments = _handlers().get(name) if isinstance(name, str) else None
-    if arguments is None or not isinstance(payload, dict):
+    if arguments is None or not isinstance(payload, dict) or not _is_router_data(event.get("router_data", {})):
         return False
     return arguments.required <= payload.keys() <= arguments.all
 
 
-def _parsed(text: str) -> Any:
+def _is_router_data(data: Any) -> bool:
+    """Whether this is router data as pages send it; Reflex would log a traceback for anything else."""
+    if not isinstance(data, dict) or not isinstance(data.get("query", {}), dict):
+        return False
+    return all(_is_path(data.get(name, "/")) for name in ("pathname", "asPath"))
+
+
+def _is_path(path: Any) -> bool:
+    if not isinstance(path, str) or not path.startswith("/"):
+        return False
     try:
-        return json.loads(text)
+        # "//[" begins a host, which is none.
+        return bool(urlsplit(path))
+    except ValueError:
+        return False
+
+
+def _parsed(text: str) -> Any:
+    """Return the data of a frame; None if it is none, or could not be sent back."""
+    try:
+        data = json.loads(text)
+        if "\\ud" in text.lower():
+            # Half a surrogate cannot be written: an answer that repeats it would never leave.
+            json.dumps(data, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         return None
+    return data
 
 
 class _Arguments(NamedTuple):
@@ -161,3 +204,14 @@ def drop_unstarted(processor: EventProcessor, tab: tabs.Tab) -> None:
         # Reflex has no public way to ask whether an event has begun.
         if future.txid not in processor._tasks:  # noqa: SLF001
             future.cancel()
+
+
+async def forget_state(manager: StateManager, tab: tabs.Tab) -> None:
+    """Remove the state of a tab that has gone, after its last event: no other connection can name it.
+
+    Reflex would keep it for an hour, and memory would grow with every page that is opened. In Redis it expires.
+    """
+    while tab.unfinished:
+        await asyncio.wait(tab.unfinished)
+    if isinstance(manager, StateManagerMemory):
+        manager._purge_token(BaseStateToken(ident=tab.token, cls=rx.State))  # noqa: SLF001 - there is no other way

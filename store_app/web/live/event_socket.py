@@ -22,14 +22,17 @@ from store_app.db import outbox
 from store_app.network import client_address
 from store_app.web.http.middleware import middleware
 from store_app.web.http.session_cookie import current_user_of
+from store_app.web.live import unfinished_messages
 from store_app.web.live.connection_limits import REASON, TOO_MANY_CONNECTIONS, address_slot, user_slot
 from store_app.web.live.event_limits import (
     MAX_UNFINISHED_EVENTS,
     MAX_WAITING_FRAMES,
-    Allowance,
     UnwantedFrame,
+    address_limiter,
+    connection_limiter,
+    count_frame,
     is_allowed,
-    is_event,
+    is_frame,
 )
 from store_app.web.live.tabs import Tab
 
@@ -57,26 +60,34 @@ async def guard_event_socket(
     send: Send,
     *,
     refresh: Refresh,
-    drop_events: Callable[[Tab], None],
+    forget: Callable[[Tab], None],
 ) -> None:
-    """Guard Reflex's event socket; `refresh` shows a message in a tab, `drop_events` ends what a tab left."""
+    """Guard Reflex's event socket; `refresh` shows a message in a tab, `forget` ends what a tab left."""
     if scope["type"] != "websocket" or not scope["path"].startswith(EVENT_PATH):
         await app(scope, receive, send)
         return
     handshake = HTTPConnection(scope)
-    async with address_slot(client_address(handshake)) as address_may:
+    address = client_address(handshake)
+    async with address_slot(address) as address_may:
         current_user = await current_user_of(handshake) if address_may else None
-        with user_slot(current_user.user_id if current_user else "") as user_may:
+        async with user_slot(current_user.user_id if current_user else "") as user_may:
             if not (address_may and user_may):
-                await send({"type": "websocket.close", "code": TOO_MANY_CONNECTIONS, "reason": REASON})
+                await _refuse(receive, send)
                 return
-            connection = EndableConnection(receive, SESSION_ENDED)
-            tab = Tab(secrets.token_hex(16), current_user, connection.disconnect, refresh)
+            connection = EndableConnection(receive, SESSION_ENDED, scope.get("client"))
+            tab = Tab(secrets.token_hex(16), current_user, address, connection.disconnect, refresh)
             try:
                 await _serve(app, scope, send, connection, tab)
             finally:
-                drop_events(tab)
+                forget(tab)
                 await connection.close(send)
+
+
+async def _refuse(receive: Receive, send: Send) -> None:
+    # Accepted first: a client is told the reason only of a connection that was open.
+    await receive()
+    await send({"type": "websocket.accept"})
+    await send({"type": "websocket.close", "code": TOO_MANY_CONNECTIONS, "reason": REASON})
 
 
 async def _serve(app: ASGIApp, scope: Scope, send: Send, connection: "EndableConnection", tab: Tab) -> None:
@@ -98,9 +109,11 @@ class BoundedReceiver:
 
     def __init__(self, connection: "EndableConnection", tab: Tab) -> None:
         """Read from `connection` while `run` runs."""
-        self._connection, self._tab, self._allowance = connection, tab, Allowance()
+        self._connection, self._tab = connection, tab
+        self._limiter, self._address_limiter = connection_limiter(), address_limiter(tab.address)
         self._waiting: asyncio.Queue[Message] = asyncio.Queue(MAX_WAITING_FRAMES)
         self._disconnect: Message | None = None
+        self._gone = asyncio.Event()
 
     async def run(self) -> None:
         """Read until the connection ends."""
@@ -111,6 +124,7 @@ class BoundedReceiver:
         finally:
             # Whatever ended it, `receive` must not wait for another frame.
             self._disconnect = message if message["type"] == "websocket.disconnect" else _LOST
+            self._gone.set()
             self._tab.event_ended.set()
             with suppress(asyncio.QueueFull):
                 self._waiting.put_nowait(self._disconnect)
@@ -120,8 +134,8 @@ class BoundedReceiver:
         while True:
             message = await self._connection.receive()
             try:
-                if is_event(message):
-                    self._allowance.take()
+                if is_frame(message):
+                    await count_frame(self._limiter)
                 if is_allowed(message):
                     return message
             except UnwantedFrame as unwanted:
@@ -133,13 +147,29 @@ class BoundedReceiver:
             self._tab.event_ended.clear()
             await self._tab.event_ended.wait()
         message = await self._waiting.get() if self._disconnect is None else self._disconnect
+        if is_frame(message):
+            await self._wait_for_turn()
         return self._disconnect or message
+
+    async def _wait_for_turn(self) -> None:
+        """Wait until the address may send one more frame, or the client has gone."""
+        if self._address_limiter.has_capacity():
+            await self._address_limiter.acquire()
+            return
+        turn = asyncio.ensure_future(self._address_limiter.acquire())
+        gone = asyncio.ensure_future(self._gone.wait())
+        await asyncio.wait({turn, gone}, return_when=asyncio.FIRST_COMPLETED)
+        turn.cancel()
+        gone.cancel()
 
 
 class EndableConnection:
     """A connection that the server can end: the app then receives a disconnect, as if the client had left."""
 
-    def __init__(self, receive: Receive, close_code: int) -> None:
+    def __init__(self, receive: Receive, close_code: int, peer: tuple[str, int] | None = None) -> None:
+        """Take what `receive` returns; `peer` is the client's address and port."""
+        self.delivered, self.delivered_before, self.received_before, self.unfinished = 0, 0, -1, 0
+        unfinished_messages.watch(peer, self)
         self._receive, self._close_code, self._reason = receive, close_code, "signed out"
         self._ended: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
@@ -147,8 +177,11 @@ class EndableConnection:
         received: asyncio.Future[Any] = asyncio.ensure_future(self._receive())
         try:
             await asyncio.wait({received, self._ended}, return_when=asyncio.FIRST_COMPLETED)
-            disconnect = {"type": "websocket.disconnect", "code": self._close_code}
-            return received.result() if received.done() else disconnect
+            if not received.done():
+                return {"type": "websocket.disconnect", "code": self._close_code}
+            message: Message = received.result()
+            self.delivered += unfinished_messages.length(message)
+            return message
         finally:
             received.cancel()
 

@@ -9,12 +9,13 @@ from typing import Any
 import reflex as rx
 from sqlmodel import Session
 
+from store_app import languages
 from store_app.accounts.service import session_is_open
 from store_app.db.outbox import Message
 from store_app.db.threads import read
 from store_app.web.live.tabs import Tab
 
-# Called with a database session, the user's id, and the parameters that the State gave to `_watch`.
+# Called with a database session, the user's id (empty when signed out), and the parameters given to `_watch`.
 Query = Callable[..., Any]
 # A State, and what its query returned.
 _Found = tuple[type[rx.State], Any]
@@ -38,6 +39,7 @@ def refresh_on(state: type[rx.State], query: Query, *, in_every_tab: bool = Fals
 
 async def refresh(app: rx.App, tab: Tab, message: Message) -> None:
     """Refresh all that a tab shows, after a message; close the tab if its session has ended."""
+    languages.activate(tab.language)
     found = await read(_find, tab)
     if found is None:
         tab.close()
@@ -48,7 +50,7 @@ async def refresh(app: rx.App, tab: Tab, message: Message) -> None:
 def _find(session: Session, tab: Tab) -> list[_Found] | None:
     """Read all that the tab shows, in one database transaction; None when the tab's session has ended."""
     watching = dict.fromkeys(_shown_in_every_tab, ()) | tab.watching
-    if not session_is_open(session, tab.session_hash):
+    if tab.current_user and not session_is_open(session, tab.session_hash):
         return None
     return [(state, _queries[state](session, tab.user_id, *key)) for state, key in watching.items()]
 

@@ -4,10 +4,12 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import reflex as rx
 from reflex_base.event.processor import EventFuture
 
+from store_app import languages
 from store_app.accounts.service import CurrentUser
 from store_app.db.outbox import Message
 from store_app.live.hub import hub
@@ -23,8 +25,10 @@ class Tab:
         token: the key of its state. Reflex sends it to the tab, where it is of no use: the guard gives every
             connection a new one.
         current_user: the user of the session cookie; None when signed out.
+        address: the client's network address.
         close: ends the connection. The browser reconnects with the cookie that it has by then.
         refresh: shows a message in the tab.
+        language: the language of the page that the tab shows.
         watching: the States on the page that messages refresh, with the parameters of their queries.
         is_polling: whether a task of this tab waits for the page's data to change.
         unfinished: its events that were accepted and have not ended.
@@ -33,9 +37,11 @@ class Tab:
 
     token: str
     current_user: CurrentUser | None
+    address: str
     close: Callable[[], None]
     refresh: Callable[["Tab", Message], Awaitable[None]]
-    watching: dict[type[rx.State], tuple[str, ...]] = field(default_factory=dict)
+    language: str = languages.ENGLISH
+    watching: dict[type[rx.State], tuple[Any, ...]] = field(default_factory=dict)
     is_polling: bool = False
     unfinished: set[EventFuture] = field(default_factory=set)
     event_ended: asyncio.Event = field(default_factory=asyncio.Event)
@@ -51,10 +57,9 @@ class Tab:
         return self.current_user.session_hash if self.current_user else ""
 
     def register(self) -> None:
-        """Make the tab a listener of its user's messages."""
+        """Make the tab a listener of its user's messages, or, signed out, of those to everybody."""
         _open[self.token] = self
-        if self.current_user:
-            hub.add(self)
+        hub.add(self)
 
     def unregister(self) -> None:
         """Remove the tab, whose connection has ended."""

@@ -14,6 +14,7 @@ from store_app.orders.queries import OrderDetails, find_order
 from store_app.web.checkout.api import OrderPlaced, order_placed
 from store_app.web.http.problems import problems
 from store_app.web.http.session_cookie import RequiredUser
+from store_app.web.orders.view import words_about
 
 router = APIRouter(prefix="/api/orders", tags=["orders"])
 
@@ -38,21 +39,32 @@ class OrderOut(OrderPlaced):
     """One of your orders."""
 
     number: str = Field(examples=["4F7K-2M9Q"])
+    status_text: str = Field(description="The status as pages show it.", examples=["Paid"])
+    paid: float = Field(description="What was paid, with the tax that the provider charged.", examples=[1088.79])
+    tax: float = Field(description="The tax in it.", examples=[88.80])
+    refunded: float | None = Field(description="What went back; null if that is not known.", examples=[0.0])
     items: list[OrderLineOut]
     timeline: list[EventOut]
 
 
 def _order_out(details: OrderDetails) -> OrderOut:
-    order = details.order
+    order, refunded = details.order, details.standing.refunded
     return OrderOut(
         **vars(order_placed(Checkout(order.id, order.status, order.total, order.currency, details.payment_url))),
         number=order.number,
+        status_text=words_about(details).chip,
+        paid=_major(details.standing.paid, order.currency),
+        tax=_major(details.standing.tax, order.currency),
+        refunded=None if refunded is None else _major(refunded, order.currency),
         items=[
-            OrderLineOut(**asdict(line), price=float(money.to_major(line.unit_price, order.currency)))
-            for line in details.lines
+            OrderLineOut(**asdict(line), price=_major(line.unit_price, order.currency)) for line in details.lines
         ],
         timeline=[EventOut(kind=event.kind, timestamp=event.at) for event in details.events],
     )
+
+
+def _major(amount: int, currency: str) -> float:
+    return float(money.to_major(amount, currency))
 
 
 @router.get("/{order_id}", summary="One of your orders", responses=problems(401, 404, 422))

@@ -6,6 +6,7 @@ from contextlib import suppress
 import reflex as rx
 from reflex.event import EventSpec
 
+from store_app import routes
 from store_app.checkout import service as checkout
 from store_app.db.outbox import Message
 from store_app.db.threads import in_database_thread, read
@@ -13,6 +14,7 @@ from store_app.errors import NotFound
 from store_app.orders import service
 from store_app.orders.queries import OrderDetails, find_order
 from store_app.payments.registry import default_provider
+from store_app.settings import get_settings
 from store_app.web.checkout.payment_check import PaymentCheckMixin
 from store_app.web.live import tabs
 from store_app.web.live.refresh import refresh_on
@@ -40,6 +42,7 @@ class OrderState(PaymentCheckMixin, rx.State):
     missing: bool = False
     # Empty until the user returns from the payment page; then "checking", "long" and "very_long".
     phase: str = ""
+    _buyer: str = ""
 
     @rx.event
     @shows_refusals
@@ -51,6 +54,7 @@ class OrderState(PaymentCheckMixin, rx.State):
         # Before the order is read: a message that comes in between would be lost otherwise.
         self._watch(order_id)
         try:
+            self._buyer = current_user.username
             self._show(await read(find_order, current_user.user_id, order_id))
         except NotFound:
             self._watch_nothing()
@@ -64,7 +68,8 @@ class OrderState(PaymentCheckMixin, rx.State):
         self._show(details)
 
     def _show(self, details: OrderDetails) -> None:
-        self.order, self.loaded = order_view(details, default_provider().display_name), True
+        provider, seller = default_provider().display_name, get_settings().seller
+        self.order, self.loaded = order_view(details, provider, self._buyer, seller), True
         # The user need not wait either when the payment was declined, or when staff look at the order.
         if not self.order.can_pay:
             self.phase = ""
@@ -118,7 +123,7 @@ class OrderState(PaymentCheckMixin, rx.State):
         paying = await checkout.open_payment_page(
             await self._require_user(), self._last_part(), address=self._address()
         )
-        return rx.redirect(paying.payment_url)
+        return rx.redirect(routes.to_pay(paying.order_id, paying.payment_url))
 
     @rx.event
     @shows_refusals
@@ -127,7 +132,7 @@ class OrderState(PaymentCheckMixin, rx.State):
         current_user = await self._require_user()
         details = await read(find_order, current_user.user_id, self._last_part())
         paying = await checkout.buy(current_user, details.wanted, address=self._address())
-        return rx.redirect(paying.payment_url)
+        return rx.redirect(routes.to_pay(paying.order_id, paying.payment_url))
 
 
 refresh_on(OrderState, find_order)

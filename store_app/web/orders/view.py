@@ -1,20 +1,16 @@
 """View models of an order, and the pure functions that make them."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 
-from store_app import money, routes
+from babel.dates import format_datetime
+
+from store_app import languages, money, routes
+from store_app.languages import gettext as _
 from store_app.models import OPEN, Order, OrderStatus
-from store_app.orders.queries import OrderDetails, OrderLine
+from store_app.orders.queries import OrderDetails, OrderLine, Payability
 from store_app.web.catalogue.view import ItemLink, item_link
-from store_app.web.ui.words import (
-    NOT_PAYABLE,
-    ORDER_WORDS,
-    UNDER_REVIEW,
-    OrderWords,
-    obstacle_text,
-    step_words,
-)
+from store_app.web.ui.words import OrderWords, step_words, words_of
 
 
 @dataclass
@@ -32,6 +28,20 @@ class StepView:
 
     at: str = ""
     text: str = ""
+
+
+@dataclass
+class ReceiptView:
+    """What was paid and went back; amounts are texts, empty where there is nothing to say."""
+
+    subtotal: str = ""
+    tax: str = ""
+    paid: str = ""
+    refunded: str = ""
+    paid_at: str = ""
+    transactions: str = ""
+    seller: str = ""
+    buyer: str = ""
 
 
 @dataclass
@@ -62,22 +72,35 @@ class OrderView(OrderRow):
     settled: bool = False
     lines: list[LineView] = field(default_factory=list)
     steps: list[StepView] = field(default_factory=list)
+    receipt: ReceiptView = field(default_factory=ReceiptView)
 
 
 def moment(at: datetime) -> str:
     """Return a time as users read it: "23 Nov 2026 18:52 UTC"."""
-    return f"{at.day} {at:%b %Y %H:%M} UTC"
+    # Translators: the pattern of a date and time, as Unicode's TR 35 describes it.
+    return format_datetime(at, _("d MMM y HH:mm"), locale=languages.locale()) + " UTC"
 
 
-def _words(order: Order, *, under_review: bool, obstacle: str = "") -> OrderWords:
-    if under_review:
-        return UNDER_REVIEW
-    return replace(NOT_PAYABLE, text=obstacle_text(obstacle)) if obstacle else ORDER_WORDS[order.status]
+def _words(order: Order, payability: Payability, refunded: str = "") -> OrderWords:
+    return words_of(
+        order.status,
+        under_review=payability.under_review or payability.money_taken,
+        obstacle=payability.outdated,
+        refunded=refunded,
+    )
 
 
-def order_row(order: Order, *, under_review: bool) -> OrderRow:
+def words_about(details: OrderDetails) -> OrderWords:
+    """Return the words about an order, as every page and the API use them."""
+    refunded = details.standing.refunded
+    return _words(
+        details.order, details.payability, money.display(refunded, details.order.currency) if refunded else ""
+    )
+
+
+def order_row(order: Order, payability: Payability) -> OrderRow:
     """Return an order as a row of the list."""
-    words = _words(order, under_review=under_review)
+    words = _words(order, payability)
     return OrderRow(
         number=order.number,
         href=routes.order(order.id),
@@ -88,13 +111,15 @@ def order_row(order: Order, *, under_review: bool) -> OrderRow:
     )
 
 
-def order_view(details: OrderDetails, provider_name: str) -> OrderView:
-    """Return what the page of an order shows."""
-    order, status, checked = details.order, details.order.status, details.payability.under_review
-    words = _words(order, under_review=checked, obstacle=details.payability.outdated)
-    payable = not (checked or details.payability.outdated)
+def order_view(details: OrderDetails, provider_name: str, buyer: str, seller: str) -> OrderView:
+    """Return what the page of an order shows to its buyer."""
+    order, status, payability = details.order, details.order.status, details.payability
+    receipt = _receipt(details, buyer, seller)
+    words = words_about(details)
+    checked = payability.under_review or payability.money_taken
+    payable = not payability.obstacle
     return OrderView(
-        **{**vars(order_row(order, under_review=checked)), "status_label": words.chip, "tone": words.tone},
+        **{**vars(order_row(order, payability)), "status_label": words.chip, "tone": words.tone},
         order_id=order.id,
         status="checking" if checked else status,
         heading=words.heading,
@@ -107,8 +132,29 @@ def order_view(details: OrderDetails, provider_name: str) -> OrderView:
         settled=status not in OPEN,
         lines=[_line_view(line, order.currency) for line in details.lines],
         steps=[
-            StepView(f"{event.at:%H:%M:%S}", step_words(event.kind, provider_name)) for event in details.events
+            StepView(
+                format_datetime(event.at, _("d MMM HH:mm:ss"), locale=languages.locale()),
+                step_words(event.kind, provider_name),
+            )
+            for event in details.events
         ],
+        receipt=receipt,
+    )
+
+
+def _receipt(details: OrderDetails, buyer: str, seller: str) -> ReceiptView:
+    standing, currency = details.standing, details.order.currency
+    if not standing.payments:
+        return ReceiptView()
+    return ReceiptView(
+        subtotal=money.display(details.order.total, currency),
+        tax=money.display(standing.tax, currency) if standing.tax else "",
+        paid=money.display(standing.paid, currency),
+        refunded=money.display(standing.refunded, currency) if standing.refunded else "",
+        paid_at=next((moment(event.at) for event in details.events if event.kind == OrderStatus.PAID), ""),
+        transactions=", ".join(standing.transactions),
+        seller=seller,
+        buyer=buyer,
     )
 
 
@@ -117,5 +163,5 @@ def _line_view(line: OrderLine, currency: str) -> LineView:
         **item_link(line),
         quantity=line.quantity,
         price=money.display(line.unit_price * line.quantity, currency),
-        status="Already owned, being checked" if line.status == "held" else "",
+        status=_("Already owned, being checked") if line.status == "held" else "",
     )

@@ -12,7 +12,7 @@ from store_app import routes
 from store_app.accounts.service import CurrentUser, find_current_user
 from store_app.db.threads import in_database_thread
 from store_app.errors import InOpenOrder, NotSignedIn, Refusal
-from store_app.network import address_behind_proxies
+from store_app.web.http.cart_cookie import guest_cart_of_header
 from store_app.web.http.session_cookie import token_of_cookies
 from store_app.web.live import tabs
 
@@ -22,8 +22,14 @@ class SessionMixin(rx.State, mixin=True):
 
     async def _current_user(self) -> CurrentUser | None:
         """Return the user of the session whose cookie was in the handshake of this connection, if it is open."""
-        token = token_of_cookies(self.router.headers.raw_headers.get("cookie", ""))
-        return await in_database_thread(find_current_user, token)
+        return await in_database_thread(find_current_user, token_of_cookies(self._cookies()))
+
+    def _guest_cart(self) -> dict[str, int]:
+        """Return the guest cart whose cookie was in the handshake of this connection."""
+        return guest_cart_of_header(self._cookies())
+
+    def _cookies(self) -> str:
+        return self.router.headers.raw_headers.get("cookie", "")
 
     async def _require_user(self) -> CurrentUser:
         """Return the signed-in user.
@@ -37,16 +43,15 @@ class SessionMixin(rx.State, mixin=True):
         return current_user
 
     def _address(self) -> str:
-        """Return the network address of this connection."""
-        headers = self.router.headers.raw_headers
-        # Reflex writes the first of them, over whatever the client sent.
-        return address_behind_proxies(headers.get("asgi-scope-client", ""), headers.get("x-forwarded-for", ""))
+        """Return the network address of this connection; empty if it has ended."""
+        tab = tabs.find(self.router.session.client_token)
+        return tab.address if tab else ""
 
     def _reset(self) -> None:
         """Reset all vars: the tab may have shown another item or order on the same page before."""
         self.reset()  # type: ignore[no-untyped-call]  # a method of Reflex
 
-    def _watch(self, *key: str) -> None:
+    def _watch(self, *key: Any) -> None:
         """Have messages refresh this State while the tab shows this page; see `live.refresh.refresh_on`."""
         if tab := tabs.find(self.router.session.client_token):
             tab.watching[type(self)] = key

@@ -1,7 +1,13 @@
 """The words of the pages about orders: one record for each status."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 
+from babel.lists import format_list
+
+from store_app import languages
+from store_app.languages import gettext as _
+from store_app.languages import marked, ngettext
 from store_app.models import OrderStatus
 from store_app.orders.transitions import MESSAGES
 
@@ -25,103 +31,145 @@ class OrderWords:
     notice: str = ""
 
 
-_NOT_CHARGED = "You were not charged."
 ORDER_WORDS: dict[str, OrderWords] = {
     OrderStatus.PENDING: OrderWords(
-        chip="Waiting for payment",
+        chip=marked("Waiting for payment"),
         tone="wait",
-        heading="Complete your payment",
-        text="Pay on the payment page. This page updates by itself when the payment is confirmed.",
-        step="New payment page opened",
+        heading=marked("Complete your payment"),
+        text=marked("Pay on the payment page. This page updates by itself when the payment is confirmed."),
+        step=marked("New payment page opened"),
     ),
     OrderStatus.PAID: OrderWords(
-        chip="Paid",
+        chip=marked("Paid"),
         tone="good",
-        heading="It is in your library",
-        text="Payment received. Thank you.",
-        step="Payment confirmed by {provider}, items added to your library",
-        notice="{items} added to your library.",
+        heading=marked("It is in your library"),
+        text=marked("Payment received. Thank you."),
+        step=marked("Payment confirmed by {provider}, items added to your library"),
     ),
     OrderStatus.PARTIALLY_REFUNDED: OrderWords(
-        chip="Partly refunded",
-        tone="good",
-        heading="Partly refunded",
-        text="A part of the money goes back to your payment method, often in 3 to 10 days. "
-        "You keep what you bought.",
-        step="Part of the payment refunded",
-        notice="A part of an order was refunded.",
+        chip=marked("Partly refunded"),
+        tone="info",
+        heading=marked("A part was refunded"),
+        text=marked(
+            "A part of the money goes back to your payment method, usually within 3 to 10 days. "
+            "You keep what you bought."
+        ),
+        step=marked("Part of the payment refunded"),
+        notice=marked("A part of an order was refunded."),
     ),
     OrderStatus.REFUNDED: OrderWords(
-        chip="Refunded",
+        chip=marked("Refunded"),
         tone="info",
-        heading="Refunded",
-        text="The money goes back to your payment method, often in 3 to 10 days. The items left your library.",
-        step="Payment refunded, items taken out of your library",
-        notice="An order was refunded.",
+        heading=marked("Refunded"),
+        text=marked(
+            "The money goes back to your payment method, usually within 3 to 10 days. "
+            "The items were removed from your library."
+        ),
+        step=marked("Payment refunded, items removed from your library"),
+        notice=marked("An order was refunded."),
     ),
     OrderStatus.CHARGED_BACK: OrderWords(
-        chip="Charged back",
+        chip=marked("Charged back"),
         tone="bad",
-        heading="Payment taken back",
-        text="Your bank or card issuer took this payment back, so the items left your library.",
-        step="Payment charged back, items taken out of your library",
+        heading=marked("Payment taken back"),
+        text=marked(
+            "Your bank or card issuer took this payment back, so the items were removed from your library."
+        ),
+        step=marked("Payment charged back, items removed from your library"),
         # The same as for a refund, because the message has the same name.
-        notice="An order was refunded.",
+        notice=marked("An order was refunded."),
     ),
     OrderStatus.CANCELED: OrderWords(
-        chip="Canceled",
+        chip=marked("Canceled"),
         tone="info",
-        heading="Payment canceled",
-        text=_NOT_CHARGED,
-        step="Order canceled",
-        notice="An order was canceled.",
+        heading=marked("Payment canceled"),
+        text=marked("You were not charged."),
+        step=marked("Order canceled"),
+        notice=marked("An order was canceled."),
     ),
     OrderStatus.EXPIRED: OrderWords(
-        chip="Expired",
+        chip=marked("Expired"),
         tone="info",
-        heading="This order has expired",
-        text=f"{_NOT_CHARGED} If money left your account, tell us the order number.",
-        step="Order expired",
-        notice="An order has expired.",
+        heading=marked("This order has expired"),
+        text=marked("You were not charged. If money left your account, tell us the order number."),
+        step=marked("Order expired"),
+        notice=marked("An order has expired."),
     ),
     OrderStatus.FAILED: OrderWords(
-        chip="Declined",
+        chip=marked("Declined"),
         tone="bad",
-        heading="Payment did not go through",
-        text=f"The bank or the payment provider refused it. {_NOT_CHARGED}",
-        step="Payment declined",
-        notice="A payment did not go through.",
+        heading=marked("Payment did not go through"),
+        text=marked("The bank or the payment provider refused it. You were not charged."),
+        step=marked("Payment declined"),
+        notice=marked("A payment did not go through."),
     ),
 }
 # For an open order with a payment that does not match it.
 UNDER_REVIEW = OrderWords(
-    chip="Being checked",
+    chip=marked("Being checked"),
     tone="wait",
-    heading="We are checking this order",
-    text="Your payment arrived but does not match the order. We look into it; you need not pay again.",
-    notice="We are checking one of your orders.",
+    heading=marked("We are checking this order"),
+    text=marked(
+        "Your payment arrived but does not match the order. We are looking into it; you do not need to pay again."
+    ),
+    notice=marked("We are checking one of your orders."),
 )
-# For an open order that is out of date: `obstacle_text` says why.
+# For an open order that is out of date; `words_of` says why.
 NOT_PAYABLE = OrderWords(
-    chip="Out of date",
+    chip=marked("Out of date"),
     tone="bad",
-    heading="This order can no longer be paid",
+    heading=marked("This order can no longer be paid"),
     text="",
 )
 # Notices by the name of the message that brings them.
-NOTICES = {
+_NOTICES = {
     **{MESSAGES[status]: words.notice for status, words in ORDER_WORDS.items() if words.notice},
     "order_flagged": UNDER_REVIEW.notice,
 }
 
 
+def words_of(status: str, *, under_review: bool = False, obstacle: str = "", refunded: str = "") -> OrderWords:
+    """Return the words about an order, the same on every page.
+
+    Args:
+        status: the status of the order.
+        under_review: whether a payment that does not match it is being checked.
+        obstacle: why it can no longer be paid; empty if it can.
+        refunded: how much went back, as users read it; empty if that is not known.
+    """
+    if under_review:
+        return _translated(UNDER_REVIEW)
+    if obstacle:
+        text = _(
+            "{obstacle} You were not charged. Cancel it, and order again if you want the rest.", obstacle=obstacle
+        )
+        return replace(_translated(NOT_PAYABLE), text=text)
+    words = _translated(ORDER_WORDS[status])
+    if status == OrderStatus.PARTIALLY_REFUNDED and refunded:
+        return replace(words, heading=_("{refunded} refunded", refunded=refunded))
+    return words
+
+
+def _translated(words: OrderWords) -> OrderWords:
+    """Return the words in the current language, with their placeholders."""
+    texts = {field.name: getattr(words, field.name) for field in fields(words) if field.name != "tone"}
+    return replace(words, **{name: _(text) for name, text in texts.items()})
+
+
+def notice_of(event: str, names: Sequence[str]) -> str:
+    """Return the notice for a message, empty if it has none; `names` are those of the order's items."""
+    if event != MESSAGES[OrderStatus.PAID]:
+        return _(_NOTICES.get(event, ""))
+    items = format_list(names, locale=languages.locale())
+    if len(names) > 2:
+        items = _("{name} and {number} more", name=names[0], number=len(names) - 1)
+    return ngettext(
+        "{items} was added to your library.", "{items} were added to your library.", len(names), items=items
+    )
+
+
 def step_words(kind: str, provider_name: str) -> str:
     """Return the text of a timeline event: "placed", or the status that the order got."""
     if kind == "placed":
-        return "Order made"
-    return ORDER_WORDS[kind].step.format(provider=provider_name)
-
-
-def obstacle_text(obstacle: str) -> str:
-    """Return the text of the page of an order that is out of date."""
-    return f"{obstacle} {_NOT_CHARGED} Cancel this order, and order again if you want the rest."
+        return _("Order placed")
+    return _(ORDER_WORDS[kind].step, provider=provider_name)

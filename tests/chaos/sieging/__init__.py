@@ -1,0 +1,1 @@
+"""The attacks of `make siege`, and what they are measured with."""

@@ -1,0 +1,72 @@
+"""Back from an item, the list is as it was left: its items, and the place."""
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.e2e.user import User, click, settled
+
+pytestmark = pytest.mark.browser
+BY_NAME = "/?sort=name"
+
+
+def _cards(page: Page) -> Locator:
+    return page.get_by_role("list", name="Items").get_by_test_id("card")
+
+
+def _open_last_item(page: Page, number: int) -> tuple[float, str]:
+    """Show all items of the list, open one near its end, and return where that was and its name."""
+    click(page, "Show more items")
+    expect(_cards(page)).to_have_count(number)
+    link = _cards(page).nth(number - 3).get_by_role("link")
+    link.scroll_into_view_if_needed()
+    place, name = page.evaluate("scrollY"), link.inner_text()
+    link.click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(name)
+    return place, name
+
+
+def _is_as_it_was(page: Page, number: int, place: float) -> None:
+    expect(_cards(page)).to_have_count(number)
+    page.wait_for_function("place => Math.abs(scrollY - place) < 3", arg=place)
+    assert page.get_by_label("Sort by").input_value() == "name"
+
+
+def test_back_from_an_item_the_list_is_as_it_was_left(user: User) -> None:
+    number = len(user.context.request.get(f"{user.store.url}/api/items?limit=100").json())
+    page = user.open(BY_NAME)
+    place, _name = _open_last_item(page, number)
+    assert place > 500
+    page.go_back()
+    _is_as_it_was(page, number, place)
+
+    # By way of another list, whose items the page shows until those of this one are there.
+    _cards(page).nth(number - 3).get_by_role("link").click()
+    settled(page)
+    page.get_by_role("searchbox").fill("shield")
+    page.get_by_role("searchbox").press("Enter")
+    expect(page).to_have_title("shield - Digital Game Store")
+    page.go_back()
+    page.go_back()
+    _is_as_it_was(page, number, place)
+
+    # A list that is opened anew begins at its beginning.
+    page.get_by_role("contentinfo").get_by_role("link", name="All items").click()
+    expect(_cards(page)).to_have_count(24)
+    assert page.evaluate("scrollY") == 0
+    assert "shown" not in page.url
+
+
+def test_the_list_is_as_it_was_left_also_after_pages_that_were_loaded_anew(user: User) -> None:
+    """Adding to the cart of a visitor loads the cart, and going back from there loads each page again."""
+    number = len(user.context.request.get(f"{user.store.url}/api/items?limit=100").json())
+    page = user.open(BY_NAME)
+    place, name = _open_last_item(page, number)
+    click(page, "Add to cart")
+    page.wait_for_url("**/cart")
+    settled(page)
+    page.go_back()
+    expect(page.get_by_role("heading", level=1)).to_have_text(name)
+    page.go_back()
+    _is_as_it_was(page, number, place)
+    page.reload()
+    _is_as_it_was(page, number, place)
