@@ -5,7 +5,7 @@ from typing import Any
 
 from starlette.types import Message
 
-from store_app.web.live.event_limits import MAX_UNFINISHED_EVENTS
+from store_app.web.live.event_limits import MAX_UNFINISHED_EVENTS, MAX_WAITING_FRAMES, POLICY_VIOLATION
 from store_app.web.live.event_socket import BoundedReceiver, EndableConnection
 from store_app.web.live.tabs import Tab
 
@@ -42,3 +42,26 @@ def test_a_reader_that_fails_ends_the_connection() -> None:
 def test_a_client_that_goes_is_noticed_while_its_events_are_unfinished() -> None:
     gone: Message = {"type": "websocket.disconnect", "code": 1001}
     assert asyncio.run(_received([PING, gone], MAX_UNFINISHED_EVENTS)) == (gone, False)
+
+
+def test_a_client_that_sends_more_than_may_wait_is_disconnected() -> None:
+    """Else the rest stays in the operating system's buffers, and is worked off after the client has gone."""
+
+    async def close_code() -> int:
+        frames = MAX_WAITING_FRAMES + 1
+
+        async def receive() -> Message:
+            nonlocal frames
+            if not frames:
+                await asyncio.Event().wait()
+            frames -= 1
+            # Slow enough for the limit of each second.
+            receiver._limiter._level = 0
+            return PING
+
+        connection = EndableConnection(receive, 4001)
+        receiver = BoundedReceiver(connection, Tab("token", None, "192.0.2.1", connection.disconnect, _no_refresh))
+        await asyncio.wait_for(receiver.run(), 5)
+        return int((await receiver.receive())["code"])
+
+    assert asyncio.run(close_code()) == POLICY_VIOLATION

@@ -26,8 +26,8 @@ from store_app.logs import note_security_event
 from store_app.web.live import tabs
 
 MAX_FRAME_CHARACTERS = 64_000
-# So many events of a tab are handed to Reflex at a time, and so many wait for that; then no frame is read, and
-# TCP slows the client down.
+# So many events of a tab are handed to Reflex at a time, and so many frames wait for that. A client that sends
+# more is disconnected.
 MAX_UNFINISHED_EVENTS, MAX_WAITING_FRAMES = 8, 60
 # No page sends more. A client that does is disconnected: slowing it down would leave thousands of events in the
 # buffers, to be worked off after it has gone.

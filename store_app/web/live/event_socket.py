@@ -27,6 +27,7 @@ from store_app.web.live.connection_limits import REASON, TOO_MANY_CONNECTIONS, a
 from store_app.web.live.event_limits import (
     MAX_UNFINISHED_EVENTS,
     MAX_WAITING_FRAMES,
+    POLICY_VIOLATION,
     UnwantedFrame,
     address_limiter,
     connection_limiter,
@@ -119,8 +120,11 @@ class BoundedReceiver:
         """Read until the connection ends."""
         message = _LOST
         try:
-            while (message := await self._next())["type"] != "websocket.disconnect":
-                await self._waiting.put(message)
+            while (message := await self._connection.receive())["type"] != "websocket.disconnect":
+                try:
+                    await self._take(message)
+                except UnwantedFrame as unwanted:
+                    self._connection.disconnect(unwanted.code, "the store's pages send no such frames")
         finally:
             # Whatever ended it, `receive` must not wait for another frame.
             self._disconnect = message if message["type"] == "websocket.disconnect" else _LOST
@@ -129,17 +133,21 @@ class BoundedReceiver:
             with suppress(asyncio.QueueFull):
                 self._waiting.put_nowait(self._disconnect)
 
-    async def _next(self) -> Message:
-        """Return the next message that a page sends."""
-        while True:
-            message = await self._connection.receive()
-            try:
-                if is_frame(message):
-                    await count_frame(self._limiter)
-                if is_allowed(message):
-                    return message
-            except UnwantedFrame as unwanted:
-                self._connection.disconnect(unwanted.code, "the store's pages send no such frames")
+    async def _take(self, message: Message) -> None:
+        """Keep a message that a page sends for `receive`.
+
+        Raises:
+            UnwantedFrame: no page sends such a message, or so many.
+        """
+        if is_frame(message):
+            await count_frame(self._limiter)
+        if not is_allowed(message):
+            return
+        if self._waiting.full():
+            # To read on only when one is done would leave what the client sent in the buffers of the operating
+            # system, to be worked off after it has gone: that it has would be read last.
+            raise UnwantedFrame(POLICY_VIOLATION)
+        self._waiting.put_nowait(message)
 
     async def receive(self) -> Message:
         """Return the next message, once fewer than `MAX_UNFINISHED_EVENTS` are unfinished."""

@@ -17,6 +17,7 @@ from tests.support.store import StoreProcess
 
 TIMEOUT_SECONDS = 60.0
 CLOCK_TICKS_PER_SECOND = 100
+IDLE_SHARE, IDLE_WINDOW_SECONDS = 0.1, 0.5
 
 
 def percentile(times: Sequence[float], share: float) -> float:
@@ -129,6 +130,17 @@ def cpu_seconds(store: StoreProcess) -> float:
     """Return how much processor time the workers have used."""
     stats = (Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in store.worker_pids())
     return sum(int(stat[11]) + int(stat[12]) for stat in stats) / CLOCK_TICKS_PER_SECOND
+
+
+async def seconds_until_idle(store: StoreProcess) -> float:
+    """Return after how many seconds the workers began to use less than a tenth of a processor."""
+    begin = time.monotonic()
+    while time.monotonic() - begin < TIMEOUT_SECONDS:
+        window, used = time.monotonic(), cpu_seconds(store)
+        await asyncio.sleep(IDLE_WINDOW_SECONDS)
+        if (cpu_seconds(store) - used) / (time.monotonic() - window) < IDLE_SHARE:
+            return window - begin
+    return TIMEOUT_SECONDS
 
 
 def memory_mb(store: StoreProcess) -> float:

@@ -144,18 +144,29 @@ async def come_and_go(port: int, sockets: int) -> int:
 
 
 async def steady_events(port: int, sockets: int, per_second: int, seconds: int) -> int:
-    """Send as many events as one connection may, from as many connections as one address may have."""
+    """Send as many events as one connection may, from as many connections as one address may have.
 
-    async def one(_number: int) -> int:
+    A connection that the store ends is opened again.
+    """
+    end = time.monotonic() + seconds
+
+    async def until_closed() -> int:
         sent = 0
         with suppress(OSError, asyncio.IncompleteReadError, TimeoutError):
             async with await RawSocket.open(port, source_address(50_000)) as raw:
-                reading = asyncio.create_task(raw.read_until_closed())
-                for _ in range(seconds * per_second):
+                closed = asyncio.create_task(raw.read_until_closed())
+                while time.monotonic() < end and not closed.done():
                     await raw.send(frame(LOAD))
-                    await asyncio.sleep(1 / per_second)
                     sent += 1
-                reading.cancel()
+                    await asyncio.sleep(1 / per_second)
+                closed.cancel()
+        return sent
+
+    async def one(_number: int) -> int:
+        sent = 0
+        while time.monotonic() < end:
+            sent += await until_closed()
+            await asyncio.sleep(1 / per_second)
         return sent
 
     return sum(await asyncio.gather(*map(one, range(sockets))))
