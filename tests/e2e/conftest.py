@@ -79,7 +79,7 @@ def new_user(browser: Browser, store: StoreProcess, request: pytest.FixtureReque
     def make() -> User:
         user = User(store, browser.new_context())
         user.context.set_default_timeout(10_000)
-        user.context.tracing.start(screenshots=True, snapshots=True)
+        user.context.tracing.start(snapshots=True)
         users.append(user)
         return user
 
