@@ -43,6 +43,8 @@ def test_a_visitor_fills_a_cart_and_pays_it_after_creating_an_account(user: User
     click(page, "Go to payment")
     page.wait_for_url(re.compile(r"/login\?next=%2Fcart$"))
     click(page, "Create an account", "link")
+    # The previous page has fields of the same names.
+    expect(page.get_by_role("heading", level=1)).to_have_text("Create an account")
     page.get_by_label("User name").fill(user.name)
     page.get_by_label("Password").fill(PASSWORD)
     click(page, "Create account")
