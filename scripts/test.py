@@ -20,6 +20,9 @@ TOOLS = Path(sys.executable).parent
 PYTEST = ("pytest", "-rsX", "--durations=5", "--durations-min=5")
 SECONDS_TO_CLEAN_UP = 30
 PARALLEL = ("-n", "auto", "--dist", "loadfile")
+# Tests with servers wait for them a third of the time. Those that take longest are in files of their own, which
+# would come last in the order of their number of tests.
+WAITING = ("-n", str(round(1.5 * (os.cpu_count() or 1))), "--dist", "loadfile", "--no-loadscope-reorder")
 
 
 class Terminated(BaseException):
@@ -86,7 +89,7 @@ def steps(extra: Sequence[str] = ()) -> dict[str, list[Step]]:
         ],
         "unit": [Step("unit tests", (*PYTEST, *PARALLEL, "tests/unit", *extra))],
         "integration": [
-            Step("integration tests", (*PYTEST, *PARALLEL, *_with_servers(), *extra), (servers.provide,))
+            Step("integration tests", (*PYTEST, *WAITING, *_with_servers(), *extra), (servers.provide,))
         ],
         "e2e": [Step("browser tests", (*PYTEST, "tests/e2e", *extra), whole_store)],
         "benchmark": [Step("benchmarks", ("python", "-m", "benchmarks"), whole_store)],

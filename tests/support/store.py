@@ -1,5 +1,6 @@
 """The store as its users reach it: a process with its own database, port and secrets."""
 
+import atexit
 import os
 import secrets
 import shutil
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -73,7 +75,7 @@ class StoreProcess:
         self.url = f"http://localhost:{self.port}"
         self.simulator_port = simulator_port or free_port()
         self.simulator_url = f"http://localhost:{self.simulator_port}"
-        self.database_url = database_url or f"sqlite:///{self.data_dir / 'store.db'}"
+        self.database_url = database_url or _sqlite(self.data_dir)
         self.samples = samples
         self.log_path = self.data_dir / "store.log"
         self.simulator_log_path = self.data_dir / "simulator.log"
@@ -108,6 +110,14 @@ class StoreProcess:
         return self
 
     def prepare(self) -> None:
+        """Migrate the database and load the samples, or copy what another store of these tests did."""
+        is_new = self.database_url == _sqlite(self.data_dir) and not (self.data_dir / "store.db").exists()
+        if is_new and self.samples and self.root == ROOT:
+            shutil.copytree(_prepared_folder(), self.data_dir, dirs_exist_ok=True)
+        else:
+            self.migrate()
+
+    def migrate(self) -> None:
         """Migrate the database and load the samples."""
         self.run("alembic", "upgrade", "head")
         if self.samples:
@@ -222,6 +232,19 @@ class StoreProcess:
 
     def _child(self, name: str, module: str, log: Path, *arguments: str) -> Child:
         return Child(name, [self._python, "-m", module, *arguments], env=self.env, log=log, cwd=self.root)
+
+
+def _sqlite(folder: Path) -> str:
+    return f"sqlite:///{folder / 'store.db'}"
+
+
+@cache
+def _prepared_folder() -> Path:
+    """Return the folder of a store that has never run: its database is migrated and has the samples."""
+    folder = Path(tempfile.mkdtemp(prefix="store-prepared-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    StoreProcess(data_dir=folder).migrate()
+    return folder
 
 
 def _clean(environ: Mapping[str, str]) -> dict[str, str]:
