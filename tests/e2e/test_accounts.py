@@ -160,6 +160,8 @@ def test_what_was_begun_before_signing_in_goes_on_afterwards(user: User, new_use
     expect(page.get_by_test_id("next")).to_have_text("Next: Wizard Hat, $199.99")
     # A wrong password does not forget it.
     _sign_in(page, user.name, "not my password")
+    # The form before said what is next too.
+    expect(page.get_by_role("alert").get_by_text("The user name or password is not right.")).to_be_visible()
     expect(page.get_by_test_id("next")).to_have_text("Next: Wizard Hat, $199.99")
     _sign_in(page, user.name)
     on_payment_page(page)

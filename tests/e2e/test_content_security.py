@@ -72,7 +72,7 @@ def test_a_script_that_somebody_puts_into_a_page_does_not_run(user: User) -> Non
           document.body.append(image);
         }"""
         )
-    assert page.evaluate("window.violations.length") >= 2
+    page.wait_for_function("window.violations.length >= 2")
     assert page.evaluate("window.injected") is None
     assert page.evaluate("fetch('https://other.example/').then(() => 'sent', () => 'blocked')") == "blocked"
 

@@ -40,8 +40,11 @@ def test_a_visitor_fills_a_cart_and_pays_it_after_creating_an_account(user: User
     expect(page.get_by_test_id("cart-count")).to_have_text("2 items")
     expect(user.open("/").get_by_test_id("cart-count")).to_have_text("2 items")
 
+    page.bring_to_front()
     click(page, "Go to payment")
     page.wait_for_url(re.compile(r"/login\?next=%2Fcart$"))
+    expect(page.get_by_role("heading", level=1)).to_have_text("Sign in")
+    settled(page)
     click(page, "Create an account", "link")
     # The previous page has fields of the same names.
     expect(page.get_by_role("heading", level=1)).to_have_text("Create an account")

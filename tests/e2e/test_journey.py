@@ -30,6 +30,7 @@ def _register(page: Page, name: str) -> None:
 
 
 def _pay(page: Page) -> None:
+    page.bring_to_front()
     expect(page.get_by_text("Dragon Sword")).to_be_visible()
     click(page, re.compile("^Pay "))
 

@@ -49,7 +49,7 @@ def test_a_german_player_buys_and_sees_it_live_in_german(
     assert _language(page) == "de"
     expect(page.get_by_test_id("price")).to_have_text("29,99\u00a0$")
     click(page, "Jetzt kaufen")
-    settled(page)
+    expect(page.get_by_test_id("next")).to_contain_text("Starfall")
     click(page, "Konto erstellen", "link")
     expect(page).to_have_title("Konto erstellen - Digital Game Store")
     page.get_by_label("Benutzername").fill(german.name)
@@ -62,6 +62,7 @@ def test_a_german_player_buys_and_sees_it_live_in_german(
     library = german.open("/library")
     english = User(store, browser.new_context(locale="en-US", storage_state=german.context.storage_state()))
     other = english.open("/library")
+    page.bring_to_front()
     click(page, re.compile("^Pay"))
     expect(status(page)).to_contain_text("Jetzt in deiner Bibliothek")
     assert page.url.startswith(f"{store.url}/de/orders/")
@@ -90,6 +91,7 @@ def test_the_choice_in_the_footer_keeps_the_page_and_is_remembered(german: User,
     expect(page.get_by_role("link", name="Deutsch")).to_have_attribute("aria-current", "true")
     # From a page that the router shows.
     page.get_by_role("navigation").get_by_role("link", name="Bibliothek").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Deine Bibliothek")
     settled(page)
     click(page, "English", "link")
     expect(page).to_have_url(f"{store.url}/library")
@@ -98,6 +100,7 @@ def test_the_choice_in_the_footer_keeps_the_page_and_is_remembered(german: User,
 def test_a_choice_on_the_sign_in_page_is_kept_after_signing_in(german: User, store: StoreProcess) -> None:
     page = german.open("/de/register?next=%2Fde%2Fcart")
     click(page, "English", "link")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Create an account")
     settled(page)
     page.get_by_label("User name").fill(f"p-{secrets.token_hex(6)}")
     page.get_by_label("Password", exact=True).fill(PASSWORD)

@@ -111,8 +111,10 @@ def test_tabs_continue_after_a_restart_of_the_store(user: User, store: StoreProc
 
 def test_each_page_is_refreshed_while_a_user_goes_from_page_to_page(user: User) -> None:
     page = user.sign_up().open("/")
-    for sku, path in (("dragon_sword", "/library"), ("magic_shield", "/"), ("wizard_hat", "/library")):
-        page.get_by_role("navigation").get_by_role("link", name="Library" if path != "/" else "Game Store").click()
+    store, library = ("Game Store", "Games and in-game items"), ("Library", "Your library")
+    for sku, (link, heading) in (("dragon_sword", library), ("magic_shield", store), ("wizard_hat", library)):
+        page.get_by_role("navigation").get_by_role("link", name=link).click()
+        expect(page.get_by_role("heading", level=1)).to_have_text(heading)
         settled(page)
         name = sku.replace("_", " ").title()
         user.pays(user.order(**{sku: 1}))
@@ -135,9 +137,11 @@ def test_the_address_of_an_order_is_clean_after_the_return_from_the_payment_page
     expect(page).to_have_url(plain)
     _cut(page)
     _shows_the_banner(page)
+    user.context.request.post(f"{user.store.url}/cart/add", form={"sku": "health-potion"}, max_redirects=0)
     _restore(page)
     _shows_no_banner(page)
-    # Answered after the events with which the page loads its data again.
+    # Only a page that loads its data again knows of the cart; what it showed before is gone by then.
+    expect(page.get_by_test_id("cart-count")).to_have_text("1 item")
     page.get_by_role("button", name="Check now").click()
     expect(page.get_by_role("button", name="Check now")).not_to_have_attribute("aria-busy", "true")
     expect(heading).to_have_text("Checking your payment")

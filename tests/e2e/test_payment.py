@@ -72,6 +72,7 @@ def test_closing_the_payment_page_leads_back_to_an_order_that_can_still_be_paid(
     expect(item.get_by_role("link", name="Not paid yet: finish or cancel")).to_be_visible()
     expect(item.get_by_role("button", name="Buy now")).to_have_count(0)
 
+    page.bring_to_front()
     click(page, "Open the payment page")
     on_payment_page(page)
     click(page, PAY)
@@ -131,6 +132,7 @@ def test_the_cart_is_paid_at_once_and_emptied_only_by_the_payment(user: User) ->
     on_payment_page(page)
     other_tab = user.open("/cart")
     expect(other_tab.get_by_test_id("cart-row")).to_have_count(2)
+    page.bring_to_front()
     click(page, PAY)
     page.wait_for_url("**/orders/*")
     _is(page, "paid", "It is in your library")

@@ -121,6 +121,7 @@ def test_without_scripts_an_item_can_be_bought(browser: Browser, small_store: St
     page.get_by_label("User name").fill(f"no-scripts-{secrets.token_hex(4)}")
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Create account").click()
+    page.wait_for_url(f"{small_store.url}/")
     page.goto(f"{small_store.url}/item/magic-shield")
     page.get_by_role("button", name="Buy now").click()
     on_payment_page(page)

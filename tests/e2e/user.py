@@ -70,6 +70,8 @@ def settled(page: Page) -> None:
     """Wait until a page of the store shows its data."""
     expect(page.locator("main h1")).to_be_visible()
     expect(page.locator("main [aria-busy=true], main [data-waiting]")).to_have_count(0)
+    # Until the store has answered, a form does not know where to go afterwards, nor its link to the other form.
+    expect(page.locator("main").locator("a[href$='/login'], a[href$='/register']")).to_have_count(0)
 
 
 def on_payment_page(page: Page) -> None:
