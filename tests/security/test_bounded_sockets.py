@@ -12,6 +12,8 @@ import httpx
 import pytest
 
 from tests.chaos.sieging.meters import memory_mb
+from tests.chaos.sieging.raw import EVENTS as EVENTS_PATH
+from tests.chaos.sieging.raw import MESSAGES as MESSAGES_PATH
 from tests.chaos.sieging.raw import unfinished_messages
 from tests.security.event_socket import SHELF, SHELL, Tab
 from tests.security.users import SignedInUser
@@ -25,9 +27,7 @@ SOCKETS, EVENTS = 10, 600
 
 
 @asynccontextmanager
-async def _raw(
-    store: StoreProcess, path: str = "/_event/?EIO=4&transport=websocket&token=x"
-) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
+async def _raw(store: StoreProcess, path: str = EVENTS_PATH) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
     async with aiohttp.ClientSession() as session, session.ws_connect(f"{store.url}{path}") as socket:
         yield socket
 
@@ -221,9 +221,37 @@ async def test_tabs_that_have_no_slot_do_not_use_up_the_limit_of_the_others() ->
         await _until_accepted(store)
 
 
-async def test_a_message_without_an_end_is_cut_off_before_it_fills_the_memory(store: StoreProcess) -> None:
+@pytest.mark.parametrize("path", [EVENTS_PATH, MESSAGES_PATH])
+async def test_a_message_without_an_end_is_cut_off_before_it_fills_the_memory(
+    store: StoreProcess, path: str
+) -> None:
     before = memory_mb(store)
-    assert await unfinished_messages(store.port, 4, 50_000_000) == 4
+    assert await unfinished_messages(store.port, path, 4, 50_000_000) == 4
     # The server would keep 32 MB of each.
     assert memory_mb(store) - before < 50
     assert "unfinished_message: a connection was ended" in store.log()
+
+
+async def test_a_long_first_message_is_not_read(store: StoreProcess) -> None:
+    async with _raw(store, MESSAGES_PATH) as socket:
+        await socket.send_str("[" + "{}," * 20_000 + "{}]")
+        assert await _close_code(socket) == 4401
+
+
+async def test_long_frames_count_as_several(store: StoreProcess) -> None:
+    """They are as much work, also when no page sends them."""
+    async with _raw(store) as socket:
+        for _ in range(4):
+            await socket.send_str("42/_event," + "[" * 63_000)
+        assert await _close_code(socket) == 1008
+
+
+async def test_an_address_of_a_page_that_no_browser_has_is_not_answered(store: StoreProcess) -> None:
+    """The answer would repeat it several times."""
+    long = json.dumps(["event", LOAD | {"router_data": {"pathname": "/", "asPath": "/?q=" + "a" * 8_000}}])
+    async with AsyncExitStack() as stack:
+        socket = await _connected(store, stack)
+        await socket.send_str(f"42/_event,{long}")
+        await socket.send_str(EVENT)
+        answers = [await socket.receive_str() for _ in range(3)]
+    assert "a" * 8_000 not in "".join(answers)

@@ -3,8 +3,10 @@
 import asyncio
 from typing import Any
 
+import pytest
 from starlette.types import Message
 
+from store_app.web.live import event_socket
 from store_app.web.live.event_limits import MAX_UNFINISHED_EVENTS, MAX_WAITING_FRAMES, POLICY_VIOLATION
 from store_app.web.live.event_socket import BoundedReceiver, EndableConnection
 from store_app.web.live.tabs import Tab
@@ -65,3 +67,48 @@ def test_a_client_that_sends_more_than_may_wait_is_disconnected() -> None:
         return int((await receiver.receive())["code"])
 
     assert asyncio.run(close_code()) == POLICY_VIOLATION
+
+
+def test_no_frame_is_handed_on_while_the_client_does_not_take_the_answers() -> None:
+    """They would wait in memory."""
+
+    async def run() -> tuple[bool, Message]:
+        taken, frames = asyncio.Event(), [PING]
+
+        async def receive() -> Message:
+            if not frames:
+                await asyncio.Event().wait()
+            return frames.pop()
+
+        async def send(_message: Message) -> None:
+            await taken.wait()
+
+        connection = EndableConnection(receive, 4001)
+        receiver = BoundedReceiver(connection, Tab("token", None, "192.0.2.1", connection.disconnect, _no_refresh))
+        reading = asyncio.create_task(receiver.run())
+        sending = asyncio.ensure_future(connection.sender(send)({"type": "websocket.send"}))
+        waiting = asyncio.create_task(receiver.receive())
+        was_handed_on = bool((await asyncio.wait({waiting}, timeout=0.1))[0])
+        taken.set()
+        message = await asyncio.wait_for(waiting, 5)
+        await sending
+        reading.cancel()
+        return was_handed_on, message
+
+    assert asyncio.run(run()) == (False, PING)
+
+
+def test_a_client_that_does_not_take_an_answer_is_disconnected(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(event_socket, "SECONDS_TO_TAKE_A_MESSAGE", 0.01)
+
+    async def run() -> Message:
+        async def never(*_arguments: Any) -> Any:
+            await asyncio.Event().wait()
+
+        connection = EndableConnection(never, 4001)
+        sending = asyncio.ensure_future(connection.sender(never)({"type": "websocket.send"}))
+        message = await asyncio.wait_for(connection.receive(), 5)
+        sending.cancel()
+        return message
+
+    assert asyncio.run(run())["code"] == POLICY_VIOLATION

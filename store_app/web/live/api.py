@@ -20,7 +20,7 @@ from store_app.web.live.event_limits import UnwantedFrame, connection_limiter, c
 from store_app.web.live.event_socket import EndableConnection
 
 router = APIRouter()
-TOKEN_TIMEOUT_SECONDS = 5.0
+TOKEN_TIMEOUT_SECONDS, MAX_TOKEN_MESSAGE_CHARACTERS = 5.0, 1_000
 # A close code of the range for applications (RFC 6455, 7.4.2).
 NOT_SIGNED_IN = 4401
 # The messages that /ws promises. Pages receive others too.
@@ -47,19 +47,23 @@ class SocketClient:
             await self.socket.send_json(message.payload)
 
 
-async def _token_in_first_message(socket: WebSocket) -> str | None:
-    with suppress(TimeoutError, ValueError, KeyError, RecursionError):
-        first = json.loads(await asyncio.wait_for(socket.receive_text(), TOKEN_TIMEOUT_SECONDS))
+async def _token_in_first_message(connection: EndableConnection) -> str | None:
+    with suppress(TimeoutError, ValueError, RecursionError):
+        message = await asyncio.wait_for(connection.receive(), TOKEN_TIMEOUT_SECONDS)
+        if message["type"] == "websocket.disconnect":
+            raise WebSocketDisconnect(message["code"])
+        text = message.get("text") or ""
+        first = json.loads(text) if len(text) <= MAX_TOKEN_MESSAGE_CHARACTERS else None
         if isinstance(first, dict) and isinstance(first.get("token"), str):
             return str(first["token"])
     return None
 
 
-async def _current_user(socket: WebSocket) -> CurrentUser | None:
+async def _current_user(socket: WebSocket, connection: EndableConnection) -> CurrentUser | None:
     """Return the user of the cookie or Authorization header, else of the token in the first message."""
     if current_user := await current_user_of(socket):
         return current_user
-    return await in_database_thread(find_current_user, await _token_in_first_message(socket))
+    return await in_database_thread(find_current_user, await _token_in_first_message(connection))
 
 
 @router.websocket("/ws")
@@ -71,22 +75,25 @@ async def messages(socket: WebSocket) -> None:
         if not has_slot:
             await socket.close(TOO_MANY_CONNECTIONS, REASON)
             return
+        connection = EndableConnection(socket.receive, NOT_SIGNED_IN, socket.scope.get("client"))
         with suppress(WebSocketDisconnect):
-            await _serve(socket)
+            await _serve(socket, connection)
+        if socket.application_state is WebSocketState.CONNECTED:
+            await connection.close(socket.send)
 
 
 async def _ignore_frames(connection: EndableConnection) -> None:
     """Ignore what a client sends until it disconnects; disconnect one that sends too much."""
     limiter = connection_limiter()
-    while (await connection.receive())["type"] != "websocket.disconnect":
+    while (message := await connection.receive())["type"] != "websocket.disconnect":
         try:
-            await count_frame(limiter)
+            await count_frame(limiter, message)
         except UnwantedFrame as unwanted:
             connection.disconnect(unwanted.code, "too many frames")
 
 
-async def _serve(socket: WebSocket) -> None:
-    current_user = await _current_user(socket)
+async def _serve(socket: WebSocket, connection: EndableConnection) -> None:
+    current_user = await _current_user(socket, connection)
     if current_user is None:
         await socket.close(NOT_SIGNED_IN, 'send {"token": "..."} first')
         return
@@ -94,11 +101,9 @@ async def _serve(socket: WebSocket) -> None:
         if not has_slot:
             await socket.close(TOO_MANY_CONNECTIONS, REASON)
             return
-        connection = EndableConnection(socket.receive, NOT_SIGNED_IN, socket.scope.get("client"))
         client = SocketClient(socket, current_user.user_id, current_user.session_hash, connection.disconnect)
         hub.add(client)
         try:
             await _ignore_frames(connection)
         finally:
             hub.remove(client)
-        await connection.close(socket.send)

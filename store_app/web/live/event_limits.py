@@ -24,8 +24,11 @@ from starlette.types import Message
 from store_app.addresses import address_group
 from store_app.logs import note_security_event
 from store_app.web.live import tabs
+from store_app.web.live.unfinished_messages import length
 
-MAX_FRAME_CHARACTERS = 64_000
+MAX_FRAME_CHARACTERS, MAX_ROUTER_DATA_CHARACTERS = 64_000, 8_000
+# A longer frame counts as several, as more work.
+CHARACTERS_OF_A_FRAME = 4_000
 # So many events of a tab are handed to Reflex at a time, and so many frames wait for that. A client that sends
 # more is disconnected.
 MAX_UNFINISHED_EVENTS, MAX_WAITING_FRAMES = 8, 60
@@ -67,16 +70,21 @@ def address_limiter(address: str) -> AsyncLimiter:
     return limiter
 
 
-async def count_frame(limiter: AsyncLimiter) -> None:
+def frame_count(message: Message) -> int:
+    """Return as how many frames a received message counts; the end of the connection is none."""
+    return 1 + length(message) // CHARACTERS_OF_A_FRAME if is_frame(message) else 0
+
+
+async def count_frame(limiter: AsyncLimiter, message: Message) -> None:
     """Count a frame of a connection, whatever it is: each costs work.
 
     Raises:
         UnwantedFrame: there were too many.
     """
-    if not limiter.has_capacity():
+    if not limiter.has_capacity(frame_count(message)):
         note_security_event("too_many_frames", "a connection was closed")
         raise UnwantedFrame(POLICY_VIOLATION)
-    await limiter.acquire()
+    await limiter.acquire(frame_count(message))
 
 
 def is_frame(message: Message) -> bool:
@@ -84,14 +92,12 @@ def is_frame(message: Message) -> bool:
     return bool(message["type"] == "websocket.receive")
 
 
-def is_allowed(message: Message) -> bool:
-    """Whether a page of the store sends such a message.
+def check_form(message: Message) -> None:
+    """Check what can be seen of a frame without reading it.
 
     Raises:
         UnwantedFrame: it is binary, or too long.
     """
-    if not is_frame(message):
-        return True
     text = message.get("text")
     # Binary attachments of Socket.IO ("45", "46") would be kept in memory until all of them have come; "b" is
     # binary data in letters.
@@ -99,10 +105,14 @@ def is_allowed(message: Message) -> bool:
         raise UnwantedFrame(UNSUPPORTED_DATA)
     if len(text) > MAX_FRAME_CHARACTERS:
         raise UnwantedFrame(TOO_BIG)
-    allowed = _is_allowed_text(text)
-    if not allowed:
-        note_security_event("dropped_frame", "no page of the store sends such a frame")
-    return allowed
+
+
+def is_allowed(message: Message) -> bool:
+    """Whether a page of the store sends such a message; `check_form` has found nothing against it."""
+    if not is_frame(message) or _is_allowed_text(message["text"]):
+        return True
+    note_security_event("dropped_frame", "no page of the store sends such a frame")
+    return False
 
 
 def _is_allowed_text(text: str) -> bool:
@@ -140,6 +150,9 @@ def _is_allowed_event(event: dict[str, Any]) -> bool:
 def _is_router_data(data: Any) -> bool:
     """Whether this is router data as pages send it; Reflex would log a traceback for anything else."""
     if not isinstance(data, dict) or not isinstance(data.get("query", {}), dict):
+        return False
+    # The answer repeats it several times.
+    if len(str(data)) > MAX_ROUTER_DATA_CHARACTERS:
         return False
     return all(_is_path(data.get(name, "/")) for name in ("pathname", "asPath"))
 

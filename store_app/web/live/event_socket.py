@@ -11,7 +11,6 @@ as a listener of that user's messages.
 import asyncio
 import secrets
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from typing import Any
 from urllib.parse import parse_qs, urlencode
 
@@ -30,8 +29,10 @@ from store_app.web.live.event_limits import (
     POLICY_VIOLATION,
     UnwantedFrame,
     address_limiter,
+    check_form,
     connection_limiter,
     count_frame,
+    frame_count,
     is_allowed,
     is_frame,
 )
@@ -40,6 +41,7 @@ from store_app.web.live.tabs import Tab
 EVENT_PATH = "/_event"
 # A close code of the range for applications (RFC 6455, 7.4.2), at which Reflex's client reconnects.
 SESSION_ENDED = 4001
+SECONDS_TO_TAKE_A_MESSAGE = 30
 # As if the client had gone without a word (RFC 6455, 7.4.1).
 _LOST: Message = {"type": "websocket.disconnect", "code": 1006}
 
@@ -103,7 +105,7 @@ async def _serve(app: ASGIApp, scope: Scope, send: Send, connection: "EndableCon
 
 
 class BoundedReceiver:
-    """Receives what a page sends, no faster than the tab's events are done.
+    """Receives what a page sends, no faster than the tab's events are done and their answers taken.
 
     It reads ahead, to notice at once that the client sends too much or has gone; what waits then is dropped.
     """
@@ -112,9 +114,11 @@ class BoundedReceiver:
         """Read from `connection` while `run` runs."""
         self._connection, self._tab = connection, tab
         self._limiter, self._address_limiter = connection_limiter(), address_limiter(tab.address)
-        self._waiting: asyncio.Queue[Message] = asyncio.Queue(MAX_WAITING_FRAMES)
+        self._waiting: asyncio.Queue[Message] = asyncio.Queue()
+        self._waiting_frames = 0
         self._disconnect: Message | None = None
         self._gone = asyncio.Event()
+        connection.sent = tab.event_ended
 
     async def run(self) -> None:
         """Read until the connection ends."""
@@ -130,41 +134,56 @@ class BoundedReceiver:
             self._disconnect = message if message["type"] == "websocket.disconnect" else _LOST
             self._gone.set()
             self._tab.event_ended.set()
-            with suppress(asyncio.QueueFull):
-                self._waiting.put_nowait(self._disconnect)
+            self._waiting.put_nowait(self._disconnect)
 
     async def _take(self, message: Message) -> None:
-        """Keep a message that a page sends for `receive`.
+        """Keep a message for `receive`.
 
         Raises:
             UnwantedFrame: no page sends such a message, or so many.
         """
         if is_frame(message):
-            await count_frame(self._limiter)
-        if not is_allowed(message):
-            return
-        if self._waiting.full():
+            check_form(message)
+            await count_frame(self._limiter, message)
+        if self._waiting_frames + frame_count(message) > MAX_WAITING_FRAMES:
             # To read on only when one is done would leave what the client sent in the buffers of the operating
             # system, to be worked off after it has gone: that it has would be read last.
             raise UnwantedFrame(POLICY_VIOLATION)
+        self._waiting_frames += frame_count(message)
         self._waiting.put_nowait(message)
 
     async def receive(self) -> Message:
-        """Return the next message, once fewer than `MAX_UNFINISHED_EVENTS` are unfinished."""
-        while len(self._tab.unfinished) >= MAX_UNFINISHED_EVENTS and self._disconnect is None:
-            self._tab.event_ended.clear()
-            await self._tab.event_ended.wait()
-        message = await self._waiting.get() if self._disconnect is None else self._disconnect
-        if is_frame(message):
-            await self._wait_for_turn()
-        return self._disconnect or message
+        """Return the next message that a page of the store sends, when there is no more than may be unfinished."""
+        while True:
+            while self._is_busy() and self._disconnect is None:
+                self._tab.event_ended.clear()
+                await self._tab.event_ended.wait()
+            message = await self._next()
+            if self._disconnect is not None:
+                return self._disconnect
+            # Read only now: reading is work, too.
+            if is_allowed(message):
+                return message
 
-    async def _wait_for_turn(self) -> None:
-        """Wait until the address may send one more frame, or the client has gone."""
-        if self._address_limiter.has_capacity():
-            await self._address_limiter.acquire()
+    def _is_busy(self) -> bool:
+        return len(self._tab.unfinished) >= MAX_UNFINISHED_EVENTS or self._connection.is_sending
+
+    async def _next(self) -> Message:
+        """Return the next message, in its address's turn."""
+        if self._disconnect is not None:
+            return self._disconnect
+        message = await self._waiting.get()
+        self._waiting_frames -= frame_count(message)
+        if is_frame(message):
+            await self._wait_for_turn(frame_count(message))
+        return message
+
+    async def _wait_for_turn(self, frames: int) -> None:
+        """Wait until the address may send so many more frames, or the client has gone."""
+        if self._address_limiter.has_capacity(frames):
+            await self._address_limiter.acquire(frames)
             return
-        turn = asyncio.ensure_future(self._address_limiter.acquire())
+        turn = asyncio.ensure_future(self._address_limiter.acquire(frames))
         gone = asyncio.ensure_future(self._gone.wait())
         await asyncio.wait({turn, gone}, return_when=asyncio.FIRST_COMPLETED)
         turn.cancel()
@@ -176,6 +195,7 @@ class EndableConnection:
 
     def __init__(self, receive: Receive, close_code: int, peer: tuple[str, int] | None = None) -> None:
         """Take what `receive` returns; `peer` is the client's address and port."""
+        self.is_sending, self.sent = False, asyncio.Event()
         self.delivered, self.delivered_before, self.received_before, self.unfinished = 0, 0, -1, 0
         unfinished_messages.watch(peer, self)
         self._receive, self._close_code, self._reason = receive, close_code, "signed out"
@@ -200,12 +220,25 @@ class EndableConnection:
             self._ended.set_result(None)
 
     def sender(self, send: Send) -> Send:
-        """Return a `send` that closes with our own code, if it was the server that ended the connection."""
+        """Return a `send` that closes with our own code, if it was the server that ended the connection.
+
+        It ends the connection of a client that does not take what it is sent. `is_sending` says that it waits for
+        the client; `sent` is set when it no longer does.
+        """
 
         async def with_own_code(message: Message) -> None:
             if message["type"] == "websocket.close" and self._ended.done():
                 message = {**message, "code": self._close_code, "reason": self._reason}
-            await send(message)
+            self.is_sending = True
+            limit = asyncio.get_running_loop().call_later(
+                SECONDS_TO_TAKE_A_MESSAGE, self.disconnect, POLICY_VIOLATION, "what was sent was not taken"
+            )
+            try:
+                await send(message)
+            finally:
+                limit.cancel()
+                self.is_sending = False
+                self.sent.set()
 
         return with_own_code
 

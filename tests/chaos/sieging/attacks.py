@@ -147,11 +147,33 @@ async def silent_connections(siege: Siege) -> list[Finding]:
 
 
 async def unfinished_messages(siege: Siege) -> list[Finding]:
-    """15 sockets, over a line of 400 Mbit/s, send messages that never end."""
-    name, sockets = "unfinished messages", max(4, siege.part(15))
-    attack = siege.attackers.start(raw.unfinished_messages, siege.store.port, sockets, 50_000_000)
-    findings = await _memory(siege, name, attack, "ended by the store")
-    return [*findings, exactly(name, "connections that the store ended", await attack, sockets)]
+    """15 sockets, over a line of 400 Mbit/s, send messages that never end; then as many a first one to /ws."""
+    sockets, findings = max(4, siege.part(15)), []
+    for name, path in (("unfinished messages", raw.EVENTS), ("unfinished first messages", raw.MESSAGES)):
+        attack = siege.attackers.start(raw.unfinished_messages, siege.store.port, path, sockets, 50_000_000)
+        findings += await _memory(siege, name, attack, "ended by the store")
+        findings.append(exactly(name, "connections that the store ended", await attack, sockets))
+    return findings
+
+
+async def long_frames(siege: Siege) -> list[Finding]:
+    """50 sockets send frames of 64 kB as often as they may, and hang up."""
+    name, seconds = "long frames", max(3, siege.part(10))
+    sending = siege.attackers.start(raw.steady_events, siege.store.port, 50, 19, seconds, raw.LONG)
+    webhooks = await until_done(siege.others.webhook, sending)
+    idle_after = await seconds_until_idle(siege.store)
+    return [
+        siege.at_most(
+            name, f"webhook p99 ({await sending:,} frames)", 1000 * percentile(webhooks, 0.99), 250, " ms"
+        ),
+        siege.at_most(name, "worker idle after", idle_after, 2, " s"),
+    ]
+
+
+async def never_read(siege: Siege) -> list[Finding]:
+    """10 sockets send events and read none of the answers."""
+    attack = siege.attackers.start(raw.never_read, siege.store.port, 10, 9, max(5, siege.part(40)))
+    return await _memory(siege, "answers that nobody reads", attack, "events")
 
 
 async def sockets_come_and_go(siege: Siege) -> list[Finding]:
@@ -298,6 +320,8 @@ ATTACKS: tuple[Attack, ...] = (
     events_all_the_time,
     binary_frames,
     unfinished_messages,
+    long_frames,
+    never_read,
     sockets_come_and_go,
     slow_bodies,
     wrong_passwords,

@@ -20,6 +20,7 @@ from tests.support.proxy import allow_many_sockets, idle_connections
 T = TypeVar("T")
 TEXT, BINARY = 0x1, 0x2
 CONNECT = "40/_event,"
+EVENTS, MESSAGES = "/_event/?EIO=4&transport=websocket&token=x", "/ws"
 TIMEOUT_SECONDS = 10
 
 
@@ -48,6 +49,8 @@ def event(name: str, payload: object = None, path: str = "/") -> str:
 
 
 LOAD = event(f"{SHELF}.load")
+# As long as a frame may be, and slow to read.
+LONG = event(f"{SHELL}.load", {"numbers": [1.1] * 12_000, "half": "\ud83d"})
 
 
 def odd_events(seed: int) -> Iterator[str]:
@@ -77,7 +80,7 @@ class RawSocket:
     _writer: asyncio.StreamWriter
 
     @classmethod
-    async def open(cls, port: int, source: str) -> Self:
+    async def open(cls, port: int, source: str, path: str = EVENTS) -> Self:
         """Connect and send the handshake.
 
         Raises:
@@ -85,12 +88,13 @@ class RawSocket:
         """
         reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=(source, 0))
         writer.write(
-            b"GET /_event/?EIO=4&transport=websocket&token=x HTTP/1.1\r\nHost: localhost:%d\r\n"
+            b"GET %b HTTP/1.1\r\nHost: localhost:%d\r\n"
             b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-            b"Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n" % port
+            b"Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n" % (path.encode(), port)
         )
         await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), TIMEOUT_SECONDS)
-        writer.write(frame(CONNECT))
+        if path == EVENTS:
+            writer.write(frame(CONNECT))
         return cls(port, source, reader, writer)
 
     async def __aenter__(self) -> Self:
@@ -98,6 +102,11 @@ class RawSocket:
 
     async def __aexit__(self, *_error: object) -> None:
         self._writer.transport.abort()
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the store was found to have hung up, by sending to it."""
+        return self._writer.is_closing()
 
     async def send(self, data: bytes) -> None:
         """Send bytes; return when the operating system has taken them, or the store has hung up."""
@@ -143,7 +152,7 @@ async def come_and_go(port: int, sockets: int) -> int:
     return await _a_few_at_a_time(sockets, one, most=5)
 
 
-async def steady_events(port: int, sockets: int, per_second: int, seconds: int) -> int:
+async def steady_events(port: int, sockets: int, per_second: int, seconds: int, text: str = LOAD) -> int:
     """Send as many events as one connection may, from as many connections as one address may have.
 
     A connection that the store ends is opened again.
@@ -156,7 +165,7 @@ async def steady_events(port: int, sockets: int, per_second: int, seconds: int) 
             async with await RawSocket.open(port, source_address(50_000)) as raw:
                 closed = asyncio.create_task(raw.read_until_closed())
                 while time.monotonic() < end and not closed.done():
-                    await raw.send(frame(LOAD))
+                    await raw.send(frame(text))
                     sent += 1
                     await asyncio.sleep(1 / per_second)
                 closed.cancel()
@@ -167,6 +176,22 @@ async def steady_events(port: int, sockets: int, per_second: int, seconds: int) 
         while time.monotonic() < end:
             sent += await until_closed()
             await asyncio.sleep(1 / per_second)
+        return sent
+
+    return sum(await asyncio.gather(*map(one, range(sockets))))
+
+
+async def never_read(port: int, sockets: int, per_second: int, seconds: int) -> int:
+    """Send events whose answers are long, and read none of them; return how many were sent."""
+    text = event(f"{SHELF}.load", path="/?q=" + "a" * 60_000)
+
+    async def one(_number: int) -> int:
+        sent, end = 0, time.monotonic() + seconds
+        async with await RawSocket.open(port, source_address(50_001)) as raw:
+            while time.monotonic() < end and not raw.is_closed:
+                await raw.send(frame(text))
+                sent += 1
+                await asyncio.sleep(1 / per_second)
         return sent
 
     return sum(await asyncio.gather(*map(one, range(sockets))))
@@ -222,7 +247,7 @@ def fragment(data: bytes, *, is_first: bool) -> bytes:
     return bytes([TEXT if is_first else 0]) + struct.pack("!BQ", 0x80 | 127, len(data)) + bytes(4) + data
 
 
-async def unfinished_messages(port: int, sockets: int, bytes_per_second: int) -> int:
+async def unfinished_messages(port: int, path: str, sockets: int, bytes_per_second: int) -> int:
     """Send messages of up to 32 MB each without an end; return how many connections the store has ended.
 
     All together send `bytes_per_second`, as over one line.
@@ -230,7 +255,7 @@ async def unfinished_messages(port: int, sockets: int, bytes_per_second: int) ->
     piece, pause = 64_000, 64_000 * sockets / bytes_per_second
 
     async def one(_number: int) -> int:
-        async with await RawSocket.open(port, source_address(0)) as raw:
+        async with await RawSocket.open(port, source_address(0), path) as raw:
             ended = asyncio.create_task(raw.read_until_closed())
             for number in range(32_000_000 // piece):
                 await raw.send(fragment(b"A" * piece, is_first=not number))
