@@ -20,6 +20,7 @@ from store_app.logs import configure_logging
 from store_app.settings import get_settings
 from store_app.web.accounts import api as accounts_api
 from store_app.web.accounts import form_posts
+from store_app.web.accounts.without_scripts import serve_forms
 from store_app.web.catalogue import api as items_api
 from store_app.web.catalogue import parts, picture_files, search_engines
 from store_app.web.catalogue.page import parts_page
@@ -116,6 +117,7 @@ app = StoreApp(
         partial(middleware.clean_urls, paths={page.route for page in PAGES if page.is_file}),
         serve_catalogue,
         serve_orders,
+        serve_forms,
         partial(
             choose_language,
             pages=pattern_of(page.route for page in PAGES if page.route.startswith("/")),

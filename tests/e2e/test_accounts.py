@@ -184,3 +184,15 @@ def test_the_account_page_lists_the_open_sessions_of_its_user(user: User, new_us
     sessions = user.open("/account").get_by_test_id("session")
     expect(sessions).to_have_count(3)
     expect(sessions.get_by_text("this browser")).to_have_count(1)
+
+
+def test_a_form_posted_before_the_store_answers_leads_where_its_address_says(user: User) -> None:
+    user.sign_up().context.clear_cookies()
+    # The event socket opens, and nothing comes over it.
+    user.context.route_web_socket(re.compile("_event"), lambda _socket: None)
+    page = user.context.new_page()
+    page.goto(f"{user.store.url}/login?next=%2Flibrary%3Fx%3D1")
+    page.get_by_label("User name").fill(user.name)
+    page.get_by_label("Password").fill(PASSWORD)
+    click(page, "Sign in")
+    page.wait_for_url(f"{user.store.url}/library?x=1")

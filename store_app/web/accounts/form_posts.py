@@ -16,6 +16,7 @@ from store_app.checkout import service as checkout
 from store_app.db.threads import in_database_thread
 from store_app.errors import InOpenOrder, Invalid, Refusal
 from store_app.network import client_address
+from store_app.web.accounts.without_scripts import handed_on
 from store_app.web.http import cart_cookie
 from store_app.web.http.session_cookie import (
     clear_session_cookie,
@@ -33,6 +34,10 @@ class SignInForm(BaseModel):
     password: str = ""
     next: str = ""
     buy: str = ""
+
+    def complete(self, request: Request) -> "SignInForm":
+        """Return the form with what its page had not filled in yet."""
+        return self if self.next else self.model_copy(update=handed_on(request))
 
 
 PostedForm = Annotated[SignInForm, Form()]
@@ -88,6 +93,7 @@ async def _go_on(form: SignInForm, signed_in: SignedIn, address: str) -> str:
 @router.post("/login")
 async def login(request: Request, form: PostedForm) -> RedirectResponse:
     """Sign in."""
+    form = form.complete(request)
     signing_in = service.sign_in(form.username, form.password, client_address(request))
     return await _answer(request, form, routes.localized(routes.LOGIN), signing_in)
 
@@ -95,6 +101,7 @@ async def login(request: Request, form: PostedForm) -> RedirectResponse:
 @router.post("/register")
 async def register(request: Request, form: PostedForm) -> RedirectResponse:
     """Create an account and sign in."""
+    form = form.complete(request)
     if wrong := service.wrong_fields(form.username, form.password):
         return _back_to_form(form, routes.localized(routes.REGISTER), *wrong)
     return await _answer(

@@ -62,7 +62,8 @@ class FormState(SessionMixin, rx.State):
     name_problem: str = ""
     password_problem: str = ""
     username: str = ""
-    next: str = routes.STORE
+    # Empty until it is known.
+    next: str = ""
     # The SKU of an item that the user was about to buy, and what the page says of it.
     buy: str = ""
     item: str = ""

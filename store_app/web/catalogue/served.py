@@ -40,7 +40,7 @@ from store_app.settings import get_settings
 from store_app.web.catalogue import parts, storefront, view
 from store_app.web.catalogue.picture_files import preview_of
 from store_app.web.catalogue.view import ItemView
-from store_app.web.http.built_pages import BUILT_PAGES, no_page, read_built
+from store_app.web.http.built_pages import BUILT_PAGES, built_page, no_page, read_built
 from store_app.web.http.content_security import cached_policy_for
 from store_app.web.http.middleware import middleware
 
@@ -107,7 +107,7 @@ async def _store_page(scope: Scope) -> _Served:
     if not asked and (kept := _kept.get(routes.localized(routes.STORE))):
         return kept
     query = asked.get("q", "")[:100]
-    shell, refused = _shell(_STORE_SHELL), ""
+    shell, refused = built_page(_STORE_SHELL), ""
     try:
         if query:
             await limits.count(Limit.SEARCHES, address_group(client_address(HTTPConnection(scope))))
@@ -190,7 +190,7 @@ async def _item_page(path: str) -> _Served:
     # The address that was asked for may be another spelling, such as one with a slash at its end.
     _language, address = routes.split(shown.href)
     head = _head(title, item.tagline or item.description, address, preview_of(item), _product(item, shown))
-    served = _compose(_shell(_ITEM_SHELL), "item", _fill(name, vars(shown), slots), title, head)
+    served = _compose(built_page(_ITEM_SHELL), "item", _fill(name, vars(shown), slots), title, head)
     _kept[routes.localized(path)] = served
     return served
 
@@ -291,11 +291,6 @@ def _fill(part: str, fields: Mapping[str, object] = {}, slots: Mapping[str, str]
     values = {parts.placeholder(name): html.escape(text) for name, text in fields.items() if isinstance(text, str)}
     values.update({parts.slot(name): markup for name, markup in slots.items()})
     return re.sub("/?__[A-Za-z_]+?__", lambda found: values.get(found[0], found[0]), _parts()[part])
-
-
-def _shell(name: str) -> str:
-    language = languages.current()
-    return read_built(BUILT_PAGES / ("" if language == languages.ENGLISH else language) / name)
 
 
 def _parts() -> Mapping[str, str]:

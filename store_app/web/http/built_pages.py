@@ -23,6 +23,16 @@ def built_fallback() -> str:
     return read_built(BUILT_PAGES / FALLBACK).replace('<html lang="en"', f'<html lang="{language}"', 1)
 
 
+def built_page(name: str) -> str:
+    """Return the text of a built page in the current language.
+
+    Raises:
+        OSError: the pages are not built.
+    """
+    language = languages.current()
+    return read_built(BUILT_PAGES / ("" if language == languages.ENGLISH else language) / name)
+
+
 def no_page() -> HTMLResponse:
     """Return the answer (404) for an address without a page: the fallback, which shows the not-found page."""
     return HTMLResponse(built_fallback(), HTTPStatus.NOT_FOUND)
